@@ -1,0 +1,67 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A program that Martlet sends to other machines must run where no Swift is installed, so the two executables link
+// fully static on Linux. SwiftPM has no setting for it, hence the flags; the libraries that Foundation's static archives
+// need are named because the compiler records them only when it compiles for a static standard library.
+let staticLinux: [LinkerSetting] = [
+    .unsafeFlags(
+        ["-static-executable", "-l_FoundationCollections", "-l_FoundationCShims", "-lswiftSynchronization"],
+        .when(platforms: [.linux])
+    )
+]
+
+let package = Package(
+    name: "martlet",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "Martlet", targets: ["Martlet"]),
+        .library(name: "MartletTestKit", targets: ["MartletTestKit"]),
+        .executable(name: "martlet", targets: ["martlet-cli"]),
+        .executable(name: "martlet-agent", targets: ["martlet-agent"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    ],
+    targets: [
+        .target(name: "CMartlet"),
+        .target(name: "MartletWire"),
+        .target(
+            name: "MartletLink",
+            dependencies: ["MartletWire", .product(name: "DequeModule", package: "swift-collections")]
+        ),
+        .target(
+            name: "MartletReactor",
+            dependencies: ["CMartlet", .product(name: "DequeModule", package: "swift-collections")]
+        ),
+        .target(
+            name: "Martlet",
+            dependencies: [
+                "CMartlet", "MartletWire", "MartletLink", "MartletReactor",
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]
+        ),
+        .target(
+            name: "MartletCommand",
+            dependencies: ["Martlet", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+        ),
+        .executableTarget(name: "martlet-cli", dependencies: ["MartletCommand"], linkerSettings: staticLinux),
+        .executableTarget(name: "martlet-agent", dependencies: ["Martlet"], linkerSettings: staticLinux),
+        .target(name: "MartletTestKit", dependencies: ["Martlet"]),
+        .testTarget(name: "MartletWireTests", dependencies: ["MartletWire"]),
+        .testTarget(name: "MartletLinkTests", dependencies: ["MartletLink", "MartletWire"]),
+        .testTarget(name: "MartletReactorTests", dependencies: ["MartletReactor", "MartletTestKit"]),
+        .testTarget(name: "MartletTests", dependencies: ["Martlet", "MartletTestKit", "MartletWire", "MartletLink", "MartletReactor"]),
+        .testTarget(name: "MartletCommandTests", dependencies: ["MartletCommand", "MartletTestKit"]),
+    ],
+    swiftLanguageModes: [.v6]
+)
+
+for target in package.targets {
+    var settings = target.swiftSettings ?? []
+    settings.append(.enableUpcomingFeature("ExistentialAny"))
+    settings.append(.enableUpcomingFeature("InternalImportsByDefault"))
+    settings.append(.enableUpcomingFeature("MemberImportVisibility"))
+    target.swiftSettings = settings
+}
