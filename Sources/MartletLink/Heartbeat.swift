@@ -1,0 +1,47 @@
+/// Notices a neighbour that has fallen silent.
+///
+/// Whoever has heard nothing for a third of the limit asks with a ping; silence for the whole limit means that the
+/// neighbour is lost, even if it is only stopped. All times are nanoseconds of one monotonic clock.
+package struct Heartbeat: Sendable {
+    package enum Action: Equatable, Sendable {
+        case none
+        case ping
+        case lost
+    }
+
+    /// How long a neighbour may be silent, in nanoseconds. Default: 15 s.
+    package let limit: UInt64
+    private var lastHeard: UInt64
+    private var lastTick: UInt64
+    private var lastPing: UInt64?
+
+    package static let defaultLimit: UInt64 = 15_000_000_000
+
+    package init(limit: UInt64 = Self.defaultLimit, now: UInt64) {
+        self.limit = limit
+        lastHeard = now
+        lastTick = now
+    }
+
+    private var interval: UInt64 { max(1, limit / 3) }
+
+    /// Bytes have come from the neighbour.
+    package mutating func heard(now: UInt64) { lastHeard = max(lastHeard, now) }
+
+    /// When ``tick(now:)`` is wanted next.
+    package var nextTick: UInt64 { max(lastHeard, lastPing ?? 0) + interval }
+
+    package mutating func tick(now: UInt64) -> Action {
+        // If nobody ticked us for a whole limit, this process itself was stopped: the neighbour may have spoken, and its
+        // bytes may be waiting unread. It gets one interval's grace.
+        if now > lastTick, now - lastTick > limit, lastHeard + limit <= now { lastHeard = now - limit + interval }
+        lastTick = now
+        if now >= lastHeard + limit { return .lost }
+        guard now >= nextTick else { return .none }
+        lastPing = now
+        return .ping
+    }
+
+    /// For how long the neighbour has been silent, in nanoseconds.
+    package func silence(now: UInt64) -> UInt64 { now > lastHeard ? now - lastHeard : 0 }
+}

@@ -1,0 +1,111 @@
+package import MartletWire
+
+/// One context's part in the tree, without any I/O: routing, source checks, authority, the streams that end here and
+/// those that pass through.
+///
+/// A caller feeds it the header of each frame that comes from a neighbour and does what the verdict says.
+package struct LinkNode<Owner: Sendable>: Sendable {
+    package enum Verdict: Sendable {
+        /// A stream that may be opened: call ``StreamTable/accept(_:owner:ended:)``, or answer with a reset.
+        case opened(StreamKey, StreamKind)
+        /// A message, or a part of one, for a stream that ends here.
+        case message(Owner)
+        case credit(Owner)
+        case reset(Owner)
+        /// Pass the frame on.
+        case forward(Neighbour)
+        /// Tell the frame's source that its stream is over; the owner here, if any, as well.
+        case refuse(StreamKey, ResetReason, Owner?)
+        /// Nobody is to be told.
+        case drop
+        /// The neighbour itself lies: its link is of no more use.
+        case violation(String)
+    }
+
+    package private(set) var router: Router
+    package var streams: StreamTable<Owner>
+    private var relays: RelayTable
+
+    package init(address: ContextAddress, hasParent: Bool, limits: StreamLimits = .init()) {
+        router = Router(address: address, hasParent: hasParent)
+        streams = StreamTable(address: address, limits: limits)
+        relays = RelayTable(limit: limits.maximumRelayedStreams)
+    }
+
+    package var address: ContextAddress { router.address }
+    package var relayedStreams: Int { relays.count }
+
+    package mutating func addChild() -> (number: UInt32, address: ContextAddress)? { router.addChild() }
+
+    /// Takes in a frame.
+    ///
+    /// - Parameters:
+    ///   - kind: the first byte of an `open` frame's payload.
+    ///   - credit: the count in a `credit` frame's payload.
+    package mutating func receive(
+        _ header: FrameHeader,
+        from neighbour: Neighbour,
+        kind: StreamKind?,
+        credit: Int = 0
+    ) -> Verdict {
+        guard router.admits(source: header.source, from: neighbour) else {
+            return .violation("a frame that claims to come from \(header.source)")
+        }
+        switch router.route(to: header.destination) {
+        case .here:
+            return receiveHere(header, kind, credit)
+        case .neighbour(let next) where next != neighbour:
+            switch relays.pass(header, from: neighbour, to: next) {
+            case .forward: return .forward(next)
+            case .drop: return .drop
+            case .refuse(let reason): return .refuse(header.streamKey, reason, nil)
+            }
+        case .neighbour, .none:
+            guard header.kind == .open else { return .drop }
+            return .refuse(header.streamKey, ResetReason(.noRoute, "no context at \(header.destination)"), nil)
+        }
+    }
+
+    private mutating func receiveHere(_ header: FrameHeader, _ kind: StreamKind?, _ credit: Int) -> Verdict {
+        switch streams.receive(header, credit: credit) {
+        case .message(let owner): return .message(owner)
+        case .credit(let owner): return .credit(owner)
+        case .reset(let owner): return .reset(owner)
+        case .stale: return .drop
+        case .violation(let owner, let reason): return .refuse(header.streamKey, reason, owner)
+        case .opened(let key):
+            guard let kind else {
+                return .refuse(key, ResetReason(.protocolViolation, "a stream of an unknown kind"), nil)
+            }
+            if let refusal = StreamAuthority.refusal(of: kind, from: key.opener, to: key.acceptor) {
+                return .refuse(key, ResetReason(.refused, refusal), nil)
+            }
+            return .opened(key, kind)
+        }
+    }
+
+    /// Notes a frame that this context itself sends.
+    ///
+    /// - Returns: the link to send it on; `nil` if none leads there.
+    package func route(to destination: ContextAddress) -> Neighbour? {
+        guard case .neighbour(let neighbour) = router.route(to: destination) else { return nil }
+        return neighbour
+    }
+
+    /// A link is gone.
+    ///
+    /// - Returns: the owners of streams that ended here and were lost, and the resets to send for those that passed through.
+    package mutating func lose(
+        _ neighbour: Neighbour
+    ) -> (owners: [Owner], resets: [(reset: FrameHeader, to: Neighbour)]) {
+        router.remove(neighbour)
+        let address = address
+        let lost = streams.removeAll { peer in
+            switch neighbour {
+            case .parent: !address.contains(peer)
+            case .child(let number): address.childNumber(towards: peer) == number
+            }
+        }
+        return (lost.map(\.1), relays.lose(neighbour))
+    }
+}

@@ -1,0 +1,57 @@
+import DequeModule
+package import MartletWire
+
+/// What waits for a link that is full: control before calls before bulk, bulk streams taking turns.
+///
+/// Calls do not starve bulk: after ``callsBeforeBulk`` calls in a row a waiting bulk stream has its turn. What may wait
+/// here is bounded by the windows of the streams (see ``StreamState``), not by this queue.
+package struct Outbox<Chunk> {
+    package enum Priority: Sendable {
+        case control
+        case call
+        case bulk
+    }
+
+    package static var callsBeforeBulk: Int { 16 }
+
+    private var control = Deque<Chunk>()
+    private var calls = Deque<Chunk>()
+    private var bulk: [StreamKey: Deque<Chunk>] = [:]
+    /// Bulk streams with something to send, in the order of their turns.
+    private var turns = Deque<StreamKey>()
+    private var callsInARow = 0
+
+    package init() {}
+
+    package var isEmpty: Bool { control.isEmpty && calls.isEmpty && turns.isEmpty }
+
+    package mutating func append(_ chunk: Chunk, _ priority: Priority, stream: StreamKey) {
+        switch priority {
+        case .control: control.append(chunk)
+        case .call: calls.append(chunk)
+        case .bulk:
+            if bulk[stream] == nil { turns.append(stream) }
+            bulk[stream, default: []].append(chunk)
+        }
+    }
+
+    /// Takes what goes out next.
+    package mutating func next() -> Chunk? {
+        if let chunk = control.popFirst() { return chunk }
+        if callsInARow < Self.callsBeforeBulk || turns.isEmpty, let chunk = calls.popFirst() {
+            callsInARow += 1
+            return chunk
+        }
+        callsInARow = 0
+        guard let stream = turns.popFirst() else { return nil }
+        let chunk = bulk[stream]!.removeFirst()
+        if bulk[stream]!.isEmpty { bulk[stream] = nil } else { turns.append(stream) }
+        return chunk
+    }
+
+    /// Forgets the bulk that waits on a stream that was reset.
+    package mutating func discard(_ stream: StreamKey) {
+        guard bulk.removeValue(forKey: stream) != nil else { return }
+        turns.removeAll { $0 == stream }
+    }
+}

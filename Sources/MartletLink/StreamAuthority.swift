@@ -1,0 +1,21 @@
+package import MartletWire
+
+/// Who may open which kind of stream to whom. What is not named here is refused.
+package enum StreamAuthority {
+    /// - Returns: why `opener` may not open a stream of `kind` to `acceptor`; `nil` if it may.
+    package static func refusal(
+        of kind: StreamKind,
+        from opener: ContextAddress,
+        to acceptor: ContextAddress
+    ) -> String? {
+        switch kind {
+        case .call, .command, .connect, .disconnect:
+            // What makes something happen comes from above only.
+            opener.isAncestor(of: acceptor) ? nil : "only a context above may ask for a \(kind)"
+        case .echo:
+            opener.isAncestor(of: acceptor) || acceptor.isAncestor(of: opener) ? nil : "only up or down the tree"
+        case .output:
+            acceptor.isRoot && !opener.isRoot ? nil : "output goes to the controller only"
+        }
+    }
+}

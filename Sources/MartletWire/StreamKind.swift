@@ -1,0 +1,17 @@
+/// What a stream is for: the first byte of an `open` frame's payload.
+///
+/// The kind decides who may open it: see `StreamAuthority` in MartletLink.
+package enum StreamKind: UInt8, Sendable, CaseIterable {
+    /// A task with its arguments; the answer is its result or error.
+    case call = 1
+    /// A program to run; its output flows back, its input flows there.
+    case command = 2
+    /// Start a child context by a connector.
+    case connect = 3
+    /// Lines that a context's code, or a program that it started, wrote to its standard output or error.
+    case output = 4
+    /// Empty; answered at once by the context's I/O side, so it tells the round trip even while every thread is busy.
+    case echo = 5
+    /// End a child context: the answer comes when it has gone.
+    case disconnect = 6
+}
