@@ -1,1 +1,106 @@
+// The few things that must happen below Swift: before main, between fork and exec, and after a crash.
+#pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// MARK: Take-over (takeover.c)
+
+/// The environment variable that makes a process an agent. Its value is the nonce of the connect.
+#define MARTLET_AGENT_VARIABLE "MARTLET_AGENT"
+
+/// Whether this process was started as an agent: true from before main on.
+bool martlet_is_agent(void);
+/// The nonce, or NULL in a process that is not an agent.
+const char *martlet_agent_nonce(void);
+
+/// Makes `ps` show `title` for this process, as far as the memory that the kernel keeps for the command line allows.
+void martlet_set_title(const char *title);
+
+// MARK: Child processes (spawn.c)
+
+struct martlet_spawn {
+  const char *path;           ///< the executable; not searched for
+  char *const *argv;          ///< NULL-terminated
+  char *const *envp;          ///< NULL-terminated
+  const char *directory;      ///< NULL: ours
+  int descriptors[3];         ///< for 0, 1 and 2
+  bool new_session;           ///< setsid, so that the child has no terminal; else a process group of its own
+  int nice;                   ///< added to our nice level
+};
+
+enum martlet_spawn_step {
+  MARTLET_SPAWN_FORK = 1,
+  MARTLET_SPAWN_GROUP,
+  MARTLET_SPAWN_DESCRIPTORS,
+  MARTLET_SPAWN_DIRECTORY,
+  MARTLET_SPAWN_EXEC,
+};
+
+/// Starts a program. Returns its id, or -errno with the step that failed in `*failed_step`.
+/// `*pidfd` is a descriptor that polls readable when the child has ended, or -1 where the kernel has none (before 5.3).
+pid_t martlet_spawn(const struct martlet_spawn *spawn, int *pidfd, int *failed_step);
+
+/// A pipe, both ends close-on-exec. Returns 0 or -errno.
+int martlet_pipe(int ends[2]);
+
+// MARK: The guard (guard.c)
+
+/// How many process groups one process can have guarded at once.
+#define MARTLET_GUARD_SLOTS 16384
+
+/// Starts the guard: a tiny process that ends every process group in the table when this process is gone, however it went.
+/// Returns 0 or -errno. Starting it again in the same process does nothing.
+int martlet_guard_start(void);
+/// Ends the guard and waits for it. The table must be empty.
+void martlet_guard_stop(void);
+/// Puts a process group into the table. Returns its slot, or -1 if the table is full or there is no guard.
+int martlet_guard_add(pid_t group);
+void martlet_guard_remove(int slot);
+/// Ends this process by SIGKILL, and with it all that is guarded, after `milliseconds`, whatever this process is doing:
+/// the kernel does it.
+void martlet_kill_self_after(uint32_t milliseconds);
+
+// MARK: Polling (poll.c)
+
+struct martlet_event {
+  uint64_t token;
+  uint32_t events;
+};
+
+/// The bits of `events`, in and out.
+enum { MARTLET_READABLE = 1, MARTLET_WRITABLE = 2, MARTLET_CLOSED = 4 };
+
+/// The most events that one call returns.
+#define MARTLET_EVENTS 128
+
+int martlet_poller_create(void);
+/// `operation`: 0 add, 1 change, 2 remove. Returns 0 or -errno.
+int martlet_poller_control(int poller, int operation, int descriptor, uint32_t events, uint64_t token);
+/// Waits up to `timeout` nanoseconds (negative: for ever). Returns the number of events or -errno.
+int martlet_poller_wait(int poller, struct martlet_event *events, int64_t timeout);
+
+/// A descriptor to wake a poller with: write eight bytes. Returns it or -errno.
+int martlet_wake_create(void);
+
+/// Nanoseconds of the monotonic clock.
+uint64_t martlet_now(void);
+
+// MARK: Small things (support.c)
+
+/// SHA-256 of `count` bytes.
+void martlet_sha256(const void *bytes, size_t count, uint8_t digest[32]);
+/// The build id that the linker has written into this executable; returns its length, 0 if there is none.
+size_t martlet_build_id(uint8_t *bytes, size_t capacity);
+/// Fills `bytes` from the kernel's random source. Returns false if there is none.
+bool martlet_random(void *bytes, size_t count);
+/// sysexits and errno in words, without locale. Thread-safe.
+const char *martlet_error_text(int error);
+
+// MARK: Thread-local mark (poll.c)
+
+/// What the reactor notes about the running thread; 0 on threads that are not its own.
+uintptr_t martlet_thread_mark(void);
+void martlet_set_thread_mark(uintptr_t mark);

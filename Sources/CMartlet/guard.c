@@ -1,0 +1,135 @@
+// What a crashed or killed process had started must not live on. A process that is killed cannot clean up: so a second,
+// tiny one stands by, which holds nothing but the read end of a pipe and a table of process groups in shared memory.
+#define _GNU_SOURCE
+#include "CMartlet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(pid_t) *table;
+static pid_t guard_pid;
+static pid_t owner_pid;
+static int lifeline = -1;
+static atomic_int next_slot;
+
+static void pause_milliseconds(int milliseconds) {
+  struct timespec time = {milliseconds / 1000, (milliseconds % 1000) * 1000000L};
+  nanosleep(&time, NULL);
+}
+
+/// Sends `signal` to every group in the table (0: only looks); returns how many still have a process.
+static int signal_groups(int signal) {
+  int alive = 0;
+  for (int i = 0; i < MARTLET_GUARD_SLOTS; i++) {
+    pid_t group = atomic_load(&table[i]);
+    if (group > 1 && kill(-group, signal) == 0) alive++;
+  }
+  return alive;
+}
+
+static _Noreturn void guard_main(int pipe_end) {
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, NULL);
+  setsid();
+  dup2(pipe_end, 0);
+  if (syscall(SYS_close_range, 1U, ~0U, 0U) < 0)
+    for (int i = 1; i < 1024; i++) close(i);
+  martlet_set_title("martlet: guard");
+  prctl(PR_SET_NAME, "martlet-guard", 0, 0, 0);
+  char byte;
+  while (read(0, &byte, 1) < 0 && errno == EINTR) {}
+  // Well-behaved programs notice that their input has ended.
+  for (int i = 0; i < 10 && signal_groups(0); i++) pause_milliseconds(20);
+  if (signal_groups(SIGTERM)) {
+    signal_groups(SIGCONT);
+    for (int i = 0; i < 50 && signal_groups(0); i++) pause_milliseconds(20);
+    signal_groups(SIGKILL);
+  }
+  _exit(0);
+}
+
+int martlet_guard_start(void) {
+  pthread_mutex_lock(&lock);
+  int error = 0;
+  if (guard_pid > 0 && owner_pid == getpid()) goto done;
+  int ends[2];
+  if (!table) {
+    void *memory = mmap(NULL, sizeof(pid_t) * MARTLET_GUARD_SLOTS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+      error = -errno;
+      goto done;
+    }
+    table = memory;
+  }
+  if (pipe2(ends, O_CLOEXEC) < 0) {
+    error = -errno;
+    goto done;
+  }
+  // fork, not vfork: the guard keeps running. Only system calls follow in the child, so other threads' locks do not matter.
+  pid_t pid = fork();
+  if (pid == 0) {
+    close(ends[1]);
+    guard_main(ends[0]);
+  }
+  close(ends[0]);
+  if (pid < 0) {
+    error = -errno;
+    close(ends[1]);
+    goto done;
+  }
+  guard_pid = pid;
+  owner_pid = getpid();
+  lifeline = ends[1];
+done:
+  pthread_mutex_unlock(&lock);
+  return error;
+}
+
+void martlet_guard_stop(void) {
+  pthread_mutex_lock(&lock);
+  if (guard_pid > 0 && owner_pid == getpid()) {
+    close(lifeline);
+    lifeline = -1;
+    while (waitpid(guard_pid, NULL, 0) < 0 && errno == EINTR) {}
+    guard_pid = 0;
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+int martlet_guard_add(pid_t group) {
+  if (!table) return -1;
+  unsigned start = (unsigned)atomic_fetch_add(&next_slot, 1);
+  for (unsigned i = 0; i < MARTLET_GUARD_SLOTS; i++) {
+    unsigned slot = (start + i) % MARTLET_GUARD_SLOTS;
+    pid_t empty = 0;
+    if (atomic_compare_exchange_strong(&table[slot], &empty, group)) return (int)slot;
+  }
+  return -1;
+}
+
+void martlet_guard_remove(int slot) {
+  if (table && slot >= 0) atomic_store(&table[slot], 0);
+}
+
+void martlet_kill_self_after(uint32_t milliseconds) {
+  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+  timer_t timer;
+  struct itimerspec when = {.it_value = {milliseconds / 1000, (milliseconds % 1000) * 1000000L + 1}};
+  if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0) timer_settime(timer, 0, &when, NULL);
+}

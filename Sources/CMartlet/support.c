@@ -1,0 +1,118 @@
+#define _GNU_SOURCE
+#include "CMartlet.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+// MARK: SHA-256 (FIPS 180-4)
+
+static const uint32_t round_constants[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be,
+    0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa,
+    0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85,
+    0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3,
+    0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f,
+    0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+static inline uint32_t rotate(uint32_t word, int count) { return word >> count | word << (32 - count); }
+
+static void compress(uint32_t state[8], const uint8_t *block) {
+  uint32_t w[64];
+  for (int i = 0; i < 16; i++)
+    w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 | (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
+  for (int i = 16; i < 64; i++) {
+    uint32_t s0 = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ w[i - 15] >> 3;
+    uint32_t s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ w[i - 2] >> 10;
+    w[i] = w[i - 16] + s0 + w[i - 7] + s1;
+  }
+  uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5], g = state[6], h = state[7];
+  for (int i = 0; i < 64; i++) {
+    uint32_t t1 = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & f) ^ (~e & g)) + round_constants[i] + w[i];
+    uint32_t t2 = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+    h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
+  }
+  state[0] += a, state[1] += b, state[2] += c, state[3] += d, state[4] += e, state[5] += f, state[6] += g, state[7] += h;
+}
+
+void martlet_sha256(const void *bytes, size_t count, uint8_t digest[32]) {
+  uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  const uint8_t *next = bytes;
+  size_t left = count;
+  for (; left >= 64; left -= 64, next += 64) compress(state, next);
+  uint8_t tail[128] = {0};
+  if (left) memcpy(tail, next, left);
+  tail[left] = 0x80;
+  size_t padded = left < 56 ? 64 : 128;
+  uint64_t bits = (uint64_t)count * 8;
+  for (int i = 0; i < 8; i++) tail[padded - 1 - i] = (uint8_t)(bits >> (8 * i));
+  for (size_t i = 0; i < padded; i += 64) compress(state, tail + i);
+  for (int i = 0; i < 32; i++) digest[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+// MARK: Build id
+
+struct note_search {
+  uint8_t *bytes;
+  size_t capacity;
+  size_t length;
+};
+
+static int search_notes(struct dl_phdr_info *info, size_t size, void *argument) {
+  struct note_search *search = argument;
+  for (int i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+    if (header->p_type != PT_NOTE) continue;
+    const uint8_t *next = (const uint8_t *)(info->dlpi_addr + header->p_vaddr);
+    const uint8_t *end = next + header->p_memsz;
+    while (next + sizeof(ElfW(Nhdr)) <= end) {
+      const ElfW(Nhdr) *note = (const void *)next;
+      const uint8_t *name = next + sizeof *note;
+      const uint8_t *content = name + ((note->n_namesz + 3) & ~3u);
+      if (content + note->n_descsz > end) break;
+      if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && memcmp(name, "GNU", 4) == 0) {
+        search->length = note->n_descsz < search->capacity ? note->n_descsz : search->capacity;
+        memcpy(search->bytes, content, search->length);
+        return 1;
+      }
+      next = content + ((note->n_descsz + 3) & ~3u);
+    }
+  }
+  return 1;  // The first object is the executable itself: libraries have ids of their own.
+}
+
+size_t martlet_build_id(uint8_t *bytes, size_t capacity) {
+  struct note_search search = {bytes, capacity, 0};
+  dl_iterate_phdr(search_notes, &search);
+  return search.length;
+}
+
+bool martlet_random(void *bytes, size_t count) {
+  size_t done = 0;
+  while (done < count) {
+    ssize_t n = getrandom((char *)bytes + done, count - done, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    done += (size_t)n;
+  }
+  if (done == count) return true;
+  int file = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  while (done < count) {
+    ssize_t n = read(file, (char *)bytes + done, count - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    done += (size_t)n;
+  }
+  close(file);
+  return done == count;
+}
+
+const char *martlet_error_text(int error) {
+  const char *text = strerrordesc_np(error);
+  return text ? text : "unknown error";
+}

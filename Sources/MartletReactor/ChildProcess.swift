@@ -1,0 +1,231 @@
+import CMartlet
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// How a program ended.
+package enum ExitStatus: Equatable, Sendable {
+    case exited(Int32)
+    case signalled(Int32)
+}
+
+/// What to start, and with what.
+package struct SpawnRequest: Sendable {
+    /// The executable itself; it is not searched for.
+    package var path: String
+    /// With the program's name as the first.
+    package var arguments: [String]
+    /// `NAME=value`.
+    package var environment: [String]
+    package var directory: String?
+    /// For standard input, output and error. They stay the caller's.
+    package var descriptors: (Int32, Int32, Int32)
+    /// A session of its own, so that the program cannot ask on our terminal; else only a process group.
+    package var newSession = false
+    package var nice: Int32 = 0
+
+    package init(
+        path: String,
+        arguments: [String],
+        environment: [String],
+        directory: String? = nil,
+        descriptors: (Int32, Int32, Int32),
+        newSession: Bool = false,
+        nice: Int32 = 0
+    ) {
+        self.path = path
+        self.arguments = arguments
+        self.environment = environment
+        self.directory = directory
+        self.descriptors = descriptors
+        self.newSession = newSession
+        self.nice = nice
+    }
+}
+
+/// A program that we started, with the process group that it leads.
+///
+/// It is reaped by the reactor. If this process dies, however it dies, the guard ends the group.
+package final class ChildProcess: EventHandler {
+    package let pid: Int32
+    private let reactor: Reactor
+    private let onExit: @Sendable (ExitStatus) -> Void
+    private let state: Mutex<State>
+
+    private struct State {
+        var source: EventSource?
+        var guardSlot: Int32
+        var status: ExitStatus?
+        /// The group has outlived its leader.
+        var groupLingers = false
+        var killTimer: Reactor.TimerToken?
+    }
+
+    /// Starts a program.
+    ///
+    /// - Parameter onExit: called once on the polling thread, when the program has ended and was reaped. It must not block.
+    /// - Throws: ``SystemError`` that names the step: the program, its directory, the system's limits.
+    package static func spawn(
+        _ request: SpawnRequest,
+        reactor: Reactor,
+        onExit: @escaping @Sendable (ExitStatus) -> Void
+    ) throws(SystemError) -> ChildProcess {
+        let error = martlet_guard_start()
+        guard error == 0 else { throw SystemError(-error, "start the guard of child processes") }
+        var pidfd: Int32 = -1
+        var step: Int32 = 0
+        let pid = withCStrings(request.arguments) { argv in
+            withCStrings(request.environment) { envp in
+                request.path.withCString { path in
+                    func spawn(_ directory: UnsafePointer<CChar>?) -> pid_t {
+                        var raw = martlet_spawn_request(request, path, argv, envp, directory)
+                        return martlet_spawn(&raw, &pidfd, &step)
+                    }
+                    if let directory = request.directory { return directory.withCString(spawn) }
+                    return spawn(nil)
+                }
+            }
+        }
+        guard pid > 0 else {
+            let operation =
+                switch martlet_spawn_step(rawValue: UInt32(step)) {
+                case MARTLET_SPAWN_EXEC: "run \(request.path)"
+                case MARTLET_SPAWN_DIRECTORY: "enter the directory \(request.directory ?? "")"
+                default: "start a process for \(request.path)"
+                }
+            throw SystemError(-pid, operation)
+        }
+        let child = ChildProcess(pid: pid, reactor: reactor, onExit: onExit)
+        child.begin(pidfd: pidfd)
+        return child
+    }
+
+    private init(pid: Int32, reactor: Reactor, onExit: @escaping @Sendable (ExitStatus) -> Void) {
+        self.pid = pid
+        self.reactor = reactor
+        self.onExit = onExit
+        state = Mutex(State(source: nil, guardSlot: martlet_guard_add(pid)))
+    }
+
+    private func begin(pidfd: Int32) {
+        if pidfd >= 0 {
+            let source = EventSource(pidfd, reactor: reactor)
+            state.withLock { $0.source = source }
+            if (try? source.watch(for: .readable, self)) != nil { return }
+            state.withLock { $0.source = nil }
+            source.close()
+        }
+        look(after: 1_000_000)
+    }
+
+    /// Kernels before 5.3 have no process descriptors: look again and again, less and less often.
+    private func look(after interval: UInt64) {
+        reactor.schedule(at: Reactor.now + interval) { [self] in
+            if !reap() { look(after: min(interval * 2, 50_000_000)) }
+        }
+    }
+
+    package func ready(_ readiness: Readiness) { reap() }
+
+    @discardableResult
+    private func reap() -> Bool {
+        var raw: Int32 = 0
+        let result = waitpid(pid, &raw, WNOHANG)
+        if result == 0 || (result < 0 && errno == EINTR) { return false }
+        // Somebody else's wait in this process may have taken the status.
+        let signal = raw & 0x7f
+        let status: ExitStatus = result < 0 ? .exited(255) : signal == 0 ? .exited((raw >> 8) & 0xff) : .signalled(signal)
+        let source = state.withLock { state -> EventSource? in
+            guard state.status == nil else { return nil }
+            state.status = status
+            state.groupLingers = kill(-pid, 0) == 0 || errno == EPERM
+            if !state.groupLingers { forget(&state) }
+            defer { state.source = nil }
+            return state.source
+        }
+        source?.close()
+        if state.withLock({ $0.groupLingers }) { watchGroup() }
+        onExit(status)
+        return true
+    }
+
+    /// The number of a group is free for others once its last process has gone: look often enough that none can take it.
+    private func watchGroup() {
+        reactor.schedule(at: Reactor.now + 1_000_000_000) { [self] in
+            let lingers = state.withLock { state -> Bool in
+                state.groupLingers = state.groupLingers && (kill(-pid, 0) == 0 || errno == EPERM)
+                if !state.groupLingers { forget(&state) }
+                return state.groupLingers
+            }
+            if lingers { watchGroup() }
+        }
+    }
+
+    private func forget(_ state: inout State) {
+        martlet_guard_remove(state.guardSlot)
+        state.guardSlot = -1
+        if let timer = state.killTimer { reactor.cancel(timer) }
+        state.killTimer = nil
+    }
+
+    /// Whether the program, or one that it started in its group, is still there.
+    package var isAlive: Bool { state.withLock { $0.status == nil || $0.groupLingers } }
+
+    /// Sends a signal to the program's whole group.
+    package func signal(_ number: Int32) {
+        state.withLock { state in
+            guard state.status == nil || state.groupLingers else { return }
+            _ = kill(-pid, number)
+        }
+    }
+
+    /// Ends the group: SIGTERM (and SIGCONT, in case it is stopped) now, SIGKILL after `grace` nanoseconds.
+    package func end(grace: UInt64 = 2_000_000_000) {
+        state.withLock { state in
+            guard state.status == nil || state.groupLingers, state.killTimer == nil else { return }
+            _ = kill(-pid, SIGTERM)
+            _ = kill(-pid, SIGCONT)
+            state.killTimer = reactor.schedule(at: Reactor.now + grace) { [self] in signal(SIGKILL) }
+        }
+    }
+}
+
+private func martlet_spawn_request(
+    _ request: SpawnRequest,
+    _ path: UnsafePointer<CChar>,
+    _ argv: UnsafePointer<UnsafeMutablePointer<CChar>?>,
+    _ envp: UnsafePointer<UnsafeMutablePointer<CChar>?>,
+    _ directory: UnsafePointer<CChar>?
+) -> martlet_spawn {
+    martlet_spawn(
+        path: path,
+        argv: argv,
+        envp: envp,
+        directory: directory,
+        descriptors: request.descriptors,
+        new_session: request.newSession,
+        nice: request.nice
+    )
+}
+
+private func withCStrings<R>(
+    _ strings: [String],
+    _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> R
+) -> R {
+    var bytes: [CChar] = []
+    var offsets: [Int] = []
+    for string in strings {
+        offsets.append(bytes.count)
+        bytes.append(contentsOf: string.utf8.map(CChar.init(bitPattern:)))
+        bytes.append(0)
+    }
+    return bytes.withUnsafeMutableBufferPointer { buffer in
+        var pointers = offsets.map { UnsafeMutablePointer<CChar>?(buffer.baseAddress! + $0) }
+        pointers.append(nil)
+        return pointers.withUnsafeBufferPointer { body($0.baseAddress!) }
+    }
+}
