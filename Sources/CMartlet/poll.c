@@ -3,6 +3,7 @@
 #include "CMartlet.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -29,17 +30,15 @@ int martlet_poller_control(int poller, int operation, int descriptor, uint32_t e
 
 int martlet_poller_wait(int poller, struct martlet_event *events, int64_t timeout) {
   struct epoll_event ready[MARTLET_EVENTS];
-  int count;
-  static int has_pwait2 = 1;
-  if (timeout > 0 && has_pwait2) {
+  int count = -1;
+  static atomic_bool lacks_pwait2;  // before Linux 5.11, and where a sandbox forbids it
+  if (!atomic_load_explicit(&lacks_pwait2, memory_order_relaxed)) {
     struct timespec time = {timeout / 1000000000, timeout % 1000000000};
-    count = (int)syscall(SYS_epoll_pwait2, poller, ready, MARTLET_EVENTS, &time, NULL, 0);
-    if (count < 0 && (errno == ENOSYS || errno == EPERM)) {
-      has_pwait2 = 0;
-      return martlet_poller_wait(poller, events, timeout);
-    }
-  } else {
-    int64_t milliseconds = timeout < 0 ? -1 : (timeout + 999999) / 1000000;
+    count = (int)syscall(SYS_epoll_pwait2, poller, ready, MARTLET_EVENTS, timeout < 0 ? NULL : &time, NULL, 0);
+    if (count < 0 && (errno == ENOSYS || errno == EPERM)) atomic_store_explicit(&lacks_pwait2, true, memory_order_relaxed);
+  }
+  if (atomic_load_explicit(&lacks_pwait2, memory_order_relaxed)) {
+    int64_t milliseconds = timeout < 0 ? -1 : timeout / 1000000 + (timeout % 1000000 > 0);
     count = epoll_wait(poller, ready, MARTLET_EVENTS, milliseconds > 1 << 30 ? 1 << 30 : (int)milliseconds);
   }
   if (count < 0) return errno == EINTR ? 0 : -errno;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -116,3 +117,5 @@ const char *martlet_error_text(int error) {
   const char *text = strerrordesc_np(error);
   return text ? text : "unknown error";
 }
+
+void martlet_line_buffer_output(void) { setvbuf(stdout, NULL, _IOLBF, BUFSIZ); }

@@ -14,11 +14,12 @@ package struct Heartbeat: Sendable {
     private var lastHeard: UInt64
     private var lastTick: UInt64
     private var lastPing: UInt64?
+    private var graceIsUsed = false
 
     package static let defaultLimit: UInt64 = 15_000_000_000
 
     package init(limit: UInt64 = Self.defaultLimit, now: UInt64) {
-        self.limit = limit
+        self.limit = min(limit, .max / 4)  // Room to add without overflow: "never" is a limit too.
         lastHeard = now
         lastTick = now
     }
@@ -26,15 +27,21 @@ package struct Heartbeat: Sendable {
     private var interval: UInt64 { max(1, limit / 3) }
 
     /// Bytes have come from the neighbour.
-    package mutating func heard(now: UInt64) { lastHeard = max(lastHeard, now) }
+    package mutating func heard(now: UInt64) {
+        lastHeard = max(lastHeard, now)
+        graceIsUsed = false
+    }
 
     /// When ``tick(now:)`` is wanted next.
-    package var nextTick: UInt64 { max(lastHeard, lastPing ?? 0) + interval }
+    package var nextTick: UInt64 { min(max(lastHeard, lastPing ?? 0) + interval, lastHeard + limit) }
 
     package mutating func tick(now: UInt64) -> Action {
-        // If nobody ticked us for a whole limit, this process itself was stopped: the neighbour may have spoken, and its
-        // bytes may be waiting unread. It gets one interval's grace.
-        if now > lastTick, now - lastTick > limit, lastHeard + limit <= now { lastHeard = now - limit + interval }
+        // If nobody ticked us when it was due, this process itself was stopped: the neighbour may have spoken, and its
+        // bytes may be waiting unread. It gets one interval's grace; once, so that a slow process notices silence too.
+        if lastHeard + limit <= now, now > lastTick, now - lastTick > interval + interval / 2, !graceIsUsed {
+            lastHeard = now - limit + interval
+            graceIsUsed = true
+        }
         lastTick = now
         if now >= lastHeard + limit { return .lost }
         guard now >= nextTick else { return .none }

@@ -29,7 +29,7 @@ package struct LinkNode<Owner: Sendable>: Sendable {
     package init(address: ContextAddress, hasParent: Bool, limits: StreamLimits = .init()) {
         router = Router(address: address, hasParent: hasParent)
         streams = StreamTable(address: address, limits: limits)
-        relays = RelayTable(limit: limits.maximumRelayedStreams)
+        relays = RelayTable(limit: limits.maximumRelayedStreams, limitPerChild: limits.maximumRelayedStreamsPerChild)
     }
 
     package var address: ContextAddress { router.address }
@@ -48,17 +48,26 @@ package struct LinkNode<Owner: Sendable>: Sendable {
         kind: StreamKind?,
         credit: Int = 0
     ) -> Verdict {
+        guard !header.kind.isLinkLocal else { return .violation("\(header.kind) outside its place") }
         guard router.admits(source: header.source, from: neighbour) else {
             return .violation("a frame that claims to come from \(header.source)")
+        }
+        // A relay refuses as well as the acceptor: what may not be opened takes nobody's room. A kind that only the
+        // acceptor knows is the acceptor's to judge.
+        if header.kind == .open, let kind,
+            let refusal = StreamAuthority.refusal(of: kind, from: header.source, to: header.destination)
+        {
+            return .refuse(header.streamKey, ResetReason(.refused, refusal), nil)
         }
         switch router.route(to: header.destination) {
         case .here:
             return receiveHere(header, kind, credit)
         case .neighbour(let next) where next != neighbour:
-            switch relays.pass(header, from: neighbour, to: next) {
+            switch relays.pass(header, from: neighbour, to: next, credit: credit) {
             case .forward: return .forward(next)
             case .drop: return .drop
             case .refuse(let reason): return .refuse(header.streamKey, reason, nil)
+            case .violation(let what): return .violation(what)
             }
         case .neighbour, .none:
             guard header.kind == .open else { return .drop }
@@ -77,16 +86,13 @@ package struct LinkNode<Owner: Sendable>: Sendable {
             guard let kind else {
                 return .refuse(key, ResetReason(.protocolViolation, "a stream of an unknown kind"), nil)
             }
-            if let refusal = StreamAuthority.refusal(of: kind, from: key.opener, to: key.acceptor) {
-                return .refuse(key, ResetReason(.refused, refusal), nil)
-            }
             return .opened(key, kind)
         }
     }
 
-    /// Notes a frame that this context itself sends.
+    /// Where a frame that this context itself sends goes.
     ///
-    /// - Returns: the link to send it on; `nil` if none leads there.
+    /// - Returns: the link to send it on; `nil` if none leads there, or if it would come back here.
     package func route(to destination: ContextAddress) -> Neighbour? {
         guard case .neighbour(let neighbour) = router.route(to: destination) else { return nil }
         return neighbour
@@ -94,7 +100,8 @@ package struct LinkNode<Owner: Sendable>: Sendable {
 
     /// A link is gone.
     ///
-    /// - Returns: the owners of streams that ended here and were lost, and the resets to send for those that passed through.
+    /// - Returns: the owners of streams that ended here and were lost, and the resets to send for those that passed
+    ///   through.
     package mutating func lose(
         _ neighbour: Neighbour
     ) -> (owners: [Owner], resets: [(reset: FrameHeader, to: Neighbour)]) {

@@ -3,6 +3,10 @@ package import MartletWire
 
 /// What waits for a link that is full: control before calls before bulk, bulk streams taking turns.
 ///
+/// The frames of one stream must not overtake each other where it matters: a reset or a data frame that arrives before
+/// its own `open` is stale, and the stream would then live for ever. So all frames of a stream go by one class, and a
+/// reset goes with the calls, behind every call's `open`, once the bulk of its stream is thrown away.
+///
 /// Calls do not starve bulk: after ``callsBeforeBulk`` calls in a row a waiting bulk stream has its turn. What may wait
 /// here is bounded by the windows of the streams (see ``StreamState``), not by this queue.
 package struct Outbox<Chunk> {
@@ -24,6 +28,28 @@ package struct Outbox<Chunk> {
     package init() {}
 
     package var isEmpty: Bool { control.isEmpty && calls.isEmpty && turns.isEmpty }
+    /// Control and call frames that wait. Windows do not bound opens, ends, resets and pongs: a link on which too many
+    /// wait belongs to a neighbour that does not read.
+    package var urgentCount: Int { control.count + calls.count }
+
+    /// Adds the frame with this header, `chunk` being its bytes: the right way in for all frames of streams.
+    package mutating func append(_ chunk: Chunk, header: FrameHeader) {
+        let stream = header.streamKey
+        switch header.kind {
+        case .open, .data, .end:
+            // What follows bulk of its own stream waits behind it, whatever it says.
+            let isBulk = header.flags.contains(.bulk) || bulk[stream] != nil
+            append(chunk, isBulk ? .bulk : .call, stream: stream)
+        case .reset:
+            discard(stream)
+            append(chunk, .call, stream: stream)
+        case .credit, .hello, .welcome, .ping, .pong:
+            append(chunk, .control, stream: stream)
+        case .goodbye:
+            // Whoever says goodbye waits until all else has gone: here it would overtake what it follows.
+            append(chunk, .call, stream: stream)
+        }
+    }
 
     package mutating func append(_ chunk: Chunk, _ priority: Priority, stream: StreamKey) {
         switch priority {

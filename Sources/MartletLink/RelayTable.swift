@@ -1,18 +1,41 @@
 package import MartletWire
 
 /// The streams that cross this context from one link to another, so that both ends can be told when a link dies.
+///
+/// A relay also keeps each sender's credit, because the queue towards a slow link is here: what goes beyond it comes
+/// from no honest neighbour, since that one would not have passed it on.
 package struct RelayTable: Sendable {
+    /// What one end may still send through here.
+    private struct Side {
+        var isOver = false
+        var credit = StreamState.initialWindow
+    }
+
     private struct Entry {
         var towardsOpener: Neighbour
         var towardsAcceptor: Neighbour
-        var openerEnded: Bool
-        var acceptorEnded = false
+        var opener: Side
+        var acceptor = Side()
+
+        subscript(isOpener isOpener: Bool) -> Side {
+            get { isOpener ? opener : acceptor }
+            set { if isOpener { opener = newValue } else { acceptor = newValue } }
+        }
     }
 
     private var entries: [StreamKey: Entry] = [:]
+    /// Streams by the neighbour from which their opener is reached.
+    private var opened: [Neighbour: Int] = [:]
     private let limit: Int
+    private let limitPerChild: Int
 
-    package init(limit: Int = StreamLimits().maximumRelayedStreams) { self.limit = limit }
+    package init(
+        limit: Int = StreamLimits().maximumRelayedStreams,
+        limitPerChild: Int = StreamLimits().maximumRelayedStreamsPerChild
+    ) {
+        self.limit = limit
+        self.limitPerChild = limitPerChild
+    }
 
     package var count: Int { entries.count }
 
@@ -21,39 +44,65 @@ package struct RelayTable: Sendable {
         /// A frame of a stream that did not begin here or is over.
         case drop
         case refuse(ResetReason)
+        /// The neighbour passes on what it must not: its link is of no more use.
+        case violation(String)
     }
 
     /// Notes a frame on its way from one link to another.
-    package mutating func pass(_ header: FrameHeader, from: Neighbour, to: Neighbour) -> Verdict {
+    ///
+    /// - Parameter credit: the count in a `credit` frame's payload.
+    package mutating func pass(
+        _ header: FrameHeader,
+        from: Neighbour,
+        to: Neighbour,
+        credit: Int = 0
+    ) -> Verdict {
         let key = header.streamKey
-        let fromOpener = header.flags.contains(.fromOpener)
-        if header.kind == .open {
-            guard fromOpener, entries[key] == nil else {
-                return .refuse(ResetReason(.protocolViolation, "stream \(key.number) is open already"))
-            }
-            guard entries.count < limit else {
-                return .refuse(ResetReason(.limitExceeded, "a relay carries too many streams"))
-            }
-            let ended = header.flags.contains(.last)
-            entries[key] = Entry(towardsOpener: from, towardsAcceptor: to, openerEnded: ended)
-            return .forward
-        }
+        guard header.kind != .open else { return open(key, header, from: from, to: to) }
         guard let index = entries.index(forKey: key) else { return .drop }
-        let entry = entries.values[index]
+        let fromOpener = header.flags.contains(.fromOpener)
+        var entry = entries.values[index]
         guard (fromOpener ? entry.towardsOpener : entry.towardsAcceptor) == from else { return .drop }
         switch header.kind {
-        case .end:
-            if fromOpener {
-                entries.values[index].openerEnded = true
-            } else {
-                entries.values[index].acceptorEnded = true
+        case .data:
+            entry[isOpener: fromOpener].credit -= StreamState.cost(ofPayload: header.payloadCount)
+            guard !entry[isOpener: fromOpener].isOver, entry[isOpener: fromOpener].credit >= 0 else {
+                return .violation("data beyond what stream \(key.number) may carry")
             }
-            if entries.values[index].openerEnded, entries.values[index].acceptorEnded { entries.remove(at: index) }
+        case .end:
+            guard !entry[isOpener: fromOpener].isOver else { return .violation("a second end of stream \(key.number)") }
+            entry[isOpener: fromOpener].isOver = true
+            if entry[isOpener: !fromOpener].isOver {
+                remove(at: index)
+                return .forward
+            }
+        case .credit:
+            guard StreamState.isLegal(credit: credit, upon: entry[isOpener: !fromOpener].credit) else {
+                return .violation("credit of \(credit) bytes on stream \(key.number)")
+            }
+            entry[isOpener: !fromOpener].credit += credit
         case .reset:
-            entries.remove(at: index)
-        default:
-            break
+            remove(at: index)
+            return .forward
+        case .open, .hello, .welcome, .ping, .pong, .goodbye:
+            return .drop
         }
+        entries.values[index] = entry
+        return .forward
+    }
+
+    private mutating func open(_ key: StreamKey, _ header: FrameHeader, from: Neighbour, to: Neighbour) -> Verdict {
+        guard header.flags.contains(.fromOpener), entries[key] == nil else {
+            return .violation("stream \(key.number) is open already")
+        }
+        let isFromAbove = from == .parent
+        let fromAbove = opened[.parent] ?? 0
+        guard (isFromAbove ? fromAbove : entries.count - fromAbove) < limit,
+            isFromAbove || opened[from] ?? 0 < limitPerChild
+        else { return .refuse(ResetReason(.limitExceeded, "a relay carries too many streams")) }
+        let opener = Side(isOver: header.flags.contains(.last))
+        entries[key] = Entry(towardsOpener: from, towardsAcceptor: to, opener: opener)
+        opened[from, default: 0] += 1
         return .forward
     }
 
@@ -62,7 +111,9 @@ package struct RelayTable: Sendable {
     /// - Returns: the resets to send, each as if by the end that is lost.
     package mutating func lose(_ neighbour: Neighbour) -> [(reset: FrameHeader, to: Neighbour)] {
         var resets: [(reset: FrameHeader, to: Neighbour)] = []
-        for (key, entry) in entries {
+        let lost = entries.filter { $0.value.towardsOpener == neighbour || $0.value.towardsAcceptor == neighbour }
+        for (key, entry) in lost {
+            remove(at: entries.index(forKey: key)!)
             if entry.towardsOpener == neighbour {
                 let reset = FrameHeader(
                     .reset,
@@ -72,14 +123,16 @@ package struct RelayTable: Sendable {
                     from: key.opener
                 )
                 resets.append((reset, entry.towardsAcceptor))
-            } else if entry.towardsAcceptor == neighbour {
+            } else {
                 let reset = FrameHeader(.reset, stream: key.number, to: key.opener, from: key.acceptor)
                 resets.append((reset, entry.towardsOpener))
-            } else {
-                continue
             }
-            entries[key] = nil
         }
         return resets
+    }
+
+    private mutating func remove(at index: Dictionary<StreamKey, Entry>.Index) {
+        let opener = entries.remove(at: index).value.towardsOpener
+        opened[opener] = opened[opener] == 1 ? nil : opened[opener]! - 1
     }
 }

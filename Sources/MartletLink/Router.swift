@@ -53,12 +53,12 @@ package struct Router: Sendable {
         return children.contains(child) ? .neighbour(.child(child)) : .none
     }
 
-    /// Whether a frame that `neighbour` sent may come from `source`: a child speaks only for its own subtree, the parent
-    /// only for what lies outside ours.
+    /// Whether a frame that `neighbour` sent may come from `source`: a child speaks only for its own subtree, the
+    /// parent only for what lies outside ours, and nobody speaks whose link is gone.
     package func admits(source: ContextAddress, from neighbour: Neighbour) -> Bool {
         switch neighbour {
-        case .parent: !address.contains(source)
-        case .child(let number): address.childNumber(towards: source) == number
+        case .parent: hasParent && !address.contains(source)
+        case .child(let number): children.contains(number) && address.childNumber(towards: source) == number
         }
     }
 }

@@ -6,14 +6,17 @@ import MartletWire
 ///       └────got last──▶ half closed (remote) ─sent last──▶ closed
 ///     any ── reset, sent or received ──▶ closed
 ///
-/// Credit is counted in bytes of ``cost(ofPayload:)``: only `data` frames cost, `open` and `end` are one frame each. The
-/// window doubles, up to the limit, whenever the sender had used all of it while the reader had read all of it: then the
-/// window, not either end, is what holds the stream back. That finds bandwidth × delay without a clock.
+/// Credit is counted in bytes of ``cost(ofPayload:)``: only `data` frames cost, `open` and `end` are one frame each.
+/// The window doubles, up to the limit, whenever the sender says that it was held up while the reader had read all:
+/// then the window, not either end, is what holds the stream back. That finds bandwidth × delay without a clock. The
+/// receiver cannot see it alone: it grants more at half a window, so to it a far sender looks as if it never ran out.
 package struct StreamState: Sendable {
     /// What a stream may receive before its reader has read anything, in bytes.
     package static let initialWindow = 256 * 1024
     /// How far one stream's window grows, in bytes.
     package static let maximumWindow = 16 * 1024 * 1024
+    /// The least credit that is granted at once, in bytes, so that credit frames are few beside the data.
+    package static let minimumCredit = 64 * 1024
     /// What a `data` frame costs beyond its payload, so that a flood of empty messages is bounded too.
     package static let frameCost = 32
 
@@ -22,11 +25,15 @@ package struct StreamState: Sendable {
     package private(set) var localEnded = false
     package private(set) var remoteEnded = false
     private var sendCredit = initialWindow
+    private var wasHeldUp = false
     private var window = initialWindow
     /// Bytes that have come, that were read, and up to which the other end may send.
     private var received = 0
     private var consumed = 0
     private var granted = initialWindow
+    private var senderIsHeldUp = false
+    /// What `granted` was when the window grew last: until that much has come, the sender speaks of the old window.
+    private var grownAt = 0
 
     package init() {}
 
@@ -52,11 +59,21 @@ package struct StreamState: Sendable {
     ///
     /// - Returns: `false` if that is more than any honest peer grants.
     package mutating func receivedCredit(_ count: Int) -> Bool {
-        guard count > 0, count <= 2 * Self.maximumWindow, sendCredit + count <= 2 * Self.maximumWindow else {
-            return false
-        }
+        guard Self.isLegal(credit: count, upon: sendCredit) else { return false }
+        if sendCredit < Self.cost(ofPayload: FrameHeader.maximumPayload) { wasHeldUp = true }
         sendCredit += count
         return true
+    }
+
+    /// Whether an honest peer may grant `count` bytes to a sender that has `credit` left.
+    static func isLegal(credit count: Int, upon credit: Int) -> Bool {
+        count >= minimumCredit && count <= maximumWindow && credit + count <= 2 * maximumWindow
+    }
+
+    /// Whether the next `data` frame has to say ``FrameHeader/Flags/heldUp``; asked once for each frame.
+    package mutating func takeHeldUp() -> Bool {
+        defer { wasHeldUp = false }
+        return wasHeldUp
     }
 
     package mutating func sentLast() { localEnded = true }
@@ -66,10 +83,11 @@ package struct StreamState: Sendable {
     /// A `data` frame has come.
     ///
     /// - Returns: `false` if it breaks the rules: behind the last message, or more than was granted.
-    package mutating func receivedData(payload count: Int) -> Bool {
+    package mutating func receivedData(payload count: Int, heldUp: Bool = false) -> Bool {
         let cost = Self.cost(ofPayload: count)
         guard !remoteEnded, received + cost <= granted else { return false }
         received += cost
+        if heldUp, received > grownAt { senderIsHeldUp = true }
         return true
     }
 
@@ -85,11 +103,15 @@ package struct StreamState: Sendable {
     /// - Returns: the credit to send now; 0 for none yet.
     package mutating func consumedData(payload count: Int, budget: inout ReceiveBudget) -> Int {
         consumed += Self.cost(ofPayload: count)
-        guard !remoteEnded, consumed + window - granted >= window / 2 else { return 0 }
-        // What the sender could not send for want of credit is less than one full frame.
-        let senderIsHeldUp = granted - received < Self.cost(ofPayload: FrameHeader.maximumPayload)
-        if senderIsHeldUp, unread == 0, window < Self.maximumWindow, budget.take(window) { window *= 2 }
+        assert(consumed <= received)
+        guard !remoteEnded else { return 0 }
+        if senderIsHeldUp, unread == 0, window < Self.maximumWindow, budget.take(window) {
+            window *= 2
+            senderIsHeldUp = false
+            grownAt = granted
+        }
         let credit = consumed + window - granted
+        guard credit >= window / 2 else { return 0 }
         granted += credit
         return credit
     }

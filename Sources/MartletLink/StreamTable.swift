@@ -25,12 +25,15 @@ package struct StreamTable<Owner: Sendable>: Sendable {
     private let address: ContextAddress
     private let limits: StreamLimits
     private var entries: [StreamKey: Entry] = [:]
-    private var acceptedFromBelow = 0
-    private var lastNumber: UInt32 = 0
+    /// Accepted streams by the child through which their opener is reached; 0 for those from beside or above us.
+    private var accepted: [UInt32: Int] = [:]
+    private var lastNumber: UInt32
     private var budget: ReceiveBudget
 
-    package init(address: ContextAddress, limits: StreamLimits = .init()) {
+    /// - Parameter lastNumber: the number before that of the first stream that is opened here.
+    package init(address: ContextAddress, limits: StreamLimits = .init(), lastNumber: UInt32 = 0) {
         self.address = address
+        self.lastNumber = lastNumber
         self.limits = limits
         budget = ReceiveBudget(limit: limits.receiveBudget)
     }
@@ -61,8 +64,9 @@ package struct StreamTable<Owner: Sendable>: Sendable {
     package mutating func accept(_ key: StreamKey, owner: Owner, ended: Bool) {
         var state = StreamState()
         if ended { _ = state.receivedLast() }
+        assert(key.opener != address && entries[key] == nil)
         entries[key] = Entry(owner: owner, state: state)
-        if !key.opener.isAncestor(of: address) { acceptedFromBelow += 1 }
+        accepted[side(of: key), default: 0] += 1
     }
 
     // MARK: Receiving
@@ -76,7 +80,10 @@ package struct StreamTable<Owner: Sendable>: Sendable {
         let isLegal: Bool
         switch header.kind {
         case .data:
-            isLegal = entries.values[index].state.receivedData(payload: header.payloadCount)
+            isLegal = entries.values[index].state.receivedData(
+                payload: header.payloadCount,
+                heldUp: header.flags.contains(.heldUp)
+            )
         case .end:
             isLegal = entries.values[index].state.receivedLast()
             if isLegal, entries.values[index].state.isClosed { remove(at: index) }
@@ -96,12 +103,16 @@ package struct StreamTable<Owner: Sendable>: Sendable {
         return .message(owner)
     }
 
-    private func receiveOpen(_ key: StreamKey, _ header: FrameHeader) -> Event {
-        guard header.flags.contains(.fromOpener), entries[key] == nil else {
-            return .violation(nil, ResetReason(.protocolViolation, "stream \(key.number) is open already"))
+    private mutating func receiveOpen(_ key: StreamKey, _ header: FrameHeader) -> Event {
+        guard header.flags.contains(.fromOpener) else {
+            return .violation(nil, ResetReason(.protocolViolation, "only its opener opens stream \(key.number)"))
+        }
+        if let owner = remove(key) {
+            return .violation(owner, ResetReason(.protocolViolation, "stream \(key.number) is open already"))
         }
         let isFromAbove = key.opener.isAncestor(of: address)
-        guard isFromAbove ? entries.count < limits.maximumStreams : acceptedFromBelow < limits.maximumStreamsFromBelow
+        let count = isFromAbove ? entries.count : accepted[side(of: key)] ?? 0
+        guard count < (isFromAbove ? limits.maximumStreams : limits.maximumStreamsFromBelow)
         else { return .violation(nil, ResetReason(.limitExceeded, "too many open streams")) }
         return .opened(key)
     }
@@ -115,6 +126,12 @@ package struct StreamTable<Owner: Sendable>: Sendable {
     package mutating func takeCredit(_ key: StreamKey, payload count: Int) -> Bool? {
         guard let index = entries.index(forKey: key) else { return nil }
         return entries.values[index].state.takeCredit(forPayload: count)
+    }
+
+    /// Whether the next `data` frame has to say ``FrameHeader/Flags/heldUp``; asked once for each frame.
+    package mutating func takeHeldUp(_ key: StreamKey) -> Bool {
+        guard let index = entries.index(forKey: key) else { return false }
+        return entries.values[index].state.takeHeldUp()
     }
 
     /// The largest `data` payload that may be sent now; `nil` if the stream is over.
@@ -159,18 +176,24 @@ package struct StreamTable<Owner: Sendable>: Sendable {
     private mutating func remove(at index: Dictionary<StreamKey, Entry>.Index) {
         let (key, entry) = entries.remove(at: index)
         entry.state.release(to: &budget)
-        if key.opener != address, !key.opener.isAncestor(of: address) { acceptedFromBelow -= 1 }
+        guard key.opener != address else { return }
+        let side = side(of: key)
+        accepted[side] = accepted[side] == 1 ? nil : accepted[side]! - 1
     }
+
+    private func side(of key: StreamKey) -> UInt32 { address.childNumber(towards: key.opener) ?? 0 }
 }
 
 /// How much others may make a context hold.
 package struct StreamLimits: Sendable {
     /// Streams that end in one context. Default: 65,536.
     package var maximumStreams = 65_536
-    /// Streams that contexts below it have opened to one context. Default: 4,096.
+    /// Streams that the contexts below one child have opened to one context. Default: 4,096.
     package var maximumStreamsFromBelow = 4_096
-    /// Streams that cross one relay. Default: 262,144.
+    /// Streams that cross one relay: so many from above, and so many from below. Default: 262,144.
     package var maximumRelayedStreams = 262_144
+    /// Streams that the contexts below one child have opened across one relay. Default: 65,536.
+    package var maximumRelayedStreamsPerChild = 65_536
     /// What the streams of one context may buffer beyond their initial windows, in bytes. Default: 128 MiB.
     package var receiveBudget = 128 * 1024 * 1024
 

@@ -21,6 +21,12 @@ package final class ByteSink: EventHandler {
         var isOver = false
     }
 
+    /// Writes to a descriptor that somebody owns already. ``finish()`` and ``close()`` close it all the same.
+    package init(_ source: EventSource, onWritten: @escaping @Sendable (Int) -> Void = { _ in }) {
+        self.source = source
+        self.onWritten = onWritten
+    }
+
     /// Takes `descriptor` over.
     ///
     /// - Parameter onWritten: gets the size of each chunk that was written whole, or dropped because nobody reads the pipe

@@ -30,50 +30,56 @@ package final class EventSource: Sendable {
 
     deinit { close() }
 
-    /// Has `handler` told about `interest` from now on; an empty set stops it.
+    /// Has `handler` told about `interest` from now on; an empty set stops it. While it is not stopped, the handler stays
+    /// the one that was given first. A call that is under way on the polling thread may still end after this returns.
     ///
     /// - Throws: ``SystemError`` if the kernel cannot poll this descriptor: regular files are always ready.
     package func watch(for interest: Readiness, _ handler: any EventHandler) throws(SystemError) {
+        // The old handler goes after the lock: its deinitialiser may call us.
+        var old: (any EventHandler)?
         let error: Int32 = registration.withLock { registration in
-            guard !registration.isClosed, registration.interest != interest || registration.token == nil else { return 0 }
+            guard !registration.isClosed, registration.interest != interest else { return 0 }
             if let token = registration.token {
                 if interest.isEmpty {
-                    forget(&registration)
+                    old = forget(&registration)
                     return 0
                 }
-                registration.interest = interest
-                return martlet_poller_control(reactor.poller, 1, descriptor, interest.mask, token)
+                let error = martlet_poller_control(reactor.poller, 1, descriptor, interest.mask, token)
+                if error == 0 { registration.interest = interest }
+                return error
             }
-            guard !interest.isEmpty else { return 0 }
             let token = reactor.addSource(handler)
             let error = martlet_poller_control(reactor.poller, 0, descriptor, interest.mask, token)
             if error == 0 {
                 registration.token = token
                 registration.interest = interest
             } else {
-                reactor.removeSource(token)
+                old = reactor.removeSource(token)
             }
             return error
         }
+        withExtendedLifetime(old) {}
         guard error == 0 else { throw SystemError(-error, "watch descriptor \(descriptor)") }
     }
 
-    private func forget(_ registration: inout Registration) {
-        guard let token = registration.token else { return }
+    private func forget(_ registration: inout Registration) -> (any EventHandler)? {
+        guard let token = registration.token else { return nil }
         _ = martlet_poller_control(reactor.poller, 2, descriptor, 0, token)
-        reactor.removeSource(token)
         registration.token = nil
         registration.interest = []
+        return reactor.removeSource(token)
     }
 
     /// Stops watching and closes the descriptor. Doing it again does nothing.
     package func close() {
-        registration.withLock { registration in
-            guard !registration.isClosed else { return }
+        let old = registration.withLock { registration -> (any EventHandler)? in
+            guard !registration.isClosed else { return nil }
             registration.isClosed = true
-            forget(&registration)
+            let old = forget(&registration)
             reactor.closeSafely(descriptor)
+            return old
         }
+        withExtendedLifetime(old) {}
     }
 }
 
@@ -85,18 +91,16 @@ extension Reactor {
         return state.sources.add(handler)
     }
 
-    fileprivate func removeSource(_ token: UInt64) {
+    fileprivate func removeSource(_ token: UInt64) -> (any EventHandler)? {
         lock.lock()
         defer { lock.unlock() }
-        state.sources.remove(token)
+        return state.sources.remove(token)
     }
 
     /// Closes now, or after the running dispatch.
     fileprivate func closeSafely(_ descriptor: Int32) {
         lock.lock()
         defer { lock.unlock() }
-        if state.isDispatching { state.closing.append(descriptor) } else { _ = Self.closeDescriptor(descriptor) }
+        if state.isDispatching { state.closing.append(descriptor) } else { closeDescriptor(descriptor) }
     }
-
-    private static func closeDescriptor(_ descriptor: Int32) -> Int32 { close(descriptor) }
 }

@@ -13,9 +13,6 @@ extension Reactor {
     private static var jobsPerFlush: Int { 32 }
     /// A thread without work ends after this time, in nanoseconds, unless it is the last.
     private static var idleLimit: UInt64 { 5_000_000_000 }
-    private static var monitorInterval: UInt64 { 1_000_000 }
-    /// The monitor sleeps after so many intervals without anything to watch.
-    private static var idleIntervals: Int { 50 }
     /// Lazily touched address space, not memory.
     private static var stackSize: Int { 2 * 1024 * 1024 }
 
@@ -25,17 +22,24 @@ extension Reactor {
     func startThread() {
         state.threads += 1
         if !Self.start({ [self] in runThread(isLast: false) }) { state.threads -= 1 }
+        // Without any thread all would wait for ever in silence.
+        precondition(state.threads > 0, "martlet: the system allows this process no thread")
     }
 
     /// Makes the calling thread one of the pool, for ever: an agent's main thread has nothing else to do.
     package func runForever() -> Never {
+        // As on the threads that we start: a write to a pipe without a reader is an error, not the end of the process.
+        var brokenPipe = sigset_t()
+        sigemptyset(&brokenPipe)
+        sigaddset(&brokenPipe, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &brokenPipe, nil)
         lock.lock()
         state.threads += 1
         lock.unlock()
         while true { runThread(isLast: true) }
     }
 
-    private static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
+    static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
         final class Box {
             let body: @Sendable () -> Void
             init(_ body: @escaping @Sendable () -> Void) { self.body = body }
@@ -46,10 +50,12 @@ extension Reactor {
         pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
         pthread_attr_setstacksize(&attributes, stackSize)
         let box = Unmanaged.passRetained(Box(body))
-        // Signals are for the process's own threads: none of ours is interrupted.
+        // Signals are for the process's own threads: none of ours is interrupted. Those that a thread brings upon itself
+        // stay: without them a crash would go by without its handler, which prints where it was.
         var all = sigset_t()
         var before = sigset_t()
         sigfillset(&all)
+        for crash in [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS] { sigdelset(&all, crash) }
         pthread_sigmask(SIG_SETMASK, &all, &before)
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         #if canImport(Darwin)
@@ -68,21 +74,21 @@ extension Reactor {
     private func runThread(isLast: Bool) {
         martlet_set_thread_mark(ownMark)
         lock.lock()
-        // With as many threads as there may be, the newest takes no jobs: somebody must always be there to poll.
-        let takesJobs = state.threads < maximumThreads
         var sincePoll = 0
         var sinceFlush = 0
         while !state.isStopping {
             if !state.dirty.isEmpty, sinceFlush >= Self.jobsPerFlush || state.jobs.isEmpty {
                 sinceFlush = 0
                 flushDirty()
-            } else if takesJobs, sincePoll < Self.jobsPerPoll || state.isPolling, let job = state.jobs.popFirst() {
+            } else if state.isPolling || (sincePoll < Self.jobsPerPoll && !state.pollIsDue), mayRunJob,
+                let job = state.jobs.popFirst()
+            {
                 sincePoll += 1
                 sinceFlush += 1
                 run(job)
             } else if !state.isPolling {
                 sincePoll = 0
-                poll(mayRunJobs: takesJobs)
+                poll()
             } else if !park(), !isLast {
                 break
             }
@@ -104,104 +110,82 @@ extension Reactor {
     }
 
     private func flushDirty() {
-        let dirty = state.dirty
-        state.dirty.removeAll(keepingCapacity: true)
+        var dirty: [any Flushable] = []
+        swap(&dirty, &state.dirty)
         lock.unlock()
-        for target in dirty { target.flush() }
+        Self.flush(consume dirty)
         lock.lock()
     }
 
-    /// - Returns: `false` if nothing came for long and there are others.
+    /// - Returns: `false` if nothing came for long and there are others to do what may come.
     private func park() -> Bool {
         state.parked += 1
         defer { state.parked -= 1 }
-        return lock.wait(for: work, nanoseconds: Self.idleLimit) || state.threads == 1
+        // The time may be up just when somebody has signalled: then there is work.
+        return lock.wait(for: work, nanoseconds: Self.idleLimit) || state.hasWork || !state.isPolling
     }
 
     // MARK: Polling
 
-    /// Waits for events unless there are jobs, and tells their handlers. Called with the lock held.
-    private func poll(mayRunJobs: Bool) {
+    /// Waits for events unless there is work, and tells their handlers. Called with the lock held.
+    private func poll() {
         state.isPolling = true
+        state.pollIsDue = false
         var timeout: Int64 = 0
-        if state.jobs.isEmpty || !mayRunJobs, state.dirty.isEmpty {
+        if state.jobs.isEmpty || !mayRunJob, state.dirty.isEmpty {
             let deadline = state.timers.nextDeadline()
             state.pollerWakesAt = deadline ?? .max
             timeout = deadline.map { Int64(clamping: $0 &- min($0, Self.now)) } ?? -1
             state.isPollerAsleep = timeout != 0
         }
         lock.unlock()
-        let events = UnsafeMutablePointer<martlet_event>.allocate(capacity: Int(MARTLET_EVENTS))
-        defer { events.deallocate() }
         let count = martlet_poller_wait(poller, events, timeout)
+        for index in 0..<max(0, Int(count)) { dispatch(events[index]) }
         lock.lock()
         state.isPollerAsleep = false
-        state.isDispatching = true
-        for index in 0..<max(0, Int(count)) {
-            let event = events[index]
-            if event.token == SourceTable.wakeToken {
-                var value: UInt64 = 0
-                _ = read(wakeDescriptor, &value, 8)
-            } else if let handler = state.sources.handler(of: event.token) {
-                lock.unlock()
-                handler.ready(Readiness(rawValue: UInt8(truncatingIfNeeded: event.events)))
-                lock.lock()
-            }
-        }
-        if state.timers.count > 0 {
-            let now = Self.now
-            while let action = state.timers.popDue(now: now) {
-                lock.unlock()
-                action()
-                lock.lock()
-            }
-        }
-        state.isDispatching = false
+        fireTimers()
         state.isPolling = false
+        state.polls &+= 1
         state.progress &+= 1
-        for descriptor in state.closing { close(descriptor) }
-        state.closing.removeAll(keepingCapacity: true)
+        if !state.closing.isEmpty {
+            for descriptor in state.closing { close(descriptor) }
+            state.closing.removeAll(keepingCapacity: true)
+        }
         if !state.dirty.isEmpty { flushDirty() }
     }
 
-    // MARK: The monitor
+    private func dispatch(_ event: martlet_event) {
+        lock.lock()
+        state.isPollerAsleep = false
+        guard event.token != SourceTable.wakeToken else {
+            lock.unlock()
+            var value: UInt64 = 0
+            _ = read(wakeDescriptor, &value, 8)
+            return
+        }
+        let handler = state.sources.handler(of: event.token)
+        lock.unlock()
+        handler?.ready(Readiness(rawValue: UInt8(truncatingIfNeeded: event.events)))
+    }
 
-    /// Has the monitor look after the pool from now on. Called with the lock held.
-    private func watch() {
-        if !state.hasMonitor {
-            state.hasMonitor = Self.start { [self] in runMonitor() }
-        } else if state.isMonitorAsleep {
-            state.isMonitorAsleep = false
-            monitorWork.signal()
+    /// Calls what is due now, but not what those calls make due. Called with the lock held.
+    private func fireTimers() {
+        guard state.timers.count > 0 else { return }
+        let now = Self.now
+        while let action = state.timers.popDue(now: now) {
+            lock.unlock()
+            Self.call(consume action)
+            lock.lock()
         }
     }
 
-    private func runMonitor() {
-        lock.lock()
-        var lastProgress = state.progress
-        var idle = 0
-        while !state.isStopping {
-            if idle >= Self.idleIntervals {
-                state.isMonitorAsleep = true
-                while state.isMonitorAsleep, !state.isStopping { lock.wait(for: monitorWork) }
-                idle = 0
-            }
-            lock.wait(for: monitorWork, nanoseconds: Self.monitorInterval)
-            let isStuck = state.running > 0 && state.progress == lastProgress
-            let isBehind = !state.jobs.isEmpty && (isStuck || state.running < processors)
-            if isBehind || (isStuck && !state.isPolling) {
-                if state.parked > 0 {
-                    work.signal()
-                } else if state.threads < maximumThreads {
-                    startThread()
-                }
-            }
-            idle = state.progress == lastProgress && !isStuck ? idle + 1 : 0
-            if isStuck, state.isPolling, state.jobs.isEmpty { idle = Self.idleIntervals }
-            lastProgress = state.progress
-        }
-        state.hasMonitor = false
-        stopped.broadcast()
-        lock.unlock()
+    // What these were given goes when they return, before the lock is taken again: it may be the last reference to
+    // something whose deinitialiser calls us.
+    @inline(never)
+    private static func call(_ action: consuming @escaping @Sendable () -> Void) { action() }
+
+    @inline(never)
+    private static func flush(_ targets: consuming [any Flushable]) {
+        for target in targets { target.flush() }
     }
 }

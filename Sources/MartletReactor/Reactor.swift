@@ -18,7 +18,7 @@ import Musl
 /// monitor sleeps too.
 ///
 /// What must go on whatever user code does (heartbeats, credit, relaying) runs inside ``EventHandler`` and timers, on the
-/// polling thread, not as jobs: the last thread of the pool never takes a job.
+/// polling thread, not as jobs: when the pool is at its limit, one thread of it takes no job.
 package final class Reactor: TaskExecutor, @unchecked Sendable {
     struct State {
         var jobs = Deque<UnownedJob>()
@@ -32,20 +32,33 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
         /// The poller sleeps in the kernel, until this time.
         var isPollerAsleep = false
         var pollerWakesAt: UInt64 = .max
-        var isDispatching = false
+        /// The threads were busy with jobs for too long: the next that comes by looks at the descriptors.
+        var pollIsDue = false
         var threads = 0
         var parked = 0
         var running = 0
         /// Counts jobs and polls that have ended, so that the monitor can tell busy from stuck.
         var progress: UInt64 = 0
+        var polls: UInt64 = 0
         var isMonitorAsleep = false
         var hasMonitor = false
         var isStopping = false
+
+        /// A thread calls handlers and timers at this moment, or is about to.
+        var isDispatching: Bool { isPolling && !isPollerAsleep }
+        var hasWork: Bool { !jobs.isEmpty || !dirty.isEmpty }
     }
 
-    // Everything mutable is in `state`, guarded by `lock`: the state and the conditions to sleep on go together.
+    // Everything mutable is in `state`, guarded by `lock`: the state and the conditions to sleep on go together. It lies
+    // behind a pointer because the run-time's exclusivity checks on a class's variables cost more than the lock.
     let lock = ConditionLock()
-    var state = State()
+    private let storage: UnsafeMutablePointer<State>
+    var state: State {
+        @inline(__always) _read { yield storage.pointee }
+        @inline(__always) _modify { yield &storage.pointee }
+    }
+    /// The polling thread's own.
+    let events: UnsafeMutablePointer<martlet_event>
     let work = ConditionLock.Condition()
     let monitorWork = ConditionLock.Condition()
     let stopped = ConditionLock.Condition()
@@ -64,6 +77,9 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
         wakeDescriptor = martlet_wake_create()
         precondition(wakeDescriptor >= 0, "martlet: cannot create an eventfd: \(SystemError.text(-wakeDescriptor))")
         self.maximumThreads = max(2, maximumThreads)
+        storage = .allocate(capacity: 1)
+        storage.initialize(to: State())
+        events = .allocate(capacity: Int(MARTLET_EVENTS))
         processors = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         _ = martlet_poller_control(poller, 0, wakeDescriptor, Readiness.readable.mask, SourceTable.wakeToken)
     }
@@ -71,6 +87,9 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
     deinit {
         close(wakeDescriptor)
         close(poller)
+        storage.deinitialize(count: 1)
+        storage.deallocate()
+        events.deallocate()
     }
 
     // MARK: Jobs
@@ -79,10 +98,18 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
         let job = UnownedJob(job)
         lock.lock()
         state.jobs.append(job)
-        // One of our own threads takes it as soon as it is done with what it does now.
-        if martlet_thread_mark() != ownMark { callForWorker() }
+        if martlet_thread_mark() != ownMark {
+            callForWorker()
+        } else if state.running > 0 {
+            // One of our own threads takes it as soon as it is done with what it does now; the monitor sees to it that
+            // it is not left lying if that takes long.
+            watch()
+        }
         lock.unlock()
     }
+
+    /// At the limit one thread is kept for the poll.
+    var mayRunJob: Bool { state.running < maximumThreads - 1 }
 
     var ownMark: UInt { UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()) }
 
@@ -116,7 +143,7 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
         guard isCurrent else { return false }
         lock.lock()
         defer { lock.unlock() }
-        guard state.isDispatching || !state.jobs.isEmpty else { return false }
+        guard state.isDispatching || (!state.jobs.isEmpty && mayRunJob) else { return false }
         state.dirty.append(target)
         return true
     }
@@ -146,8 +173,10 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
     @discardableResult
     package func cancel(_ timer: TimerToken) -> Bool {
         lock.lock()
-        defer { lock.unlock() }
-        return state.timers.cancel(timer.token) != nil
+        let action = state.timers.cancel(timer.token)
+        lock.unlock()
+        // What the action held goes here, not under the lock: its deinitialisers may call us.
+        return action != nil
     }
 
     /// Nanoseconds of the monotonic clock.

@@ -43,10 +43,12 @@ struct SourceTable {
         return slot.generation == UInt32(truncatingIfNeeded: token &>> 32) ? slot.handler : nil
     }
 
-    mutating func remove(_ token: UInt64) {
+    /// - Returns: the handler, for the caller to let go of when it holds no lock.
+    mutating func remove(_ token: UInt64) -> (any EventHandler)? {
         let index = Int(UInt32(truncatingIfNeeded: token))
-        slots[index].handler = nil
+        defer { slots[index].handler = nil }
         slots[index].generation &+= 1
         free.append(UInt32(index))
+        return slots[index].handler
     }
 }

@@ -1,5 +1,5 @@
 /// Deadlines in order: a binary heap whose cancelled entries are dropped when they come up, or at once when they are
-/// most of it.
+/// most of it. Equal deadlines come in the order in which they were added.
 struct TimerQueue<Payload> {
     struct Token: Hashable, Sendable {
         fileprivate var number: UInt64
@@ -8,6 +8,10 @@ struct TimerQueue<Payload> {
     private struct Entry {
         var deadline: UInt64
         var number: UInt64
+
+        static func < (left: Entry, right: Entry) -> Bool {
+            left.deadline != right.deadline ? left.deadline < right.deadline : left.number < right.number
+        }
     }
 
     private var heap: [Entry] = []
@@ -49,7 +53,7 @@ struct TimerQueue<Payload> {
 
     private mutating func compact() {
         heap.removeAll { payloads[$0.number] == nil }
-        heap.sort { $0.deadline < $1.deadline }
+        heap.sort(by: <)
     }
 
     @discardableResult
@@ -64,7 +68,7 @@ struct TimerQueue<Payload> {
         var index = start
         while index > 0 {
             let parent = (index - 1) / 2
-            guard heap[index].deadline < heap[parent].deadline else { return }
+            guard heap[index] < heap[parent] else { return }
             heap.swapAt(index, parent)
             index = parent
         }
@@ -75,7 +79,7 @@ struct TimerQueue<Payload> {
         while true {
             var smallest = index
             for child in [2 * index + 1, 2 * index + 2] where child < heap.count {
-                if heap[child].deadline < heap[smallest].deadline { smallest = child }
+                if heap[child] < heap[smallest] { smallest = child }
             }
             guard smallest != index else { return }
             heap.swapAt(index, smallest)

@@ -1,8 +1,8 @@
 /// Where a context stands in the tree: the numbers of the children that lead to it from the controller.
 ///
-/// The controller's address is empty (`/`), its third child is `/3`, that child's first child is `/3/1`. A parent numbers
-/// its children from 1 and never uses a number again, so an address names one context for ever and routing needs no
-/// table: a frame goes down where its destination begins with an address of ours, else up.
+/// The controller's address is empty (`/`), its third child is `/3`, that child's first child is `/3/1`. A parent
+/// numbers its children from 1 and never uses a number again, so an address names one context for ever and routing
+/// needs no table: a frame goes down where its destination begins with an address of ours, else up.
 ///
 /// The value holds the wire form itself (one LEB128 number a component, at most ``maximumByteCount`` bytes) inline, so
 /// that parsing, comparing and hashing an address allocates nothing.
@@ -182,9 +182,15 @@ public struct ContextAddress: Hashable, Sendable {
     }
 
     public func hash(into hasher: inout Hasher) {
-        hasher.combine(words.0)
-        hasher.combine(words.1 ^ words.2)
-        hasher.combine(words.3)
+        // Every byte counts: whoever chooses addresses must not be able to choose ones that collide.
+        if byteCount < 8 {
+            hasher.combine(words.0 | words.3)
+        } else {
+            hasher.combine(words.0)
+            hasher.combine(words.1)
+            hasher.combine(words.2)
+            hasher.combine(words.3)
+        }
     }
 }
 

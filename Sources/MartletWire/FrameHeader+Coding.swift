@@ -8,15 +8,34 @@ package enum FrameParse: Equatable, Sendable {
     case malformed(String)
 }
 
+extension FrameHeader.Kind {
+    fileprivate func allows(_ flags: FrameHeader.Flags) -> Bool {
+        guard allowedFlags.isSuperset(of: flags) else { return false }
+        // Only an opener opens, and a message that goes on is not the last one.
+        return self != .open || flags.contains(.fromOpener) && !flags.isSuperset(of: [.more, .last])
+    }
+
+    /// Frames that cost no credit are kept as small as their meaning allows.
+    fileprivate func allows(payloadCount count: Int) -> Bool {
+        switch self {
+        case .credit: count == 4
+        case .reset: count <= ResetReason.maximumByteCount
+        default: count <= FrameHeader.maximumPayload
+        }
+    }
+}
+
 extension FrameHeader {
     /// Reads the header at the beginning of `bytes`.
     package static func parse(_ bytes: UnsafeRawBufferPointer) -> FrameParse {
         guard bytes.count >= fixedByteCount else { return .incomplete }
         guard let kind = Kind(rawValue: bytes[0]) else { return .malformed("unknown frame kind \(bytes[0])") }
         let flags = Flags(rawValue: bytes[1])
-        guard Flags.all.isSuperset(of: flags) else { return .malformed("unknown frame flags \(bytes[1])") }
+        guard kind.allows(flags) else { return .malformed("frame flags \(bytes[1]) on \(kind)") }
         let payloadCount = Int(bytes[2]) &<< 8 | Int(bytes[3])
-        guard payloadCount <= maximumPayload else { return .malformed("frame payload of \(payloadCount) bytes") }
+        guard kind.allows(payloadCount: payloadCount) else {
+            return .malformed("\(kind) with a payload of \(payloadCount) bytes")
+        }
         let stream = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
         let destinationCount = Int(bytes[8])
         let sourceCount = Int(bytes[9])

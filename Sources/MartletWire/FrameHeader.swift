@@ -25,6 +25,17 @@ package struct FrameHeader: Equatable, Sendable {
 
         /// Frames that never leave the link on which they were sent: they carry no addresses.
         package var isLinkLocal: Bool { rawValue >= 16 }
+
+        /// The flags that mean something on such a frame; no other may be set.
+        package var allowedFlags: Flags {
+            switch self {
+            case .open: [.fromOpener, .more, .last, .bulk]
+            case .data: [.fromOpener, .more, .bulk, .heldUp]
+            case .end: [.fromOpener, .last, .bulk]
+            case .credit, .reset: [.fromOpener, .bulk]
+            case .hello, .welcome, .ping, .pong, .goodbye: []
+            }
+        }
     }
 
     package struct Flags: OptionSet, Sendable {
@@ -39,7 +50,9 @@ package struct FrameHeader: Equatable, Sendable {
         package static let last = Flags(rawValue: 4)
         /// Bulk: calls and control go first where the link is full.
         package static let bulk = Flags(rawValue: 8)
-        package static let all: Flags = [.fromOpener, .more, .last, .bulk]
+        /// On `data`: the sender had run out of credit, so a larger window would help it.
+        package static let heldUp = Flags(rawValue: 16)
+        package static let all: Flags = [.fromOpener, .more, .last, .bulk, .heldUp]
     }
 
     package var kind: Kind
@@ -93,8 +106,9 @@ package struct StreamKey: Hashable, Sendable {
     }
 
     package func hash(into hasher: inout Hasher) {
-        // The opener never uses a number twice while a stream has it, so these two nearly always tell streams apart.
+        // The number and the opener would tell honest streams apart; a hostile opener would vary only the acceptor.
         hasher.combine(number)
         hasher.combine(opener)
+        hasher.combine(acceptor)
     }
 }

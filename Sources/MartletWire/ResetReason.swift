@@ -30,7 +30,18 @@ package struct ResetReason: Equatable, Sendable {
     /// The longest message that is sent, in UTF-8 bytes.
     package static let maximumMessage = 1024
 
-    package var bytes: [UInt8] { [code.rawValue] + message.utf8.prefix(Self.maximumMessage) }
+    /// The longest wire form, in bytes.
+    package static let maximumByteCount = 1 + maximumMessage
+
+    /// The wire form: the code and as many whole characters of the message as fit.
+    package var bytes: [UInt8] {
+        let utf8 = message.utf8
+        guard var end = utf8.index(utf8.startIndex, offsetBy: Self.maximumMessage, limitedBy: utf8.endIndex) else {
+            return [code.rawValue] + utf8
+        }
+        while end < utf8.endIndex, utf8[end] & 0xc0 == 0x80 { end = utf8.index(before: end) }
+        return [code.rawValue] + utf8[..<end]
+    }
 
     /// Reads what the other end sent; an unknown code from a newer peer is taken as a protocol violation.
     package init(bytes: UnsafeRawBufferPointer) {

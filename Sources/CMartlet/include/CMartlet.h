@@ -96,6 +96,8 @@ void martlet_sha256(const void *bytes, size_t count, uint8_t digest[32]);
 size_t martlet_build_id(uint8_t *bytes, size_t capacity);
 /// Fills `bytes` from the kernel's random source. Returns false if there is none.
 bool martlet_random(void *bytes, size_t count);
+/// Makes standard output write line by line, so that what is printed is seen at once.
+void martlet_line_buffer_output(void);
 /// sysexits and errno in words, without locale. Thread-safe.
 const char *martlet_error_text(int error);
 

@@ -1,0 +1,71 @@
+import CMartlet
+import MartletReactor
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// What an agent does to its process before anything of the user's can run.
+enum AgentEnvironment {
+    /// Removes what the bootstrap needed from the environment, so that programs started here do not get it.
+    static func cleanUp() {
+        if let path = getenv("MARTLET_REMOVE").map({ String(cString: $0) }), !path.isEmpty { remove(path) }
+        for name in ["MARTLET_AGENT", "MARTLET_REMOVE", "SWIFT_ROOT"] { unsetenv(name) }
+        // The bootstrap put the image's folder in front.
+        if let libraries = getenv("LD_LIBRARY_PATH").map({ String(cString: $0) }) {
+            var parts = libraries.split(separator: ":", omittingEmptySubsequences: false)
+            if let first = parts.first, ownDirectory() == first {
+                parts.removeFirst()
+                if parts.isEmpty { unsetenv("LD_LIBRARY_PATH") } else {
+                    setenv("LD_LIBRARY_PATH", parts.joined(separator: ":"), 1)
+                }
+            }
+        }
+    }
+
+    /// A place that could not be removed while the image was starting: the directory and what the bootstrap put there.
+    private static func remove(_ path: String) {
+        guard let directory = opendir(path) else {
+            unlink(path)
+            return
+        }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if name != ".", name != ".." { unlink("\(path)/\(name)") }
+        }
+        closedir(directory)
+        rmdir(path)
+    }
+
+    private static func ownDirectory() -> Substring? {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = buffer.withUnsafeMutableBytes { readlink("/proc/self/exe", $0.baseAddress!, $0.count) }
+        guard count > 0 else { return nil }
+        let path = String(decoding: buffer[..<count], as: UTF8.self)
+        return path.lastIndex(of: "/").map { path[..<$0] }
+    }
+
+    /// Moves the link away from 0 and 1. Then 0 is empty, 1 is a pipe whose other end is returned; 2 stays: what a crash
+    /// writes there reaches the parent even when this process is gone.
+    static func moveDescriptors() -> (input: Int32, output: Int32, printed: Int32) {
+        let input = fcntl(0, F_DUPFD_CLOEXEC, 3)
+        let output = fcntl(1, F_DUPFD_CLOEXEC, 3)
+        guard input >= 0, output >= 0, let pipe = try? Pipe() else { exit(71) }
+        let null = open("/dev/null", O_RDONLY)
+        if null >= 0 {
+            dup2(null, 0)
+            closeDescriptor(null)
+        } else if let empty = try? Pipe() {
+            // A bare root has no devices: an empty pipe reads the same.
+            closeDescriptor(empty.writeEnd)
+            dup2(empty.readEnd, 0)
+            closeDescriptor(empty.readEnd)
+        }
+        dup2(pipe.writeEnd, 1)
+        closeDescriptor(pipe.writeEnd)
+        martlet_line_buffer_output()
+        return (input, output, pipe.readEnd)
+    }
+}

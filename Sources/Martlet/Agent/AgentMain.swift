@@ -1,0 +1,166 @@
+import CMartlet
+import MartletLink
+import MartletReactor
+import MartletWire
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// Entered before `main` in a process that was started as an agent; never returns. See `takeover.c`.
+@_cdecl("martlet_agent_main")
+func agentMain() {
+    Agent().run()
+}
+
+/// The code that makes a far process a context.
+///
+///     started ──hello sent──▶ waiting ──welcome──▶ a context ──parent gone, goodbye──▶ ending ──▶ exit
+final class Agent: Sendable {
+    /// For all of the ending, in milliseconds; then the kernel ends the process.
+    private static let endLimit: UInt32 = 5_000
+    /// How long a parent may take to answer the hello, in nanoseconds.
+    private static let welcomeLimit: UInt64 = 30_000_000_000
+
+    private let reactor = Reactor.shared
+    private let state = Mutex(State())
+
+    private struct State {
+        var runtime: ContextRuntime?
+        var link: Link?
+        var output: ByteSource?
+        var isEnding = false
+    }
+
+    func run() -> Never {
+        signal(SIGPIPE, SIG_IGN)
+        let nonce = martlet_agent_nonce().map { String(cString: $0) } ?? ""
+        AgentEnvironment.cleanUp()
+        let (input, output, printed) = AgentEnvironment.moveDescriptors()
+        sendHello(nonce, output)
+        let link = Link(
+            to: .parent,
+            input: EventSource(input, reactor: reactor),
+            output: EventSource(output, reactor: reactor),
+            heartbeatLimit: Heartbeat.defaultLimit,
+            reactor: reactor,
+            onFrame: { [self] in received($0, $1, $2, printed) },
+            onEnd: { [self] _, end in
+                if let runtime = state.withLock({ $0.runtime }) {
+                    runtime.node.lose(.parent, end)
+                } else {
+                    exit(0)
+                }
+            }
+        )
+        state.withLock { $0.link = link }
+        link.start()
+        reactor.schedule(at: Reactor.now + Self.welcomeLimit) { [self] in
+            if state.withLock({ $0.runtime == nil }) { exit(0) }
+        }
+        reactor.runForever()
+    }
+
+    private func sendHello(_ nonce: String, _ descriptor: Int32) {
+        let hello = Hello(
+            oldest: ProtocolVersion.oldest,
+            newest: ProtocolVersion.newest,
+            build: ImageStore(.ownExecutable(id: nil)).ownBuild,
+            nonce: nonce,
+            facts: .current()
+        )
+        let payload = (try? CBOREncoder().encode(hello)) ?? []
+        var bytes: [UInt8] = [0] + Array("MARTLET".utf8) + [0] + Array(nonce.utf8)
+        bytes += FrameHeader(.hello, payloadCount: payload.count).bytes
+        bytes += payload
+        var offset = 0
+        while offset < bytes.count {
+            let count = bytes.withUnsafeBytes { writeBytes(descriptor, $0.baseAddress! + offset, $0.count - offset) }
+            if count < 0, errno == EAGAIN {
+                // Somebody made it non-blocking; it is ours alone until the link has it.
+                var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = Glibc.poll(&poll, 1, 1000)
+            } else if count < 0, errno != EINTR {
+                exit(0)
+            } else {
+                offset += max(0, count)
+            }
+        }
+    }
+
+    // MARK: Frames
+
+    private func received(
+        _ link: Link,
+        _ header: FrameHeader,
+        _ payload: UnsafeRawBufferPointer,
+        _ printed: Int32
+    ) {
+        switch header.kind {
+        case .welcome: welcomed(link, payload, printed)
+        case .goodbye: end()
+        default:
+            guard let runtime = state.withLock({ $0.runtime }) else { return link.end(.violated("a frame before welcome")) }
+            runtime.node.receive(link, header, payload)
+        }
+    }
+
+    private func welcomed(_ link: Link, _ payload: UnsafeRawBufferPointer, _ printed: Int32) {
+        guard state.withLock({ $0.runtime == nil }), let welcome = try? CBORDecoder().decode(Welcome.self, from: payload)
+        else { return link.end(.violated("a welcome that cannot be read")) }
+        martlet_set_title(welcome.title)
+        link.setHeartbeatLimit(UInt64(welcome.heartbeatLimit) * 1_000_000)
+        let runtime = ContextRuntime(
+            .init(
+                address: welcome.address,
+                hasParent: true,
+                route: welcome.route,
+                heartbeatLimit: .milliseconds(welcome.heartbeatLimit),
+                images: ImageStore(.ownExecutable(id: welcome.imageID)),
+                title: welcome.title
+            ),
+            reactor: reactor,
+            onParentLost: { [self] _ in end() }
+        )
+        runtime.node.attach(link)
+        let lines = Locked(LineSplitter())
+        let output = ByteSource(printed, reactor: reactor) { bytes in
+            for line in lines.withLock({ $0.appendBytes(bytes) }) { runtime.printed(line) }
+            return true
+        } onEnd: {
+        }
+        state.withLock { state in
+            state.runtime = runtime
+            state.output = output
+        }
+        output.resume()
+    }
+
+    // MARK: End
+
+    /// The parent is gone, or wants this context to go: ends what runs here, sends what is left to send, exits. Whatever
+    /// user code does, the kernel ends the process at the limit, and the guard what it had started.
+    private func end() {
+        let (runtime, isFirst) = state.withLock { state in
+            defer { state.isEnding = true }
+            return (state.runtime, !state.isEnding)
+        }
+        guard isFirst else { return }
+        guard let runtime else { exit(0) }
+        martlet_kill_self_after(Self.endLimit)
+        runtime.beginShutdown()
+        // The process ends with this task.
+        Task(executorPreference: reactor) { [self] in
+            await withTaskGroup(of: Void.self) { group in
+                for child in runtime.children { group.addTask { await child.close(within: 3_000_000_000) } }
+            }
+            await runtime.untilProgramsAreGone(within: 3_000_000_000)
+            fflush(nil)
+            state.withLock { $0.link }?.sendGoodbye()
+            _exit(0)
+        }
+    }
+}

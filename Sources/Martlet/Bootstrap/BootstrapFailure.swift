@@ -1,0 +1,41 @@
+/// Why no agent came up.
+package struct BootstrapFailure: Error, Sendable, Hashable {
+    package enum Kind: Sendable, Hashable {
+        /// The far side ended before the first stage reported anything: no shell, a forced command, a refused login.
+        case nothingReported
+        /// There is no image for this kind of machine.
+        case noImage(system: String, machine: String)
+        /// Every place was tried, and each failed for its reason.
+        case noPlace
+        /// The far side ended in the midst of the bootstrap.
+        case ended
+        /// The image was cached or sent whole, and the far side ended without the agent's hello.
+        case agentDidNotStart
+        /// The far side reported something that makes no sense at this point.
+        case unexpectedReport(StageReport)
+        /// The caller's deadline passed; `phase` says where.
+        case deadline(phase: String)
+    }
+
+    package var kind: Kind
+    /// The places that failed, in the order they were tried.
+    package var places: [PlaceFailure]
+    /// What else the far side printed: at most the last 16 KiB.
+    package var noise: [UInt8]
+}
+
+extension BootstrapFailure: CustomStringConvertible {
+    package var description: String {
+        var text = switch kind {
+        case .nothingReported: "the far side ended before a shell of ours ran there"
+        case .noImage(let system, let machine): "there is no image for \(system) \(machine)"
+        case .noPlace: "no place at the far side can hold and run the image"
+        case .ended: "the far side ended while the image was being sent"
+        case .agentDidNotStart: "the image is there, but no agent answered"
+        case .unexpectedReport(let report): "the far side reported \(report) out of turn"
+        case .deadline(let phase): "the deadline passed while \(phase)"
+        }
+        if !places.isEmpty { text += " (\(places.map(\.description).joined(separator: ", ")))" }
+        return text
+    }
+}

@@ -1,0 +1,78 @@
+/// How a command ended.
+public enum Termination: Hashable, Sendable, CustomStringConvertible {
+    /// It exited with this code; 0 is success.
+    case exited(Int32)
+    /// It was ended by this signal.
+    case signalled(Int32)
+    /// Its time was up; it and all that it had started in its process group were ended.
+    case timedOut(after: Duration)
+
+    public var description: String {
+        switch self {
+        case .exited(let code): "exit code \(code)"
+        case .signalled(let number): "signal \(SignalName.of(number))"
+        case .timedOut(let limit): "timed out after \(limit)"
+        }
+    }
+}
+
+/// What came of a command.
+public struct CommandResult: Sendable {
+    /// As it was given, for people.
+    public var command: String
+    public var termination: Termination
+    /// What it wrote to its standard output, as bytes: nothing is decoded or changed.
+    public var standardOutput: [UInt8]
+    public var standardError: [UInt8]
+    /// More came than was to be kept; the program was not disturbed.
+    public var isTruncated: Bool
+    /// From start to end, by the far clock.
+    public var duration: Duration
+    public var route: Route
+
+    /// It exited with code 0.
+    public var succeeded: Bool { termination == .exited(0) }
+
+    /// Standard output as text: what is not UTF-8 is replaced.
+    public var text: String { String(decoding: standardOutput, as: UTF8.self) }
+    /// Standard error as text.
+    public var errorText: String { String(decoding: standardError, as: UTF8.self) }
+    /// Standard output as lines, without their ends.
+    public var lines: [String] {
+        var splitter = LineSplitter()
+        return standardOutput.withUnsafeBytes { splitter.append($0) } + (splitter.finish().map { [$0] } ?? [])
+    }
+}
+
+/// One line that a program wrote.
+public struct OutputLine: Sendable, CustomStringConvertible {
+    public enum Pipe: String, Sendable, Codable {
+        case output
+        case error
+    }
+
+    public var pipe: Pipe
+    /// Without the end of the line.
+    public var bytes: [UInt8]
+
+    /// The line as text: what is not UTF-8 is replaced.
+    public var text: String { String(decoding: bytes, as: UTF8.self) }
+    public var description: String { text }
+}
+
+enum SignalName {
+    private static let names: [Int32: String] = [
+        1: "HUP", 2: "INT", 3: "QUIT", 4: "ILL", 5: "TRAP", 6: "ABRT", 7: "BUS", 8: "FPE", 9: "KILL", 10: "USR1",
+        11: "SEGV", 12: "USR2", 13: "PIPE", 14: "ALRM", 15: "TERM", 16: "STKFLT", 17: "CHLD", 18: "CONT", 19: "STOP",
+        20: "TSTP", 21: "TTIN", 22: "TTOU", 24: "XCPU", 25: "XFSZ", 31: "SYS",
+    ]
+
+    static func of(_ number: Int32) -> String { names[number] ?? "\(number)" }
+}
+
+extension Termination {
+    /// The name of the signal that ended the command, without `SIG`.
+    public var signalName: String? {
+        if case .signalled(let number) = self { SignalName.of(number) } else { nil }
+    }
+}

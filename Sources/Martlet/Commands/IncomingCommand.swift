@@ -1,0 +1,262 @@
+import CMartlet
+import MartletReactor
+import MartletWire
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// The side of a command where the program runs: everything happens on the polling thread, no task is needed.
+///
+/// Output is read only while there is credit, so a slow reader stops the program, not this process's memory.
+final class IncomingCommand: AcceptedStreamOwner {
+    /// What one message carries, in bytes.
+    private static let chunk = 32 * 1024
+    /// How long output may still come after the program has ended, if something it left behind holds the pipe.
+    private static let drainLimit: UInt64 = 250_000_000
+
+    private let key: StreamKey
+    private let request: CommandRequest
+    private let runtime: ContextRuntime
+    private let started = Reactor.now
+    private let state = Mutex(State())
+
+    private struct State {
+        var process: ChildProcess?
+        var output: ByteSource?
+        var error: ByteSource?
+        var input: ByteSink?
+        var openPipes = 0
+        var status: ExitStatus?
+        var timedOut = false
+        var isOver = false
+        var timers: [Reactor.TimerToken] = []
+    }
+
+    static func accept(
+        _ key: StreamKey,
+        _ payload: UnsafeRawBufferPointer,
+        _ flags: FrameHeader.Flags,
+        runtime: ContextRuntime
+    ) -> Result<IncomingCommand, StreamRefusal> {
+        do {
+            let request = try CBORDecoder().decode(CommandRequest.self, from: payload)
+            return .success(IncomingCommand(key, request, runtime: runtime))
+        } catch {
+            return .failure(StreamRefusal(.protocolViolation, "a command that cannot be read: \(error)"))
+        }
+    }
+
+    private init(_ key: StreamKey, _ request: CommandRequest, runtime: ContextRuntime) {
+        self.key = key
+        self.request = request
+        self.runtime = runtime
+    }
+
+    func begin() {
+        runtime.taskStarted()
+        do {
+            try start()
+        } catch {
+            let hint = error.operation.hasPrefix("run ") || error.operation.hasPrefix("find ")
+            let failure = MartletError(
+                .commandNotStarted,
+                error.description,
+                route: runtime.route,
+                advice: hint ? nil : "check the directory and the limits of processes and descriptors there"
+            )
+            finish(CommandEnd(timedOut: false, failure: failure, microseconds: 0))
+        }
+    }
+
+    private func start() throws(SystemError) {
+        var environment = ProcessEnvironment.current
+        for (name, value) in request.environment { environment[name] = value }
+        let path = try ProgramSearch.find(request.executable, path: environment["PATH"], directory: request.directory)
+        let output = try Pipe()
+        let error: Pipe
+        do { error = try Pipe() } catch let failure {
+            output.close()
+            throw failure
+        }
+        let input: Pipe
+        do { input = try Pipe() } catch let failure {
+            output.close()
+            error.close()
+            throw failure
+        }
+        let process: ChildProcess
+        do {
+            process = try ChildProcess.spawn(
+                SpawnRequest(
+                    path: path,
+                    arguments: [request.executable] + request.arguments,
+                    environment: environment.strings,
+                    directory: request.directory,
+                    descriptors: (input.readEnd, output.writeEnd, error.writeEnd),
+                    nice: request.nice
+                ),
+                reactor: runtime.reactor
+            ) { [self] in exited($0) }
+        } catch let failure {
+            for pipe in [output, error, input] { pipe.close() }
+            throw failure
+        }
+        closeDescriptor(input.readEnd)
+        closeDescriptor(output.writeEnd)
+        closeDescriptor(error.writeEnd)
+        runtime.add(process)
+        let reader = { (pipe: CommandPipe, descriptor: Int32) in
+            ByteSource(descriptor, reactor: self.runtime.reactor, maximumRead: Self.chunk) { [self] bytes in
+                forward(pipe, bytes)
+            } onEnd: { [self] in pipeEnded() }
+        }
+        let sink = ByteSink(input.writeEnd, reactor: runtime.reactor) { [runtime, key] count in
+            runtime.node.consumed(key, payload: count)
+        }
+        let (outputSource, errorSource) = (reader(.output, output.readEnd), reader(.error, error.readEnd))
+        let isOver = state.withLock { state in
+            state.process = process
+            state.output = outputSource
+            state.error = errorSource
+            state.input = sink
+            state.openPipes = 2
+            if let timeout = request.timeout {
+                let timer = runtime.reactor.schedule(at: started + UInt64(timeout) * 1_000_000) { [self] in timeUp() }
+                state.timers.append(timer)
+            }
+            return state.isOver
+        }
+        if isOver { return process.end(grace: grace) }
+        if !request.hasInput { sink.finish() }
+        outputSource.resume()
+        errorSource.resume()
+    }
+
+    private var grace: UInt64 { UInt64(request.killGrace) * 1_000_000 }
+
+    // MARK: Output
+
+    /// Sends what was read. It fits: see `pauseUnlessCredit`.
+    private func forward(_ pipe: CommandPipe, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        let result = withUnsafeTemporaryAllocation(byteCount: bytes.count + 1, alignment: 8) { message in
+            message[0] = pipe.rawValue
+            (message.baseAddress! + 1).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
+            return runtime.node.sendData(key, UnsafeRawBufferPointer(message), flags: .bulk)
+        }
+        guard case .sent = result else {
+            // The stream is over: its reset ends the program.
+            return false
+        }
+        return hasRoom
+    }
+
+    /// Both pipes may be read once before either is looked at again.
+    private var hasRoom: Bool {
+        (runtime.node.sendablePayload(key) ?? 0) >= 2 * (Self.chunk + 1 + 64)
+    }
+
+    func creditArrived() {
+        guard hasRoom else { return }
+        let sources = state.withLock { [$0.output, $0.error] }
+        for source in sources { source?.resume() }
+    }
+
+    private func pipeEnded() {
+        state.withLock { $0.openPipes -= 1 }
+        finishIfDone()
+    }
+
+    // MARK: End
+
+    private func exited(_ status: ExitStatus) {
+        let process = state.withLock { state in
+            state.status = status
+            return state.process
+        }
+        if let process { runtime.ended(process) }
+        finishIfDone()
+        // Whatever the program left running may hold its output open for ever; what it wrote so far is not lost.
+        let timer = runtime.reactor.schedule(at: Reactor.now + Self.drainLimit) { [self] in drainTimeUp() }
+        state.withLock { $0.timers.append(timer) }
+    }
+
+    private func drainTimeUp() {
+        guard let isWaitingForReader = state.withLock({ $0.isOver ? nil : $0.openPipes > 0 && !hasRoom }) else { return }
+        if isWaitingForReader {
+            // The reader is slow, not the pipe: everything still comes.
+            let timer = runtime.reactor.schedule(at: Reactor.now + Self.drainLimit) { [self] in drainTimeUp() }
+            state.withLock { $0.timers.append(timer) }
+            return
+        }
+        state.withLock { $0.openPipes = 0 }
+        finishIfDone()
+    }
+
+    private func timeUp() {
+        let process = state.withLock { state -> ChildProcess? in
+            guard state.status == nil else { return nil }
+            state.timedOut = true
+            return state.process
+        }
+        process?.end(grace: grace)
+    }
+
+    private func finishIfDone() {
+        let end = state.withLock { state -> CommandEnd? in
+            guard !state.isOver, let status = state.status, state.openPipes == 0 else { return nil }
+            var end = CommandEnd(timedOut: state.timedOut, microseconds: (Reactor.now - started) / 1000)
+            switch status {
+            case .exited(let code): end.exitCode = code
+            case .signalled(let signal): end.signal = signal
+            }
+            return end
+        }
+        if let end { finish(end) }
+    }
+
+    private func finish(_ end: CommandEnd) {
+        guard release() else { return }
+        let payload = (try? CBOREncoder().encode(end)) ?? []
+        runtime.node.sendEnd(key, payload, flags: .bulk)
+        runtime.taskEnded()
+    }
+
+    /// - Returns: `false` if it was done before.
+    private func release() -> Bool {
+        let (first, timers, sources, sink) = state.withLock { state in
+            defer {
+                state.isOver = true
+                state.timers = []
+                (state.output, state.error, state.input) = (nil, nil, nil)
+            }
+            return (!state.isOver, state.timers, [state.output, state.error], state.input)
+        }
+        guard first else { return false }
+        for timer in timers { runtime.reactor.cancel(timer) }
+        for source in sources { source?.close() }
+        sink?.close()
+        return true
+    }
+
+    // MARK: StreamOwner
+
+    func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {
+        let sink = state.withLock { $0.input }
+        if !payload.isEmpty {
+            if let sink { sink.write(Array(payload)) } else { runtime.node.consumed(key, payload: payload.count) }
+        }
+        if kind == .end { sink?.finish() }
+    }
+
+    /// The caller is gone or was cancelled: so is the program.
+    func wasReset(_ reason: ResetReason) {
+        let process = state.withLock { $0.process }
+        guard release() else { return }
+        process?.end(grace: grace)
+        runtime.taskEnded()
+    }
+}

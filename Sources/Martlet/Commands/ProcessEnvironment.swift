@@ -1,0 +1,54 @@
+import MartletReactor
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// An environment, as programs get it.
+struct ProcessEnvironment: Sendable {
+    private var values: [String: String] = [:]
+
+    init() {}
+
+    subscript(name: String) -> String? {
+        get { values[name] }
+        set { values[name] = newValue }
+    }
+
+    /// This process's own.
+    static var current: ProcessEnvironment {
+        var result = ProcessEnvironment()
+        var next = environ
+        while let entry = next.pointee {
+            let text = String(cString: entry)
+            if let equals = text.firstIndex(of: "=") {
+                result[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            }
+            next += 1
+        }
+        return result
+    }
+
+    var strings: [String] { values.map { "\($0.key)=\($0.value)" } }
+}
+
+/// Finds programs as `execvp` does.
+enum ProgramSearch {
+    /// - Throws: ``SystemError`` that says what was looked for, and where.
+    static func find(_ name: String, path: String?, directory: String? = nil) throws(SystemError) -> String {
+        if name.isEmpty { throw SystemError(ENOENT, "find a program without a name") }
+        if name.contains("/") { return name }
+        let path = path ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        var denied = false
+        for folder in path.split(separator: ":", omittingEmptySubsequences: false) {
+            let candidate = folder.isEmpty ? "./\(name)" : "\(folder)/\(name)"
+            var information = stat()
+            guard stat(candidate, &information) == 0, information.st_mode & S_IFMT == S_IFREG else { continue }
+            if access(candidate, X_OK) == 0 { return candidate }
+            denied = true
+        }
+        throw SystemError(denied ? EACCES : ENOENT, "find \(name) in PATH (\(path))")
+    }
+}

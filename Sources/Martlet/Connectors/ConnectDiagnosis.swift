@@ -1,0 +1,103 @@
+import MartletReactor
+
+/// What a failed bootstrap means, whatever the connector.
+enum ConnectDiagnosis {
+    static func error(
+        _ failure: BootstrapFailure,
+        phase: ConnectPhase,
+        exit: ExitStatus?,
+        lines: [String],
+        route: Route
+    ) -> MartletError {
+        let printed = printed(failure.noise, lines)
+        func error(_ code: MartletError.Code, _ message: String, _ phase: ConnectPhase, _ advice: String?) -> MartletError {
+            MartletError(code, message, route: route, phase: phase, detail: printed, advice: advice)
+        }
+        let end = exit.map(ending) ?? "closed its output"
+        switch failure.kind {
+        case .nothingReported:
+            if printed?.contains("Unable to obtain Swift runtime path") == true {
+                return error(.imageDied, "the image could not start: /proc is not mounted there", .boot, "mount /proc")
+            }
+            if let missing = missingLibrary(lines) { return missing(route, printed) }
+            let message = "no shell ran what we sent: the far side \(end)"
+            return error(.noShell, message, .boot, "does a plain command work this way? Is the login shell real, without a forced command?")
+        case .noImage(let system, let machine):
+            let name = system.isEmpty ? "a machine without uname" : "\(system) \(machine)"
+            return error(
+                .wrongPlatform,
+                "there is no image for \(name)",
+                .boot,
+                "build one for it (swift build -c release --swift-sdk \(machine.isEmpty ? "ARCH" : machine)-swift-linux-musl) and add it to the image set"
+            )
+        case .noPlace:
+            let tries = failure.places.map { "\($0.place): \($0.reason)" }.joined(separator: "\n")
+            var result = error(
+                .noPlace,
+                "no place there takes an executable",
+                .boot,
+                "free some space, or mount one of these without noexec"
+            )
+            result.detail = [tries, printed].compactMap { $0 }.joined(separator: "\n")
+            return result
+        case .ended:
+            return error(.imageUnusable, "the far side \(end) while the image was on its way", .boot, nil)
+        case .agentDidNotStart:
+            if let missing = missingLibrary(lines) { return missing(route, printed) }
+            return error(
+                .imageDied,
+                "the image was started and ended before it said hello: the far side \(end)",
+                .boot,
+                "run it there by hand to see why; a static build (-static-executable) needs nothing from the machine"
+            )
+        case .unexpectedReport(let report):
+            return error(.handshakeFailed, "the far side reported \(report) out of turn", .boot, nil)
+        case .deadline(let phase):
+            return error(.connectTimedOut, "the time was up while \(phase)", .boot, nil)
+        }
+    }
+
+    private static func printed(_ noise: [UInt8], _ lines: [String]) -> String? {
+        let text = String(decoding: noise.suffix(4096), as: UTF8.self)
+        let noiseLines = text.split(whereSeparator: \.isNewline).suffix(20).map(visible)
+        let all = noiseLines + lines.suffix(20)
+        return all.isEmpty ? nil : all.joined(separator: "\n")
+    }
+
+    /// What came may be anything: control characters must not reach a person's terminal.
+    static func visible(_ text: some StringProtocol) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 && $0 != "\t" || $0.value == 0x7f ? "·" : $0 }))
+    }
+
+    /// What the system's loader says when a dynamic image does not fit the machine.
+    private static func missingLibrary(_ lines: [String]) -> ((Route, String?) -> MartletError)? {
+        let words = ["error while loading shared libraries", "version `GLIBC_", "not found (required by", "ld-linux"]
+        guard let line = lines.first(where: { line in words.contains { line.contains($0) } }) else { return nil }
+        return { route, printed in
+            MartletError(
+                .imageDied,
+                "the image does not fit the machine's libraries: \(line)",
+                route: route,
+                phase: .boot,
+                detail: printed,
+                advice: "send a static image: swift build -c release -Xswiftc -static-executable"
+            )
+        }
+    }
+
+    private static func ending(_ status: ExitStatus) -> String {
+        switch status {
+        case .exited(let code): "exited with code \(code)"
+        case .signalled(let signal): "was ended by signal \(SignalName.of(signal))"
+        }
+    }
+
+    static func advice(forTimeoutIn phase: ConnectPhase) -> String? {
+        switch phase {
+        case .queue, .reach: "is the machine up, and does a firewall let us through?"
+        case .authenticate: "the machine answers but does not finish the login: is it overloaded, or does its login wait for another service?"
+        case .boot: "the login works, but its shell does not get to our command: look at the login files there, and at the disk"
+        case .handshake: "the image runs but does not answer: is the machine overloaded?"
+        }
+    }
+}

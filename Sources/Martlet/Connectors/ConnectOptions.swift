@@ -1,0 +1,25 @@
+/// How a connect is to be made. All of it has defaults.
+public struct ConnectOptions: Sendable, Codable {
+    /// For all of it, from the first byte to the last. Default: 30 s. Waiting for a turn does not count.
+    public var deadline = Duration.seconds(30)
+    /// Where the far machine may keep the image. Default: ``ImagePolicy/disk``.
+    public var policy = ImagePolicy.disk
+    /// What `ps` shows for the agent. Default: `martlet:USER@HOST:PID` of the controller. No slash, no control character.
+    public var title: String?
+
+    public init() {}
+}
+
+/// How long each phase of a connect took.
+public struct ConnectTimings: Sendable, Codable, Hashable {
+    public var phases: [ConnectPhase: Duration] = [:]
+    /// Whether the far side had the image already.
+    public var wasCached = true
+    /// Bytes of image that were sent.
+    public var bytesSent = 0
+
+    /// All phases together, without waiting for a turn.
+    public var total: Duration { phases.filter { $0.key != .queue }.values.reduce(.zero, +) }
+
+    public init() {}
+}

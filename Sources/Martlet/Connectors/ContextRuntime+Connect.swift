@@ -1,0 +1,152 @@
+import MartletLink
+import MartletReactor
+import MartletWire
+
+extension ContextRuntime {
+    /// Starts a child of this context.
+    ///
+    /// Connects at one door are paced. A server that turned us away because too many knocked is tried again, as long as
+    /// the deadline allows.
+    ///
+    /// - Throws: ``MartletError``, or `CancellationError`.
+    func connect(
+        _ connector: any Connector,
+        _ options: ConnectOptions,
+        onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
+    ) async throws -> ConnectAttempt.Success {
+        let here = route.appending(connector.label)
+        try Self.check(title: options.title, here)
+        let queued = Reactor.now
+        return try await pacer.withTurn(at: connector.door) {
+            try Task.checkCancellation()
+            let started = Reactor.now
+            onProgress(.queue, .nanoseconds(started - queued))
+            var tries = 0
+            while true {
+                tries += 1
+                var options = options
+                options.deadline -= .nanoseconds(Reactor.now - started)
+                switch await attempt(connector, options, here, onProgress) {
+                case .success(var success):
+                    success.timings.phases[.queue] = .nanoseconds(started - queued)
+                    return success
+                case .failure(let error):
+                    try Task.checkCancellation()
+                    let pause = UInt64(tries) * 100_000_000 + UInt64.random(in: 0..<100_000_000)
+                    guard tries < 5, SSHDiagnosis.isTransient(error),
+                        options.deadline.clampedNanoseconds > pause + 1_000_000_000
+                    else { throw error }
+                    await reactor.sleep(pause)
+                }
+            }
+        }
+    }
+
+    private static func check(title: String?, _ route: Route) throws(MartletError) {
+        guard let title, title.isEmpty || title.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f || $0 == 0x2f }) else {
+            return
+        }
+        throw MartletError(.misuse, "a title must not be empty or have slashes or control characters", route: route)
+    }
+
+    private func attempt(
+        _ connector: any Connector,
+        _ options: ConnectOptions,
+        _ here: Route,
+        _ onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
+    ) async -> Result<ConnectAttempt.Success, MartletError> {
+        do {
+            let nonce = BootstrapNonce.random()
+            // What is launched decides whether there is an image to send, and the image is part of what is launched.
+            if case .image(let local) = try connector.launch("") {
+                guard let first = FirstStage(nonce: nonce, policy: .nothing, imageID: "0") else { fatalError() }
+                let attempt = ConnectAttempt(
+                    connector,
+                    options: options,
+                    first: first,
+                    image: nil,
+                    runtime: self,
+                    onProgress: onProgress
+                )
+                return await attempt.run(localTemplate(local, nonce))
+            }
+            let image = try images.image()
+            let isFolder = image.files.contains { $0.count > 1 }
+            guard
+                let first = FirstStage(
+                    nonce: nonce,
+                    policy: options.policy,
+                    imageID: image.id,
+                    usesFolder: isFolder,
+                    namesMachine: image.files.count > 1,
+                    setsLibraryPath: isFolder && !image.files[0][0].runPath.contains("$ORIGIN")
+                )
+            else { throw MartletError(.imageUnusable, "\(image.id) does not name an image") }
+            guard case .shell(let arguments) = try connector.launch(first.commandLine), let program = arguments.first else {
+                throw MartletError(.connectorFailed, "the connector \(connector.label) names no command")
+            }
+            let environment = ProcessEnvironment.current
+            let path: String
+            do { path = try ProgramSearch.find(program, path: environment["PATH"]) } catch {
+                throw MartletError(.connectorFailed, "\(error)", advice: "install \(program) on this side")
+            }
+            let attempt = ConnectAttempt(
+                connector,
+                options: options,
+                first: first,
+                image: image,
+                runtime: self,
+                onProgress: onProgress
+            )
+            return await attempt.run(
+                .init(path: path, arguments: arguments, environment: environment.strings, newSession: true)
+            )
+        } catch var error as MartletError {
+            if error.route.steps.isEmpty { error.route = here }
+            return .failure(error)
+        } catch {
+            return .failure(MartletError(.connectorFailed, "\(error)", route: here))
+        }
+    }
+
+    private func localTemplate(_ options: LocalOptions, _ nonce: BootstrapNonce) -> ConnectAttempt.SpawnTemplate {
+        var environment = ProcessEnvironment.current
+        for (name, value) in options.environment { environment[name] = value }
+        environment["MARTLET_AGENT"] = nonce.text
+        return .init(
+            path: "/proc/self/exe",
+            arguments: ["martlet"],
+            environment: environment.strings,
+            directory: options.directory,
+            nice: Int32(clamping: options.nice),
+            newSession: false
+        )
+    }
+
+    /// A line that came out of a child's standard error, beside the link.
+    func childWrote(_ line: String, _ child: ChildContext) {
+        guard let address = node.address.child(child.number) else { return }
+        let output = ContextOutput(
+            address: address,
+            route: route.appending(child.label),
+            pipe: .error,
+            bytes: Array(line.utf8)
+        )
+        if let onOutput = configuration.onOutput { onOutput(output) } else { outputForwarder?.send(output) }
+    }
+}
+
+extension Reactor {
+    /// Waits; returns early if the task is cancelled.
+    func sleep(_ nanoseconds: UInt64) async {
+        let gate = CreditGate()
+        let generation = gate.generation
+        let timer = schedule(at: Reactor.now + nanoseconds) { gate.open() }
+        await withTaskCancellationHandler {
+            await gate.wait(since: generation)
+        } onCancel: {
+            gate.open()
+        }
+        cancel(timer)
+    }
+}

@@ -1,0 +1,148 @@
+import MartletReactor
+import MartletWire
+import Synchronization
+
+/// The `open` payload of a connect: a context above wants a child of this one.
+struct ConnectRequest: Codable, Sendable {
+    /// The connector's type, found as a task's is.
+    var type: String
+    /// The connector itself.
+    var connector: [UInt8]
+    var options: ConnectOptions
+}
+
+/// A `data` message of a connect: a phase is over.
+struct ConnectProgress: Codable, Sendable {
+    var phase: ConnectPhase
+    var microseconds: UInt64
+}
+
+/// The `end` payload of a connect.
+struct ConnectEnd: Codable, Sendable {
+    struct Child: Codable, Sendable {
+        var number: UInt32
+        var facts: Facts
+        var timings: ConnectTimings
+    }
+
+    var child: Child?
+    var failure: MartletError?
+}
+
+/// The side of a connect where the child is started.
+final class IncomingConnect: AcceptedStreamOwner {
+    private let key: StreamKey
+    private let request: ConnectRequest
+    private let runtime: ContextRuntime
+    private let state = Mutex<(task: Task<Void, Never>?, isOver: Bool)>((nil, false))
+
+    static func accept(
+        _ key: StreamKey,
+        _ payload: UnsafeRawBufferPointer,
+        runtime: ContextRuntime
+    ) -> Result<IncomingConnect, StreamRefusal> {
+        do {
+            let request = try CBORDecoder().decode(ConnectRequest.self, from: payload)
+            return .success(IncomingConnect(key, request, runtime))
+        } catch {
+            return .failure(StreamRefusal(.protocolViolation, "a connect that cannot be read: \(error)"))
+        }
+    }
+
+    private init(_ key: StreamKey, _ request: ConnectRequest, _ runtime: ContextRuntime) {
+        self.key = key
+        self.request = request
+        self.runtime = runtime
+    }
+
+    func begin() {
+        // As with a call, nobody here waits for it: the stream's other end does.
+        let task = Task(executorPreference: runtime.reactor) { [self] in
+            let end = await connect()
+            let isWanted = runtime.node.sendEnd(key, (try? CBOREncoder().encode(end)) ?? [])
+            // Who asked has gone meanwhile: nobody else knows the child.
+            if !isWanted, let number = end.child?.number, let child = runtime.child(number) {
+                await child.close(within: 2_000_000_000)
+            }
+        }
+        let isOver = state.withLock { state in
+            state.task = task
+            return state.isOver
+        }
+        if isOver { task.cancel() }
+    }
+
+    private func connect() async -> ConnectEnd {
+        do {
+            // Only a context above gets here: it may run anything of this program anyway.
+            guard let type = _typeByName(request.type) as? any Connector.Type else {
+                throw MartletError(.taskNotRemote, "this context's program has no connector \(request.type)", route: runtime.route)
+            }
+            let connector = try CBORDecoder().decode(type, from: request.connector)
+            let success = try await runtime.connect(connector, request.options) { [self] phase, duration in
+                let progress = ConnectProgress(phase: phase, microseconds: duration.clampedNanoseconds / 1000)
+                guard let bytes = try? CBOREncoder().encode(progress) else { return }
+                _ = bytes.withUnsafeBytes { runtime.node.sendData(key, $0) }
+            }
+            return ConnectEnd(
+                child: .init(number: success.number, facts: success.hello.facts, timings: success.timings)
+            )
+        } catch let error as MartletError {
+            return ConnectEnd(failure: error)
+        } catch {
+            return ConnectEnd(failure: MartletError(.connectorFailed, "\(error)", route: runtime.route))
+        }
+    }
+
+    func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {}
+
+    func wasReset(_ reason: ResetReason) {
+        let task = state.withLock { state in
+            state.isOver = true
+            return state.task
+        }
+        task?.cancel()
+    }
+}
+
+/// Ends a child when a context above asks for it; answers when it is gone.
+final class IncomingDisconnect: AcceptedStreamOwner {
+    /// The `open` payload.
+    struct Request: Codable, Sendable {
+        var number: UInt32
+        /// In milliseconds.
+        var limit: UInt32
+    }
+
+    private let key: StreamKey
+    private let request: Request
+    private let runtime: ContextRuntime
+
+    static func accept(
+        _ key: StreamKey,
+        _ payload: UnsafeRawBufferPointer,
+        runtime: ContextRuntime
+    ) -> Result<IncomingDisconnect, StreamRefusal> {
+        guard let request = try? CBORDecoder().decode(Request.self, from: payload) else {
+            return .failure(StreamRefusal(.protocolViolation, "a disconnect that cannot be read"))
+        }
+        return .success(IncomingDisconnect(key, request, runtime))
+    }
+
+    private init(_ key: StreamKey, _ request: Request, _ runtime: ContextRuntime) {
+        self.key = key
+        self.request = request
+        self.runtime = runtime
+    }
+
+    func begin() {
+        // Whether or not the asker waits, the child ends: the task has its own limit.
+        Task(executorPreference: runtime.reactor) { [self] in
+            await runtime.child(request.number)?.close(within: UInt64(request.limit) * 1_000_000)
+            runtime.node.sendEnd(key)
+        }
+    }
+
+    func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {}
+    func wasReset(_ reason: ResetReason) {}
+}

@@ -1,0 +1,17 @@
+/// A context in a process of its own on the same machine. Nothing is sent: the program's own executable is started again.
+public struct LocalConnector: Connector {
+    public var options: LocalOptions
+
+    public init(options: LocalOptions = .init()) { self.options = options }
+
+    public var label: String { "local" }
+    public func launch(_ bootstrap: String) -> Launch { .image(options) }
+}
+
+extension Connector where Self == LocalConnector {
+    /// A context in a process of its own on the same machine.
+    public static var local: LocalConnector { LocalConnector() }
+
+    /// A context in a process of its own on the same machine.
+    public static func local(_ options: LocalOptions) -> LocalConnector { LocalConnector(options: options) }
+}

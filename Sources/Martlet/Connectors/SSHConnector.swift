@@ -1,0 +1,101 @@
+/// A context reached by the system's OpenSSH, with the user's own configuration: `ssh_config`, agent, keys, certificates,
+/// jump hosts and host key checks are ssh's business, not ours.
+///
+/// Nothing is asked: a password, a passphrase or an unknown host key is a failure that says so.
+public struct SSHConnector: Connector {
+    /// A host's name or an alias of `ssh_config`; `user@host` as for ssh.
+    public var host: String
+    public var user: String?
+    public var port: UInt16?
+    /// A private key to use, as with `ssh -i`.
+    public var identity: String?
+    /// Another configuration file than the user's, as with `ssh -F`.
+    public var configuration: String?
+    /// Further options, as with `ssh -o`: `["ProxyJump=bastion"]`.
+    public var options: [String]
+    /// The ssh program. Default: `ssh`, found in `PATH`.
+    public var program: String
+
+    public init(
+        _ host: String,
+        user: String? = nil,
+        port: UInt16? = nil,
+        identity: String? = nil,
+        configuration: String? = nil,
+        options: [String] = [],
+        program: String = "ssh"
+    ) {
+        self.host = host
+        self.user = user
+        self.port = port
+        self.identity = identity
+        self.configuration = configuration
+        self.options = options
+        self.program = program
+    }
+
+    public var label: String {
+        let name = user.map { "\($0)@\(host)" } ?? host
+        return "ssh:\(name)" + (port.map { ":\($0)" } ?? "")
+    }
+
+    public func launch(_ bootstrap: String) throws -> Launch {
+        guard !host.isEmpty, !host.hasPrefix("-"), !host.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f }) else {
+            throw MartletError(.unreachable, "\"\(host)\" is not the name of a host", phase: .reach)
+        }
+        // -v tells how far a connect has come. Nothing of it is shown.
+        var arguments = [program, "-v", "-T", "-o", "BatchMode=yes"]
+        if let configuration { arguments += ["-F", configuration] }
+        if let user { arguments += ["-l", user] }
+        if let port { arguments += ["-p", "\(port)"] }
+        if let identity { arguments += ["-i", identity] }
+        for option in options { arguments += ["-o", option] }
+        // A forwarding that is configured for people at a terminal must not keep a program out, and an escape
+        // character must not eat data.
+        arguments += ["-o", "ClearAllForwardings=yes", "-e", "none", "--", host, bootstrap]
+        return .shell(arguments)
+    }
+
+    public func phase(after line: String) -> ConnectPhase? {
+        guard line.hasPrefix("debug1: ") || line.hasPrefix("Authenticated to ") else { return nil }
+        if line.hasPrefix("debug1: Connection established") || line.hasPrefix("debug1: Remote protocol version") {
+            return .authenticate
+        }
+        if line.hasPrefix("Authenticated to ") || line.hasPrefix("debug1: Authentication succeeded")
+            || line.hasPrefix("debug1: mux_client_request_session") || line.hasPrefix("debug1: Sending command")
+        {
+            return .boot
+        }
+        return nil
+    }
+
+    public func isNoise(_ line: String) -> Bool {
+        line.hasPrefix("debug1: ") || line.hasPrefix("OpenSSH_") || line.hasPrefix("Authenticated to ")
+            || line.hasPrefix("Transferred: sent ") || line.hasPrefix("Bytes per second: ")
+    }
+
+    public func diagnose(_ failure: ConnectorFailure) -> MartletError? {
+        SSHDiagnosis.error(failure, host: host, program: program)
+    }
+}
+
+extension Connector where Self == SSHConnector {
+    /// A context reached by the system's OpenSSH. See ``SSHConnector``.
+    public static func ssh(
+        _ host: String,
+        user: String? = nil,
+        port: UInt16? = nil,
+        identity: String? = nil,
+        configuration: String? = nil,
+        options: [String] = []
+    ) -> SSHConnector {
+        SSHConnector(
+            host,
+            user: user,
+            port: port,
+            identity: identity,
+            configuration: configuration,
+            options: options
+        )
+    }
+}

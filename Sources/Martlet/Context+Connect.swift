@@ -1,0 +1,124 @@
+import MartletLink
+import MartletReactor
+import MartletWire
+
+extension Context {
+    /// Starts a context through this one: the way in begins on this context's machine, and the image comes from there.
+    ///
+    /// It lives until it is closed or this context ends.
+    ///
+    /// - Parameter onPhase: told as each phase of the connect is over, with its time.
+    /// - Throws: ``MartletError`` that names the phase, the route, and what the far side said; `CancellationError`.
+    public func connect<C: Connector>(
+        _ connector: C,
+        options: ConnectOptions = .init(),
+        onPhase: (@Sendable (ConnectPhase, Duration) -> Void)? = nil
+    ) async throws -> Context {
+        let here = route.appending(connector.label)
+        guard let type = _mangledTypeName(C.self), _typeByName(type) == C.self else {
+            throw MartletError(
+                .taskNotRemote,
+                "\(C.self) cannot be used in another context: it cannot be found there by its name",
+                route: here,
+                advice: "make \(C.self) internal or public and declare it outside of any function"
+            )
+        }
+        let encoder = CBOREncoder()
+        let request = ConnectRequest(type: type, connector: try encoder.encode(connector), options: options)
+        let end = try await request.send(over: node, to: address, encoder, route: here, onPhase)
+        if let failure = end.failure { throw failure }
+        guard let child = end.child, let childAddress = address.child(child.number) else {
+            throw MartletError(.protocolViolation, "a connect ended without an answer", route: here)
+        }
+        return Context(
+            address: childAddress,
+            route: here,
+            facts: child.facts,
+            timings: child.timings,
+            runtime: runtime
+        )
+    }
+
+    /// Runs `body` with a context that ends when `body` does.
+    ///
+    /// - Throws: as ``connect(_:options:onPhase:)``, and what `body` throws.
+    public func withContext<C: Connector, R>(
+        _ connector: C,
+        options: ConnectOptions = .init(),
+        _ body: (Context) async throws -> R
+    ) async throws -> R {
+        let context = try await connect(connector, options: options)
+        return try await context.closing(body)
+    }
+
+    func closing<R>(_ body: (Context) async throws -> R) async throws -> R {
+        do {
+            let result = try await body(self)
+            await close()
+            return result
+        } catch {
+            await close()
+            throw error
+        }
+    }
+
+    /// Asks the context to finish and to end, and waits until it is gone; after `limit` it is made to. Closing what is
+    /// gone already does nothing.
+    ///
+    /// - Parameter limit: default: 5 s.
+    public func close(within limit: Duration = .seconds(5)) async {
+        guard let parent = address.parent, let number = parent.childNumber(towards: address) else { return }
+        if parent == node.address {
+            await runtime.child(number)?.close(within: limit.clampedNanoseconds)
+            return
+        }
+        let queue = InboundQueue(node)
+        let request = IncomingDisconnect.Request(number: number, limit: limit.clampedMilliseconds)
+        guard let payload = try? CBOREncoder().encode(request),
+            let key = node.open(to: parent, .disconnect, owner: queue, payload: payload, flags: .last)
+        else { return }
+        queue.opened(key)
+        // Either the answer comes, or the stream is reset because its context is lost. The limit is kept over there; a
+        // little later it is over in any case.
+        let timer = node.reactor.schedule(at: Reactor.now + limit.clampedNanoseconds + 3_000_000_000) {
+            queue.reset(ResetReason(.deadlineExceeded, "no answer"))
+        }
+        _ = try? await queue.next()
+        node.reactor.cancel(timer)
+    }
+}
+
+extension ConnectRequest {
+    fileprivate func send(
+        over node: ContextNode,
+        to address: ContextAddress,
+        _ encoder: CBOREncoder,
+        route: Route,
+        _ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?
+    ) async throws -> ConnectEnd {
+        let queue = InboundQueue(node)
+        let payload = try encoder.encode(self)
+        guard payload.count <= ContextNode.maximumOpenPayload,
+            let key = node.open(to: address, .connect, owner: queue, payload: payload, flags: .last)
+        else { throw ResetError(reason: .notConnected).error(route, "connect") }
+        queue.opened(key)
+        do {
+            return try await withTaskCancellationHandler {
+                while let message = try await queue.next() {
+                    switch message {
+                    case .data(let bytes):
+                        guard let progress = try? CBORDecoder().decode(ConnectProgress.self, from: bytes) else { continue }
+                        onPhase?(progress.phase, .microseconds(progress.microseconds))
+                    case .end(let bytes):
+                        return try CBORDecoder().decode(ConnectEnd.self, from: bytes)
+                    }
+                }
+                throw MartletError(.protocolViolation, "a connect ended without an answer", route: route)
+            } onCancel: {
+                queue.reset(ResetReason(.cancelled, "the caller was cancelled"))
+            }
+        } catch let error as ResetError {
+            throw error.error(route, "connect")
+        }
+    }
+}

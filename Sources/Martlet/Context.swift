@@ -1,0 +1,32 @@
+public import MartletWire
+
+/// A context that this process may tell what to do: a process somewhere that runs a copy of this program.
+///
+/// It lives until ``close(within:)``, until the scope that connected it ends, or until it is lost; nothing that it
+/// started outlives it.
+public final class Context: Sendable {
+    /// Its place in the tree.
+    public let address: ContextAddress
+    /// How it was reached.
+    public let route: Route
+    /// What it said of the machine when it came up.
+    public let facts: Facts
+    /// How long each phase of the connect took.
+    public let timings: ConnectTimings
+    let runtime: ContextRuntime
+
+    init(address: ContextAddress, route: Route, facts: Facts, timings: ConnectTimings, runtime: ContextRuntime) {
+        self.address = address
+        self.route = route
+        self.facts = facts
+        self.timings = timings
+        self.runtime = runtime
+        runtime.note(route, of: address)
+    }
+
+    var node: ContextNode { runtime.node }
+}
+
+extension Context: CustomStringConvertible {
+    public var description: String { "\(route)" }
+}

@@ -1,0 +1,169 @@
+import CMartlet
+import MartletReactor
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// The executables that may be sent, and what they become on the way: without debug information, compressed.
+///
+/// Files are read once, when the first connect needs them; a local context needs none.
+final class ImageStore: Sendable {
+    /// What a connect sends: one image, or one for each platform.
+    struct Image: Sendable {
+        var files: [[ImageFile]]
+        /// What the far cache calls it.
+        var id: String
+        /// Which builds its hello may name: one for each platform.
+        var builds: Set<String> { Set(files.map { $0[0].hash }) }
+        var encodings: Set<PartEncoding>
+        private let chosen = Chosen()
+
+        init(files: [[ImageFile]], id: String, encodings: Set<PartEncoding>) {
+            self.files = files
+            self.id = id
+            self.encodings = encodings
+        }
+
+        private final class Chosen: Sendable {
+            let index = Mutex(0)
+        }
+
+        /// The parts for a machine; `nil` if there is no image for it.
+        func parts(system: String, machine: String) -> (ImageParts?, Set<PartEncoding>) {
+            guard system == "Linux" || system.isEmpty,
+                let index = files.firstIndex(where: { machine.isEmpty || $0[0].machine == Self.family(machine) })
+            else { return (nil, encodings) }
+            chosen.index.withLock { $0 = index }
+            let parts = files[index].compactMap {
+                ImageParts.Part(name: $0.name, hash: $0.hash, byteCount: $0.byteCount)
+            }
+            guard parts.count == files[index].count else { return (nil, encodings) }
+            return (ImageParts(id: id, isDynamic: files[index][0].isDynamic, parts: parts), encodings)
+        }
+
+        /// 64-bit kernels call themselves by more names than there are instruction sets.
+        private static func family(_ machine: String) -> String {
+            switch machine {
+            case "amd64": "x86_64"
+            case "arm64": "aarch64"
+            default: machine
+            }
+        }
+
+        /// The bytes of parts, one behind the other, in an encoding.
+        func content(of indexes: [Int], _ encoding: PartEncoding) async throws -> [UInt8] {
+            let files = files[chosen.index.withLock { $0 }]
+            var bytes: [UInt8] = []
+            for index in indexes { bytes += try files[index].content() }
+            return encoding == .raw ? bytes : try await Compressor.compress(bytes, encoding)
+        }
+    }
+
+    /// Where images come from.
+    enum Source: Sendable {
+        /// This program itself.
+        case ownExecutable(id: String?)
+        /// Files for one or more platforms.
+        case files([String])
+    }
+
+    private let source: Source
+    private let loaded = Mutex<Image?>(nil)
+
+    init(_ source: Source) { self.source = source }
+
+    /// Which build this program is.
+    let ownBuild: String = {
+        var bytes = [UInt8](repeating: 0, count: 20)
+        let count = martlet_build_id(&bytes, bytes.count)
+        if count >= 16 { return bytes.prefix(count).hexadecimal }
+        return (try? ImageFile(path: "/proc/self/exe", name: "image").hash) ?? "unknown"
+    }()
+
+    /// What the cache calls our own image: an agent was told, as it may be one of a set.
+    var ownID: String {
+        if case .ownExecutable(let id?) = source { return id }
+        return ownBuild
+    }
+
+    /// The image to send. It may read files.
+    ///
+    /// - Throws: ``MartletError`` `imageUnusable`.
+    func image() throws(MartletError) -> Image {
+        if let image = loaded.withLock({ $0 }) { return image }
+        let image: Image
+        switch source {
+        case .ownExecutable(let id):
+            let files = try Self.withLibraries("/proc/self/exe")
+            image = Image(
+                files: [files],
+                id: id ?? Self.id(of: files),
+                encodings: Compressor.encodings
+            )
+        case .files(let paths):
+            var all: [[ImageFile]] = []
+            for path in paths { all.append(try Self.withLibraries(path)) }
+            guard let first = all.first else { throw MartletError(.imageUnusable, "there is no image to send") }
+            image = Image(
+                files: all,
+                id: all.count == 1 ? Self.id(of: first) : Self.id(of: all.flatMap { $0 }),
+                encodings: Compressor.encodings
+            )
+        }
+        loaded.withLock { $0 = image }
+        return image
+    }
+
+    /// One file is called by its own hash, several by the hash of all.
+    private static func id(of files: [ImageFile]) -> String {
+        guard files.count > 1 else { return files[0].hash }
+        let text = Array(files.map { "\($0.name) \($0.hash)\n" }.joined().utf8)
+        var digest = [UInt8](repeating: 0, count: 32)
+        martlet_sha256(text, text.count, &digest)
+        return digest.prefix(20).hexadecimal
+    }
+
+    /// An executable with the libraries that the far machine cannot be expected to have: those outside of the system's
+    /// own directories.
+    private static func withLibraries(_ path: String) throws(MartletError) -> [ImageFile] {
+        let executable = try ImageFile(path: path, name: "image")
+        guard executable.isDynamic else { return [executable] }
+        var files = [executable]
+        var known: Set<String> = []
+        let origin = directory(of: path == "/proc/self/exe" ? linkTarget(path) ?? path : path)
+        let extra = ProcessEnvironment.current["LD_LIBRARY_PATH"]?.split(separator: ":").map(String.init) ?? []
+        var waiting = [(executable, origin)]
+        while let (file, origin) = waiting.popLast() {
+            let folders = extra + file.runPath.map { $0.replacingPrefix("$ORIGIN", with: origin) }
+            for name in file.needed where known.insert(name).inserted {
+                guard let folder = folders.first(where: { access("\($0)/\(name)", R_OK) == 0 }),
+                    !["/lib", "/usr/lib", "/lib64"].contains(where: { folder == $0 || folder.hasPrefix($0 + "/") })
+                else { continue }
+                let library = try ImageFile(path: "\(folder)/\(name)", name: name)
+                files.append(library)
+                waiting.append((library, folder))
+            }
+        }
+        return [executable] + files.dropFirst().sorted { $0.name < $1.name }
+    }
+
+    private static func directory(of path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    }
+
+    private static func linkTarget(_ path: String) -> String? {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = buffer.withUnsafeMutableBytes { readlink(path, $0.baseAddress!, $0.count) }
+        return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+    }
+}
+
+extension String {
+    fileprivate func replacingPrefix(_ prefix: String, with other: String) -> String {
+        hasPrefix(prefix) ? other + dropFirst(prefix.count) : self
+    }
+}

@@ -1,0 +1,151 @@
+import CMartlet
+import MartletReactor
+import MartletWire
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// How a Martlet scope is to behave. All of it has defaults.
+public struct MartletOptions: Sendable {
+    /// What is sent to other machines. Default: this program itself.
+    public var images = ImageSet.ownExecutable
+    /// How long a context may be silent before it counts as lost, though its link is still there. Default: 15 s.
+    public var heartbeatLimit = Duration.seconds(15)
+    /// What `ps` shows for the contexts, unless their connect says otherwise. Default: `martlet:USER@HOST:PID`.
+    public var title: String?
+    /// Gets each line that contexts print. It is called from the I/O side and must not block for long. Default: lines go to
+    /// this program's standard output or error, with the context's name in front.
+    public var onOutput: @Sendable (ContextOutput) -> Void = { ContextOutput.print($0) }
+
+    public init() {}
+}
+
+/// Which executables are sent to other machines.
+public struct ImageSet: Sendable {
+    let source: ImageStore.Source
+
+    /// This program itself, with the libraries that it needs if it is dynamically linked.
+    public static let ownExecutable = ImageSet(source: .ownExecutable(id: nil))
+
+    /// Executables of programs that have Martlet in them, one for each platform: ELF files tell for which they are.
+    public static func executables(_ paths: [String]) -> ImageSet { ImageSet(source: .files(paths)) }
+}
+
+/// Runs `body` with a controller, from which contexts are connected. When `body` ends, however it ends, every context and
+/// everything that was started in them is ended and waited for.
+///
+/// The body runs on Martlet's own executor.
+///
+/// - Throws: what `body` throws.
+public func withMartlet<R: Sendable>(
+    _ options: MartletOptions = .init(),
+    _ body: (Controller) async throws -> R
+) async throws -> R {
+    if martlet_is_agent() {
+        // The take-over before main failed or was bypassed: going on would run the controller's code on a far machine.
+        fatalError("withMartlet was entered in a process that was started as an agent: nothing may run before the agent")
+    }
+    return try await withTaskExecutorPreference(Reactor.shared) {
+        let controller = Controller(options)
+        do {
+            let result = try await body(controller)
+            await controller.close()
+            return result
+        } catch {
+            await controller.close()
+            throw error
+        }
+    }
+}
+
+/// The controller: the context at the root of the tree. See ``withMartlet(_:_:)``.
+public final class Controller: Sendable {
+    let runtime: ContextRuntime
+
+    init(_ options: MartletOptions) {
+        signal(SIGPIPE, SIG_IGN)
+        let facts = Facts.current()
+        runtime = ContextRuntime(
+            .init(
+                heartbeatLimit: options.heartbeatLimit,
+                images: ImageStore(options.images.source),
+                title: options.title ?? "martlet:\(facts.user)@\(facts.hostname):\(facts.processID)",
+                onOutput: options.onOutput
+            ),
+            reactor: .shared
+        )
+    }
+
+    /// Starts a context.
+    ///
+    /// - Parameter onPhase: told as each phase of the connect is over, with its time.
+    /// - Throws: ``MartletError`` that names the phase, the route, and what the far side said; `CancellationError`.
+    public func connect(
+        _ connector: some Connector,
+        options: ConnectOptions = .init(),
+        onPhase: (@Sendable (ConnectPhase, Duration) -> Void)? = nil
+    ) async throws -> Context {
+        let success = try await runtime.connect(connector, options) { onPhase?($0, $1) }
+        return Context(
+            address: success.address,
+            route: runtime.route.appending(connector.label),
+            facts: success.hello.facts,
+            timings: success.timings,
+            runtime: runtime
+        )
+    }
+
+    /// Runs `body` with a context that ends when `body` does.
+    ///
+    /// - Throws: as ``connect(_:options:onPhase:)``, and what `body` throws.
+    public func withContext<R>(
+        _ connector: some Connector,
+        options: ConnectOptions = .init(),
+        _ body: (Context) async throws -> R
+    ) async throws -> R {
+        let context = try await connect(connector, options: options)
+        return try await context.closing(body)
+    }
+
+    /// Ends every context; those that do not end in time are made to.
+    func close() async {
+        runtime.beginShutdown()
+        await withTaskGroup(of: Void.self) { group in
+            for child in runtime.children {
+                group.addTask { await child.close(within: 5_000_000_000) }
+            }
+        }
+        await runtime.untilProgramsAreGone(within: 3_000_000_000)
+    }
+}
+
+extension RemoteContext {
+    /// Starts a context below this one, from within a task. It lives until it is closed or this context ends.
+    ///
+    /// - Throws: as ``Controller/connect(_:options:onPhase:)``.
+    public func connect(
+        _ connector: some Connector,
+        options: ConnectOptions = .init()
+    ) async throws -> Context {
+        let runtime = scope.runtime
+        let success = try await runtime.connect(connector, options) { _, _ in }
+        return Context(
+            address: success.address,
+            route: runtime.route.appending(connector.label),
+            facts: success.hello.facts,
+            timings: success.timings,
+            runtime: runtime
+        )
+    }
+}
+
+extension ContextOutput {
+    /// Prints the line to standard output or error, as it was there, with the context's name in front.
+    public static func print(_ output: ContextOutput) {
+        let line = Array("[\(output.route.steps.joined(separator: " "))] ".utf8) + output.bytes + [0x0a]
+        line.withUnsafeBytes { _ = writeBytes(output.pipe == .output ? 1 : 2, $0.baseAddress!, $0.count) }
+    }
+}

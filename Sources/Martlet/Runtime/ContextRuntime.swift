@@ -1,0 +1,192 @@
+import CMartlet
+import MartletLink
+import MartletReactor
+import MartletWire
+import Synchronization
+
+/// Everything that one process is as a context: its place in the tree, the children that it started, the programs and
+/// tasks that run in it. The controller and every agent have one.
+final class ContextRuntime: ContextScope {
+    /// What differs between the contexts of one tree.
+    struct Configuration: Sendable {
+        var address = ContextAddress.root
+        var hasParent = false
+        var route = Route()
+        var heartbeatLimit = Duration.seconds(15)
+        var images: ImageStore
+        var title: String
+        /// Where lines go that contexts below print; agents pass theirs on instead.
+        var onOutput: (@Sendable (ContextOutput) -> Void)?
+    }
+
+    let configuration: Configuration
+    let reactor: Reactor
+    // Set once, before anybody else can see this object: the node's closures need `self`.
+    nonisolated(unsafe) private(set) var node: ContextNode!
+    /// Passes on what is printed here and by children; the controller has none.
+    nonisolated(unsafe) private(set) var outputForwarder: OutputForwarder?
+    private let state = Mutex(State())
+    private let connects = ConnectPacer()
+
+    private struct State {
+        var children: [UInt32: ChildContext] = [:]
+        var programs: [ObjectIdentifier: ChildProcess] = [:]
+        /// How the contexts below are called, for people.
+        var routes: [ContextAddress: Route] = [:]
+        var busy = 0
+        var idleWaiters: [UnsafeContinuation<Void, Never>] = []
+        var isShuttingDown = false
+    }
+
+    /// - Parameter onParentLost: in an agent, called when the link to the parent has ended.
+    init(
+        _ configuration: Configuration,
+        reactor: Reactor,
+        onParentLost: @escaping @Sendable (LinkEnd) -> Void = { _ in }
+    ) {
+        self.configuration = configuration
+        self.reactor = reactor
+        node = ContextNode(
+            address: configuration.address,
+            hasParent: configuration.hasParent,
+            reactor: reactor,
+            acceptor: { [unowned self] in accept($1, $2, $3, $4) },
+            onLost: { [unowned self] _, neighbour, end in
+                switch neighbour {
+                case .parent: onParentLost(end)
+                case .child(let number): childLost(number, end)
+                }
+            }
+        )
+        if configuration.onOutput == nil, configuration.hasParent { outputForwarder = OutputForwarder(node) }
+    }
+
+    var route: Route { configuration.route }
+    var runtime: ContextRuntime { self }
+    var images: ImageStore { configuration.images }
+    var pacer: ConnectPacer { connects }
+
+    // MARK: Streams that others open
+
+    private func accept(
+        _ key: StreamKey,
+        _ kind: StreamKind,
+        _ payload: UnsafeRawBufferPointer,
+        _ flags: FrameHeader.Flags
+    ) -> Result<any StreamOwner, StreamRefusal> {
+        if state.withLock({ $0.isShuttingDown }) {
+            return .failure(StreamRefusal(.shuttingDown, "the context is shutting down"))
+        }
+        switch kind {
+        case .call:
+            return .success(IncomingCall(key, payload, isComplete: !flags.contains(.more), scope: self))
+        case .echo:
+            return .success(IncomingEcho(key, payload, node: node))
+        case .command:
+            return IncomingCommand.accept(key, payload, flags, runtime: self).mapOwner()
+        case .connect:
+            return IncomingConnect.accept(key, payload, runtime: self).mapOwner()
+        case .disconnect:
+            return IncomingDisconnect.accept(key, payload, runtime: self).mapOwner()
+        case .output:
+            guard let onOutput = configuration.onOutput else {
+                return .failure(StreamRefusal(.refused, "only the controller takes output"))
+            }
+            return .success(IncomingOutput(key, runtime: self, onOutput: onOutput))
+        }
+    }
+
+    // MARK: Tasks and programs
+
+    func taskStarted() { state.withLock { $0.busy += 1 } }
+
+    func taskEnded() {
+        let waiters = state.withLock { state -> [UnsafeContinuation<Void, Never>] in
+            state.busy -= 1
+            guard state.busy == 0 else { return [] }
+            defer { state.idleWaiters = [] }
+            return state.idleWaiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    var isBusy: Bool { state.withLock { $0.busy > 0 } }
+
+    /// Waits until no task and no program runs.
+    func untilIdle() async {
+        await withUnsafeContinuation { continuation in
+            let isIdle = state.withLock { state in
+                if state.busy > 0 { state.idleWaiters.append(continuation) }
+                return state.busy == 0
+            }
+            if isIdle { continuation.resume() }
+        }
+    }
+
+    func add(_ program: ChildProcess) {
+        state.withLock { state in
+            // Programs whose last process has gone need nobody's care.
+            if state.programs.count % 64 == 63 { state.programs = state.programs.filter { $0.value.isAlive } }
+            state.programs[ObjectIdentifier(program)] = program
+        }
+    }
+
+    func ended(_ program: ChildProcess) {
+        guard !program.isAlive else { return }
+        state.withLock { _ = $0.programs.removeValue(forKey: ObjectIdentifier(program)) }
+    }
+
+    /// A line that this context's own code printed.
+    func printed(_ line: [UInt8]) {
+        outputForwarder?.send(ContextOutput(address: node.address, route: route, pipe: .output, bytes: line))
+    }
+
+    /// Waits until the programs are gone that were started here; those that stay too long get SIGKILL.
+    func untilProgramsAreGone(within limit: UInt64) async {
+        let deadline = Reactor.now + limit
+        var pause: UInt64 = 500_000
+        while true {
+            let alive = state.withLock { Array($0.programs.values) }.filter(\.isAlive)
+            if alive.isEmpty || Reactor.now >= deadline {
+                for program in alive { program.signal(9) }
+                return
+            }
+            await reactor.sleep(pause)
+            pause = min(pause * 2, 50_000_000)
+        }
+    }
+
+    // MARK: Children
+
+    func add(_ child: ChildContext) { state.withLock { $0.children[child.number] = child } }
+    func child(_ number: UInt32) -> ChildContext? { state.withLock { $0.children[number] } }
+    var children: [ChildContext] { state.withLock { Array($0.children.values) } }
+
+    func note(_ route: Route, of address: ContextAddress) { state.withLock { $0.routes[address] = route } }
+
+    /// How a context below is called; what was never connected from here is called by its address.
+    func route(to address: ContextAddress) -> Route {
+        state.withLock { $0.routes[address] } ?? route.appending("\(address)")
+    }
+
+    private func childLost(_ number: UInt32, _ end: LinkEnd) {
+        let child = state.withLock { $0.children.removeValue(forKey: number) }
+        child?.linkEnded(end)
+    }
+
+    // MARK: End
+
+    /// Stops taking work, and ends what runs: tasks are cancelled, programs get SIGTERM and, after `grace`, SIGKILL.
+    func beginShutdown(grace: UInt64 = 1_500_000_000) {
+        let (first, programs) = state.withLock { state in
+            defer { state.isShuttingDown = true }
+            return (!state.isShuttingDown, Array(state.programs.values))
+        }
+        guard first else { return }
+        for program in programs { program.end(grace: grace) }
+    }
+}
+
+extension Result where Success: StreamOwner {
+    fileprivate func mapOwner() -> Result<any StreamOwner, Failure> { map { $0 as any StreamOwner } }
+}

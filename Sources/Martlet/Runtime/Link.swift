@@ -1,0 +1,316 @@
+import CMartlet
+import MartletLink
+import MartletReactor
+import MartletWire
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// The byte stream between a parent and a child, with frames on it.
+///
+/// Reading, relaying and heartbeats happen on the polling thread. Whoever sends writes at once from its own thread; what
+/// the descriptor does not take waits in order of priority.
+final class Link: EventHandler, Flushable {
+    /// How much may be committed to the descriptor before frames wait by priority instead, in bytes.
+    private static let commitLimit = 64 * 1024
+    private static let readBufferSize = 128 * 1024
+
+    let neighbour: Neighbour
+    private let reactor: Reactor
+    private let input: EventSource
+    private let output: EventSource
+    private let onFrame: @Sendable (Link, FrameHeader, UnsafeRawBufferPointer) -> Void
+    private let onEnd: @Sendable (Link, LinkEnd) -> Void
+    private let outgoing = Mutex(Outgoing())
+    private let hearing: Mutex<Hearing>
+    private let ending = Mutex(Ending())
+    /// Touched only by `ready`, which the reactor never calls twice at once.
+    private nonisolated(unsafe) var incoming = Incoming()
+
+    private struct Outgoing {
+        var committed: [UInt8] = []
+        /// How much of `committed` is written.
+        var offset = 0
+        var outbox = Outbox<[UInt8]>()
+        var isWaitingForFlush = false
+        var isWaitingForDescriptor = false
+        var isOver = false
+        var bytesWritten: UInt64 = 0
+    }
+
+    private struct Incoming {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: readBufferSize, alignment: 16)
+        var count = 0
+    }
+
+    private struct Hearing {
+        var heartbeat: Heartbeat
+        var bytesRead: UInt64 = 0
+    }
+
+    private struct Ending {
+        var isOver = false
+        var timer: Reactor.TimerToken?
+    }
+
+    /// Takes both descriptors over.
+    ///
+    /// - Parameters:
+    ///   - early: bytes that came behind the agent's marker and belong to the link.
+    ///   - onFrame: gets each frame; the payload is valid during the call only.
+    ///   - onEnd: called once.
+    init(
+        to neighbour: Neighbour,
+        input: EventSource,
+        output: EventSource,
+        heartbeatLimit: UInt64,
+        reactor: Reactor,
+        onFrame: @escaping @Sendable (Link, FrameHeader, UnsafeRawBufferPointer) -> Void,
+        onEnd: @escaping @Sendable (Link, LinkEnd) -> Void
+    ) {
+        self.neighbour = neighbour
+        self.input = input
+        self.output = output
+        self.reactor = reactor
+        self.onFrame = onFrame
+        self.onEnd = onEnd
+        hearing = Mutex(Hearing(heartbeat: Heartbeat(limit: heartbeatLimit, now: Reactor.now)))
+    }
+
+    deinit { incoming.buffer.deallocate() }
+
+    /// Begins to read. `early` is what came behind the marker.
+    func start(early: [UInt8] = []) {
+        early.withUnsafeBytes { bytes in
+            if !bytes.isEmpty {
+                incoming.buffer.copyMemory(from: bytes)
+                incoming.count = bytes.count
+            }
+        }
+        if !early.isEmpty { parse() }
+        guard !ending.withLock({ $0.isOver }) else { return }
+        do { try input.watch(for: .readable, self) } catch { end(.failed(error.description)) }
+        beat()
+    }
+
+    static var maximumEarlyBytes: Int { readBufferSize }
+
+    // MARK: Sending
+
+    /// Sends a frame. The bytes are copied before this returns.
+    func send(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer, _ priority: Outbox<[UInt8]>.Priority) {
+        outgoing.withLock { outgoing in
+            guard !outgoing.isOver else { return }
+            if outgoing.outbox.isEmpty, outgoing.committed.count - outgoing.offset < Self.commitLimit {
+                Self.append(header, payload, to: &outgoing.committed)
+            } else {
+                var frame: [UInt8] = []
+                Self.append(header, payload, to: &frame)
+                if header.kind == .reset { outgoing.outbox.discard(header.streamKey) }
+                outgoing.outbox.append(frame, priority, stream: header.streamKey)
+            }
+            guard !outgoing.isWaitingForFlush, !outgoing.isWaitingForDescriptor else { return }
+            if reactor.flushSoon(self) { outgoing.isWaitingForFlush = true } else { write(&outgoing) }
+        }
+    }
+
+    /// Tells the neighbour that no more will come from here: a child drains and exits.
+    func sendGoodbye() { send(FrameHeader(.goodbye), UnsafeRawBufferPointer(start: nil, count: 0), .control) }
+
+    private static func append(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer, to bytes: inout [UInt8]) {
+        let headerCount = header.byteCount
+        let frameCount = headerCount + payload.count
+        bytes.append(addingCapacity: frameCount) { room in
+            header.write(to: room)
+            if let base = payload.baseAddress { (room + headerCount).copyMemory(from: base, byteCount: payload.count) }
+        }
+    }
+
+    func flush() {
+        outgoing.withLock { outgoing in
+            outgoing.isWaitingForFlush = false
+            write(&outgoing)
+        }
+    }
+
+    private func write(_ outgoing: inout Outgoing) {
+        while !outgoing.isOver {
+            if outgoing.offset == outgoing.committed.count {
+                outgoing.offset = 0
+                if outgoing.committed.capacity > 4 * Self.commitLimit {
+                    outgoing.committed = []
+                } else {
+                    outgoing.committed.removeAll(keepingCapacity: true)
+                }
+                while outgoing.committed.count < Self.commitLimit, let frame = outgoing.outbox.next() {
+                    outgoing.committed.append(contentsOf: frame)
+                }
+                if outgoing.committed.isEmpty { break }
+            }
+            let count = outgoing.committed.withUnsafeBytes {
+                writeBytes(output.descriptor, $0.baseAddress! + outgoing.offset, $0.count - outgoing.offset)
+            }
+            if count >= 0 {
+                outgoing.offset += count
+                outgoing.bytesWritten += UInt64(count)
+            } else if errno == EAGAIN {
+                if !outgoing.isWaitingForDescriptor {
+                    outgoing.isWaitingForDescriptor = true
+                    // Input and output may be one socket: then both are watched together.
+                    try? output.watch(for: output === input ? [.readable, .writable] : .writable, self)
+                }
+                return
+            } else if errno != EINTR {
+                let reason = SystemError.text(errno)
+                outgoing.isOver = true
+                // The other end may have said why on its way out: what it wrote is still read.
+                reactor.schedule(at: Reactor.now + 200_000_000) { [self] in end(.failed("write: \(reason)")) }
+                return
+            }
+        }
+        if outgoing.isWaitingForDescriptor {
+            outgoing.isWaitingForDescriptor = false
+            try? output.watch(for: output === input ? .readable : [], self)
+        }
+    }
+
+    // MARK: Receiving
+
+    func ready(_ readiness: Readiness) {
+        if readiness.contains(.writable), outgoing.withLock({ $0.isWaitingForDescriptor }) { flush() }
+        guard readiness.contains(.readable) else { return }
+        // A few reads at most: other links want their turn.
+        for _ in 0..<4 {
+            let room = incoming.buffer.count - incoming.count
+            let count = readBytes(input.descriptor, incoming.buffer.baseAddress! + incoming.count, room)
+            if count > 0 {
+                incoming.count += count
+                let now = Reactor.now
+                hearing.withLock { hearing in
+                    hearing.bytesRead += UInt64(count)
+                    hearing.heartbeat.heard(now: now)
+                }
+                parse()
+                if count < room || ending.withLock({ $0.isOver }) { return }
+            } else if count == 0 {
+                return end(.closed)
+            } else if errno == EAGAIN || errno == EINTR {
+                return
+            } else {
+                return end(.failed("read: \(SystemError.text(errno))"))
+            }
+        }
+    }
+
+    private func parse() {
+        var offset = 0
+        let bytes = UnsafeRawBufferPointer(rebasing: incoming.buffer[0..<incoming.count])
+        loop: while offset < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+            switch FrameHeader.parse(rest) {
+            case .incomplete:
+                break loop
+            case .malformed(let what):
+                end(.violated(what))
+                return
+            case .header(let header, let headerCount):
+                guard rest.count >= headerCount + header.payloadCount else { break loop }
+                let payload = UnsafeRawBufferPointer(rebasing: rest[headerCount..<headerCount + header.payloadCount])
+                offset += headerCount + header.payloadCount
+                received(header, payload)
+                if ending.withLock({ $0.isOver }) { return }
+            }
+        }
+        incoming.count -= offset
+        if offset > 0, incoming.count > 0 {
+            let base = incoming.buffer.baseAddress!
+            base.copyMemory(from: base + offset, byteCount: incoming.count)
+        }
+    }
+
+    private func received(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
+        switch header.kind {
+        case .ping: send(FrameHeader(.pong), UnsafeRawBufferPointer(start: nil, count: 0), .control)
+        case .pong: break
+        default: onFrame(self, header, payload)
+        }
+    }
+
+    // MARK: Life
+
+    private func beat() {
+        let now = Reactor.now
+        let (action, next, limit) = hearing.withLock { hearing in
+            (hearing.heartbeat.tick(now: now), hearing.heartbeat.nextTick, hearing.heartbeat.limit)
+        }
+        switch action {
+        case .lost:
+            return end(.silent(seconds: Double(limit) / 1e9))
+        case .ping:
+            send(FrameHeader(.ping), UnsafeRawBufferPointer(start: nil, count: 0), .control)
+        case .none:
+            break
+        }
+        ending.withLock { ending in
+            guard !ending.isOver else { return }
+            ending.timer = reactor.schedule(at: max(next, Reactor.now + 1_000_000)) { [weak self] in self?.beat() }
+        }
+    }
+
+    /// Sets how long the neighbour may be silent, in nanoseconds.
+    func setHeartbeatLimit(_ limit: UInt64) {
+        hearing.withLock { $0.heartbeat = Heartbeat(limit: limit, now: Reactor.now) }
+        let timer = ending.withLock { $0.timer }
+        if let timer, reactor.cancel(timer) { beat() }
+    }
+
+    /// Bytes that have crossed this link.
+    var traffic: (sent: UInt64, received: UInt64) {
+        (outgoing.withLock { $0.bytesWritten }, hearing.withLock { $0.bytesRead })
+    }
+
+    /// Ends the link: both descriptors are closed and `onEnd` is told, once.
+    func end(_ reason: LinkEnd) {
+        let isFirst = ending.withLock { ending in
+            guard !ending.isOver else { return false }
+            ending.isOver = true
+            if let timer = ending.timer { reactor.cancel(timer) }
+            return true
+        }
+        guard isFirst else { return }
+        outgoing.withLock { outgoing in
+            // A last word, if it fits.
+            if outgoing.offset < outgoing.committed.count { write(&outgoing) }
+            outgoing.isOver = true
+            outgoing.outbox = Outbox()
+        }
+        input.close()
+        output.close()
+        onEnd(self, reason)
+    }
+}
+
+/// Why a link ended.
+enum LinkEnd: Sendable, CustomStringConvertible {
+    /// The other end closed it.
+    case closed
+    /// We closed it.
+    case finished
+    case silent(seconds: Double)
+    case violated(String)
+    case failed(String)
+
+    var description: String {
+        switch self {
+        case .closed: "the connection was closed by the other side"
+        case .finished: "the connection was closed"
+        case .silent(let seconds): "nothing was heard for \(Int(seconds)) seconds"
+        case .violated(let what): "the other side broke the protocol: \(what)"
+        case .failed(let what): "the connection failed: \(what)"
+        }
+    }
+}

@@ -1,0 +1,20 @@
+import MartletWire
+
+/// What stands behind one end of a stream.
+///
+/// All of these are called on the polling thread, one at a time for one stream, and must not block.
+protocol StreamOwner: AnyObject, Sendable {
+    /// A message, or with `flags` `more` a part of one, has come. The bytes are valid during the call only.
+    ///
+    /// - Parameter kind: `.open` is not reported: its payload is given to who accepts. `.data` payloads cost credit, which
+    ///   the owner gives back through ``ContextNode/consumed(_:payload:)`` when it has taken them. `.end` is the last.
+    func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags)
+    /// There is credit again for one who waits for it.
+    func creditArrived()
+    /// The stream is over.
+    func wasReset(_ reason: ResetReason)
+}
+
+extension StreamOwner {
+    func creditArrived() {}
+}

@@ -1,0 +1,113 @@
+import MartletWire
+
+/// The `open` payload of a call, behind the stream's kind: the deadline in milliseconds (big-endian 32 bits, 0 for none),
+/// the length of the task's name (16 bits), the name, the arguments as CBOR.
+enum CallRequest {
+    static let headerCount = 6
+
+    static func encode<Task: RemoteTask>(
+        _ task: Task,
+        named name: TaskRegistry.TaskName,
+        deadline milliseconds: UInt32
+    ) throws(MartletError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(headerCount + name.bytes.count + 64)
+        withUnsafeBytes(of: milliseconds.bigEndian) { bytes.append(contentsOf: $0) }
+        bytes.append(UInt8(truncatingIfNeeded: name.bytes.count >> 8))
+        bytes.append(UInt8(truncatingIfNeeded: name.bytes.count))
+        bytes.append(contentsOf: name.bytes)
+        do {
+            try CBOREncoder().encode(task, into: &bytes)
+        } catch {
+            throw MartletError(.valueUnusable, "the arguments of \(Task.self) do not encode: \(error)")
+        }
+        return bytes
+    }
+
+    struct Parsed {
+        var milliseconds: UInt32
+        var name: UnsafeRawBufferPointer
+        var arguments: UnsafeRawBufferPointer
+    }
+
+    static func parse(_ bytes: UnsafeRawBufferPointer) -> Parsed? {
+        guard bytes.count >= headerCount else { return nil }
+        let milliseconds = UInt32(bigEndian: bytes.loadUnaligned(as: UInt32.self))
+        let nameCount = Int(bytes[4]) << 8 | Int(bytes[5])
+        guard bytes.count >= headerCount + nameCount else { return nil }
+        let middle = headerCount + nameCount
+        return Parsed(
+            milliseconds: milliseconds,
+            name: UnsafeRawBufferPointer(rebasing: bytes[headerCount..<middle]),
+            arguments: UnsafeRawBufferPointer(rebasing: bytes[middle...])
+        )
+    }
+}
+
+/// The `end` payload of a call: a byte that tells what came of it, then CBOR.
+enum CallAnswer {
+    /// The result follows; nothing for `Void`.
+    static let success: UInt8 = 0
+    /// A ``MartletError`` follows, made by the far runtime.
+    static let failed: UInt8 = 1
+    /// A ``ThrownError`` follows, thrown by the task.
+    static let thrown: UInt8 = 2
+
+    struct ThrownError: Codable {
+        /// For people only: the caller never looks a type up by it.
+        var type: String
+        var message: String
+        /// The error itself, if it is `Codable`.
+        var value: [UInt8]?
+    }
+
+    static func failure(_ error: MartletError) -> [UInt8] {
+        var bytes: [UInt8] = [failed]
+        try? CBOREncoder().encode(error, into: &bytes)
+        return bytes
+    }
+
+    static func thrown(_ error: any Error) -> [UInt8] {
+        var report = ThrownError(type: "\(type(of: error))", message: "\(error)")
+        if let value = error as? any Encodable { report.value = try? CBOREncoder().encode(value) }
+        var bytes: [UInt8] = [thrown]
+        try? CBOREncoder().encode(report, into: &bytes)
+        return bytes
+    }
+
+    /// What the caller gets: the result's bytes, or the error to throw.
+    ///
+    /// - Parameter failure: the error type that the caller's own code names for the task; nothing else is decoded.
+    static func open(_ bytes: [UInt8], failure: any Error.Type, route: Route) throws -> ArraySlice<UInt8> {
+        switch bytes.first {
+        case success: return bytes.dropFirst()
+        case failed:
+            var error = try decode(MartletError.self, bytes, route)
+            if error.route.steps.isEmpty { error.route = route }
+            throw error
+        case thrown:
+            let report = try decode(ThrownError.self, bytes, route)
+            if let value = report.value, let type = failure as? any (Error & Decodable).Type {
+                throw try CBORDecoder().decodeError(type, from: value)
+            }
+            throw MartletError(.taskFailed, report.message, route: route, remoteType: report.type)
+        default: throw MartletError(.protocolViolation, "the answer to a call cannot be read", route: route)
+        }
+    }
+
+    private static func decode<T: Decodable>(_ type: T.Type, _ bytes: [UInt8], _ route: Route) throws -> T {
+        do {
+            return try bytes.withUnsafeBytes { bytes in
+                try CBORDecoder().decode(type, from: UnsafeRawBufferPointer(rebasing: bytes.dropFirst()))
+            }
+        } catch {
+            throw MartletError(.protocolViolation, "the far side's error cannot be read: \(error)", route: route)
+        }
+    }
+}
+
+extension CBORDecoder {
+    fileprivate func decodeError<E: Error & Decodable>(_ type: E.Type, from bytes: [UInt8]) throws -> any Error {
+        try decode(type, from: bytes)
+    }
+}

@@ -1,0 +1,97 @@
+import MartletWire
+import Synchronization
+
+/// What a task's type can do, found once for each type: decode its arguments, run it, encode what comes of it.
+class TaskHandler: @unchecked Sendable {
+    let name: String
+    init(name: String) { self.name = name }
+
+    /// Decodes, runs and encodes. The result is an `end` payload of ``CallAnswer``.
+    func run(_ arguments: [UInt8], in context: RemoteContext) async -> [UInt8] { fatalError("abstract") }
+}
+
+private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked Sendable {
+    private let encodeOutput: @Sendable (Task.Output, inout [UInt8]) throws -> Void
+
+    init(name: String, as type: Task.Type) {
+        encodeOutput = Self.outputEncoder()
+        super.init(name: name)
+    }
+
+    private static func outputEncoder() -> @Sendable (Task.Output, inout [UInt8]) throws -> Void {
+        if Task.Output.self == Void.self { return { _, _ in } }
+        func encoder<Value: Encodable & SendableMetatype>(for type: Value.Type) -> @Sendable (Task.Output, inout [UInt8]) throws -> Void {
+            // The type test succeeds: `Value` is `Task.Output`.
+            { output, bytes in try CBOREncoder().encode(output as! Value, into: &bytes) }
+        }
+        if let type = Task.Output.self as? any (Encodable & SendableMetatype).Type { return encoder(for: type) }
+        return { _, _ in
+            throw EncodingError.invalidValue(
+                Task.self,
+                .init(codingPath: [], debugDescription: "\(Task.Output.self) is not Codable")
+            )
+        }
+    }
+
+    override func run(_ arguments: [UInt8], in context: RemoteContext) async -> [UInt8] {
+        let task: Task
+        do {
+            task = try CBORDecoder().decode(Task.self, from: arguments)
+        } catch {
+            return CallAnswer.failure(.init(.valueUnusable, "the arguments of \(Task.self) do not decode: \(error)"))
+        }
+        do {
+            let output = try await task.run(in: context)
+            var bytes: [UInt8] = [CallAnswer.success]
+            do {
+                try encodeOutput(output, &bytes)
+            } catch {
+                return CallAnswer.failure(.init(.valueUnusable, "the result of \(Task.self) does not encode: \(error)"))
+            }
+            return bytes
+        } catch {
+            return CallAnswer.thrown(error)
+        }
+    }
+}
+
+/// The tasks of this program, by name, as they are asked for.
+enum TaskRegistry {
+    private static let byName = Mutex<[[UInt8]: TaskHandler]>([:])
+    private static let names = Mutex<[ObjectIdentifier: TaskName]>([:])
+
+    /// How a type is called on the wire.
+    struct TaskName: Sendable {
+        var bytes: [UInt8]
+    }
+
+    /// The name by which a copy of this program finds `type`.
+    ///
+    /// - Throws: ``MartletError`` `taskNotRemote` if it could not.
+    static func name<Task: RemoteTask>(of type: Task.Type) throws(MartletError) -> TaskName {
+        if let name = names.withLock({ $0[ObjectIdentifier(type)] }) { return name }
+        guard let text = _mangledTypeName(type), _typeByName(text) == type else {
+            throw MartletError(
+                .taskNotRemote,
+                "\(type) cannot be called in another context: it cannot be found there by its name",
+                advice: "make \(type) internal or public and declare it outside of any function"
+            )
+        }
+        let name = TaskName(bytes: Array(text.utf8))
+        names.withLock { $0[ObjectIdentifier(type)] = name }
+        return name
+    }
+
+    /// The task that a context above asks for. Only ever called for contexts above: whoever names a type here could name
+    /// any type of the program.
+    static func handler(named bytes: UnsafeRawBufferPointer) -> TaskHandler? {
+        let name = Array(bytes)
+        if let handler = byName.withLock({ $0[name] }) { return handler }
+        let text = String(decoding: name, as: UTF8.self)
+        guard let type = _typeByName(text) as? any RemoteTask.Type else { return nil }
+        func make<Task: RemoteTask>(_ type: Task.Type) -> TaskHandler { TypedTaskHandler(name: text, as: type) }
+        let handler = make(type)
+        byName.withLock { $0[name] = handler }
+        return handler
+    }
+}
