@@ -1,16 +1,19 @@
 // What a crashed or killed process had started must not live on. A process that is killed cannot clean up: so a second,
-// tiny one stands by, which holds nothing but the read end of a pipe and a table of process groups in shared memory.
+// tiny one stands by, which holds nothing but the read end of a pipe, a descriptor of its owner and a table of process
+// groups in shared memory.
 #define _GNU_SOURCE
 #include "CMartlet.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,6 +21,9 @@
 
 #ifndef SYS_close_range
 #define SYS_close_range 436
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
 #endif
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -42,18 +48,31 @@ static int signal_groups(int signal) {
   return alive;
 }
 
-static _Noreturn void guard_main(int pipe_end) {
+static void close_all_but_input(void) {
+  if (syscall(SYS_close_range, 1U, ~0U, 0U) == 0) return;
+  struct rlimit limit;
+  long count = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1 << 20 ? (long)limit.rlim_cur : 1 << 20;
+  for (int i = 1; i < count; i++) close(i);
+}
+
+/// Returns when the owner is gone, or when it has closed its end of the pipe. Either would do in a world in which nobody
+/// forks without exec: such a copy of the owner holds the pipe open.
+static void wait_for_the_end(pid_t owner) {
+  struct pollfd waits[2] = {{.fd = 0, .events = POLLIN}, {.fd = (int)syscall(SYS_pidfd_open, owner, 0U), .events = POLLIN}};
+  while (poll(waits, 2, -1) < 0 && errno == EINTR) {}
+}
+
+static _Noreturn void guard_main(int pipe_end, pid_t owner) {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, NULL);
   setsid();
   dup2(pipe_end, 0);
-  if (syscall(SYS_close_range, 1U, ~0U, 0U) < 0)
-    for (int i = 1; i < 1024; i++) close(i);
+  close_all_but_input();
+  if (chdir("/")) {}  // so that no mount is kept busy
   martlet_set_title("martlet: guard");
   prctl(PR_SET_NAME, "martlet-guard", 0, 0, 0);
-  char byte;
-  while (read(0, &byte, 1) < 0 && errno == EINTR) {}
+  wait_for_the_end(owner);
   // Well-behaved programs notice that their input has ended.
   for (int i = 0; i < 10 && signal_groups(0); i++) pause_milliseconds(20);
   if (signal_groups(SIGTERM)) {
@@ -64,12 +83,25 @@ static _Noreturn void guard_main(int pipe_end) {
   _exit(0);
 }
 
+/// Whether the guard is there to read the pipe. It may have been killed, by the system for want of memory or by a person.
+static bool is_guarded(pid_t self) {
+  if (guard_pid <= 0 || owner_pid != self) return false;
+  struct pollfd end = {.fd = lifeline};
+  if (poll(&end, 1, 0) <= 0) return true;
+  close(lifeline);
+  while (waitpid(guard_pid, NULL, 0) < 0 && errno == EINTR) {}
+  guard_pid = 0;
+  return false;
+}
+
 int martlet_guard_start(void) {
   pthread_mutex_lock(&lock);
   int error = 0;
-  if (guard_pid > 0 && owner_pid == getpid()) goto done;
+  pid_t self = getpid();
+  if (is_guarded(self)) goto done;
   int ends[2];
-  if (!table) {
+  // A copy of a process has a table of its own.
+  if (!table || owner_pid != self) {
     void *memory = mmap(NULL, sizeof(pid_t) * MARTLET_GUARD_SLOTS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
       error = -errno;
@@ -85,7 +117,7 @@ int martlet_guard_start(void) {
   pid_t pid = fork();
   if (pid == 0) {
     close(ends[1]);
-    guard_main(ends[0]);
+    guard_main(ends[0], self);
   }
   close(ends[0]);
   if (pid < 0) {
@@ -94,7 +126,7 @@ int martlet_guard_start(void) {
     goto done;
   }
   guard_pid = pid;
-  owner_pid = getpid();
+  owner_pid = self;
   lifeline = ends[1];
 done:
   pthread_mutex_unlock(&lock);

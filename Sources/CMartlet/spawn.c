@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,9 +26,25 @@
 
 struct request {
   const struct martlet_spawn *spawn;
+  int *guard_slot;
   int error;
   int step;
 };
+
+/// Gives signal handlers of ours back to the system, so that none runs in the child, on our memory, once signals are let
+/// through again. By system call: the libraries' functions keep books, and leave out the signals of their own.
+static void forget_handlers(void) {
+  // The kernel's own structure, whose first member is the handler wherever Swift runs; its size varies.
+  struct {
+    void (*handler)(int);
+    uint64_t rest[15];
+  } action, standard = {.handler = SIG_DFL};
+  for (int number = 1; number <= 64; number++) {
+    if (syscall(SYS_rt_sigaction, number, NULL, &action, 8) < 0) continue;
+    if (number == SIGPIPE || (action.handler != SIG_DFL && action.handler != SIG_IGN))
+      syscall(SYS_rt_sigaction, number, &standard, NULL, 8);
+  }
+}
 
 /// Runs in the child, which shares our memory: system calls only.
 static int child_main(void *argument) {
@@ -46,6 +63,8 @@ static int child_main(void *argument) {
     TRY(setsid() < 0, MARTLET_SPAWN_GROUP);
   else
     TRY(setpgid(0, 0) < 0, MARTLET_SPAWN_GROUP);
+  // Before the program runs: we may be killed at any moment.
+  if (request->guard_slot) TRY((*request->guard_slot = martlet_guard_add(getpid())) < 0 && (errno = EAGAIN), MARTLET_SPAWN_GUARD);
   if (spawn->nice) TRY(setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + spawn->nice) < 0, MARTLET_SPAWN_GROUP);
 
   // Lift all three out of the way first, so that none is overwritten before it is used.
@@ -56,8 +75,7 @@ static int child_main(void *argument) {
   syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
   if (spawn->directory) TRY(chdir(spawn->directory) < 0, MARTLET_SPAWN_DIRECTORY);
 
-  struct sigaction standard = {.sa_handler = SIG_DFL};
-  sigaction(SIGPIPE, &standard, NULL);
+  forget_handlers();
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
@@ -66,30 +84,37 @@ static int child_main(void *argument) {
   return 0;
 }
 
-pid_t martlet_spawn(const struct martlet_spawn *spawn, int *pidfd, int *failed_step) {
-  struct request request = {.spawn = spawn};
+static pid_t start(struct request *request, int *pidfd) {
   enum { stack_size = 64 * 1024 };
   char *stack = mmap(NULL, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-  *failed_step = MARTLET_SPAWN_FORK;
-  *pidfd = -1;
   if (stack == MAP_FAILED) return -errno;
   // No handler of ours may run in the child on our memory.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  pid_t pid = clone(child_main, stack + stack_size, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &request, pidfd);
+  int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+  pid_t pid = clone(child_main, stack + stack_size, flags | CLONE_PIDFD, request, pidfd);
+  // Kernels before 5.2 ignore the flag; some sandboxes refuse it.
+  if (pid < 0 && errno == EINVAL) pid = clone(child_main, stack + stack_size, flags, request);
   int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   munmap(stack, stack_size);
-  if (pid < 0) return -error;
-  if (request.step) {
-    *failed_step = request.step;
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
-    if (*pidfd >= 0) close(*pidfd);
-    *pidfd = -1;
-    return -request.error;
-  }
-  return pid;
+  return pid < 0 ? -error : pid;
+}
+
+pid_t martlet_spawn(const struct martlet_spawn *spawn, int *pidfd, int *guard_slot, int *failed_step) {
+  struct request request = {.spawn = spawn, .guard_slot = guard_slot};
+  *pidfd = -1;
+  if (guard_slot) *guard_slot = -1;
+  *failed_step = MARTLET_SPAWN_FORK;
+  pid_t pid = start(&request, pidfd);
+  if (pid < 0 || !request.step) return pid;
+  *failed_step = request.step;
+  if (guard_slot) martlet_guard_remove(*guard_slot);
+  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+  if (*pidfd >= 0) close(*pidfd);
+  *pidfd = -1;
+  return -request.error;
 }
 
 int martlet_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0; }

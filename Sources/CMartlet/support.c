@@ -114,8 +114,10 @@ bool martlet_random(void *bytes, size_t count) {
 }
 
 const char *martlet_error_text(int error) {
+#ifdef __GLIBC__
   const char *text = strerrordesc_np(error);
   return text ? text : "unknown error";
+#else
+  return strerror(error);
+#endif
 }
-
-void martlet_line_buffer_output(void) { setvbuf(stdout, NULL, _IOLBF, BUFSIZ); }

@@ -24,6 +24,9 @@ const char *martlet_agent_nonce(void) { return nonce[0] ? nonce : NULL; }
 /// The kernel shows the memory between the first argument and the end of the environment: both lie in one run, which we
 /// may overwrite once the environment has been copied elsewhere.
 static void find_title_room(int argc, char **argv, char **envp) {
+#ifndef __GLIBC__
+  argc = 0;  // Other libraries give constructors no arguments.
+#endif
   if (argc < 1 || !argv || !argv[0]) return;
   char *end = argv[0];
   for (int i = 0; i < argc; i++)

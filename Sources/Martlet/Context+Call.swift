@@ -54,7 +54,7 @@ extension Context {
                     flags: isWhole ? .last : [.more, .bulk]
                 )
             else { return PendingCall.Outcome.reset(.notConnected) }
-            pending.opened(key)
+            pending.endIfAbandoned()
             if let deadline { pending.setDeadline(Reactor.now + deadline.clampedNanoseconds) }
             if !isWhole {
                 _ = await node.sendMessage(key, request, from: first.count, end: true, gate: pending.gate)
@@ -79,10 +79,10 @@ extension Context {
         let start = ContinuousClock.now
         let pending = PendingCall(node)
         let outcome = await withTaskCancellationHandler {
-            guard let key = node.open(to: address, .echo, owner: pending, payload: [], flags: .last) else {
+            guard node.open(to: address, .echo, owner: pending, payload: [], flags: .last) != nil else {
                 return PendingCall.Outcome.reset(.notConnected)
             }
-            pending.opened(key)
+            pending.endIfAbandoned()
             pending.setDeadline(Reactor.now + deadline.clampedNanoseconds)
             return await pending.outcome()
         } onCancel: {

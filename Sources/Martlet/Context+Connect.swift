@@ -75,9 +75,8 @@ extension Context {
         let queue = InboundQueue(node)
         let request = IncomingDisconnect.Request(number: number, limit: limit.clampedMilliseconds)
         guard let payload = try? CBOREncoder().encode(request),
-            let key = node.open(to: parent, .disconnect, owner: queue, payload: payload, flags: .last)
+            node.open(to: parent, .disconnect, owner: queue, payload: payload, flags: .last) != nil
         else { return }
-        queue.opened(key)
         // Either the answer comes, or the stream is reset because its context is lost. The limit is kept over there; a
         // little later it is over in any case.
         let timer = node.reactor.schedule(at: Reactor.now + limit.clampedNanoseconds + 3_000_000_000) {
@@ -99,9 +98,8 @@ extension ConnectRequest {
         let queue = InboundQueue(node)
         let payload = try encoder.encode(self)
         guard payload.count <= ContextNode.maximumOpenPayload,
-            let key = node.open(to: address, .connect, owner: queue, payload: payload, flags: .last)
+            node.open(to: address, .connect, owner: queue, payload: payload, flags: .last) != nil
         else { throw ResetError(reason: .notConnected).error(route, "connect") }
-        queue.opened(key)
         do {
             return try await withTaskCancellationHandler {
                 while let message = try await queue.next() {

@@ -130,7 +130,6 @@ extension Context {
                 flags: hasInput ? .bulk : [.last, .bulk]
             )
         else { throw ResetError(reason: .notConnected).error(route, name) }
-        queue.opened(key)
         do {
             return try await withTaskCancellationHandler {
                 try await withThrowingTaskGroup(of: Void.self) { group in

@@ -19,6 +19,8 @@ package final class ByteSink: EventHandler {
         var offset = 0
         var closesWhenDrained = false
         var isOver = false
+        /// A thread is in `drain`; it sees to what others add.
+        var isDraining = false
     }
 
     /// Writes to a descriptor that somebody owns already. ``finish()`` and ``close()`` close it all the same.
@@ -30,7 +32,7 @@ package final class ByteSink: EventHandler {
     /// Takes `descriptor` over.
     ///
     /// - Parameter onWritten: gets the size of each chunk that was written whole, or dropped because nobody reads the pipe
-    ///   any more. It is called from the thread that wrote.
+    ///   any more. It is called from the thread that wrote, one call at a time, and may call ``write(_:)``.
     package init(_ descriptor: Int32, reactor: Reactor, onWritten: @escaping @Sendable (Int) -> Void = { _ in }) {
         source = EventSource(descriptor, reactor: reactor)
         self.onWritten = onWritten
@@ -48,7 +50,7 @@ package final class ByteSink: EventHandler {
         drain()
     }
 
-    /// Closes the pipe now.
+    /// Closes the pipe now, and drops what is not written, without a call of `onWritten`.
     package func close() {
         state.withLock { state in
             state.isOver = true
@@ -60,32 +62,43 @@ package final class ByteSink: EventHandler {
     package func ready(_ readiness: Readiness) { drain() }
 
     private func drain() {
-        // Only one thread writes at a time, so that chunks stay in order: the lock is held across the writes.
-        let (written, isDone) = state.withLock { state -> ([Int], Bool) in
-            var written: [Int] = []
-            while let chunk = state.waiting.first {
-                if !state.isOver {
-                    let count = chunk.withUnsafeBytes {
-                        Self.writeSome(source.descriptor, $0.baseAddress! + state.offset, $0.count - state.offset)
-                    }
-                    if count < 0, errno == EINTR { continue }
-                    if count < 0, errno == EAGAIN {
-                        try? source.watch(for: .writable, self)
-                        return (written, false)
-                    }
-                    if count < 0 { state.isOver = true } else { state.offset += count }
-                    if !state.isOver, state.offset < chunk.count { continue }
-                }
-                written.append(chunk.count)
-                state.waiting.removeFirst()
-                state.offset = 0
-            }
-            if state.closesWhenDrained { state.isOver = true }
-            if !state.isOver { try? source.watch(for: [], self) }
-            return (written, state.isOver)
+        // A loop, not a recursion by way of `onWritten`: a reader that keeps pace would make that endless.
+        let isOther = state.withLock { state in
+            defer { state.isDraining = true }
+            return state.isDraining
         }
-        if isDone { source.close() }
-        for count in written { onWritten(count) }
+        if isOther { return }
+        while true {
+            let (written, isDone) = state.withLock { drainOnce(&$0) }
+            if isDone { source.close() }
+            if written.isEmpty { return }
+            for count in written { onWritten(count) }
+        }
+    }
+
+    /// The lock is held across the writes, so that no other thread closes the descriptor meanwhile.
+    private func drainOnce(_ state: inout State) -> (written: [Int], isDone: Bool) {
+        var written: [Int] = []
+        defer { state.isDraining = !written.isEmpty }
+        while let chunk = state.waiting.first {
+            if !state.isOver {
+                let count = chunk.withUnsafeBytes {
+                    Self.writeSome(source.descriptor, $0.baseAddress! + state.offset, $0.count - state.offset)
+                }
+                if count < 0, errno == EINTR { continue }
+                if count < 0, errno == EAGAIN, (try? source.watch(for: .writable, self)) != nil {
+                    return (written, false)
+                }
+                if count < 0 { state.isOver = true } else { state.offset += count }
+                if !state.isOver, state.offset < chunk.count { continue }
+            }
+            written.append(chunk.count)
+            state.waiting.removeFirst()
+            state.offset = 0
+        }
+        if state.closesWhenDrained { state.isOver = true }
+        if !state.isOver { try? source.watch(for: [], self) }
+        return (written, state.isOver)
     }
 
     private static func writeSome(_ descriptor: Int32, _ pointer: UnsafeRawPointer, _ count: Int) -> Int {

@@ -12,13 +12,20 @@ package final class ByteSource: EventHandler {
     private let maximumRead: Int
     private let onBytes: @Sendable (UnsafeRawBufferPointer) -> Bool
     private let onEnd: @Sendable () -> Void
-    private let isOver = Mutex(false)
+    private let state = Mutex(State())
+
+    private struct State {
+        var isOver = false
+        /// Counts the calls of `resume`, so that one that comes while `onBytes` runs is not undone by its `false`.
+        var resumptions = 0
+    }
 
     /// Takes `descriptor` over.
     ///
     /// - Parameters:
     ///   - maximumRead: the most bytes that one call of `onBytes` gets.
-    ///   - onBytes: gets what was read; returns `false` to pause.
+    ///   - onBytes: gets what was read; returns `false` to pause. If ``resume()`` was called meanwhile, it does not pause:
+    ///     so a consumer may get one more read than it has asked for.
     ///   - onEnd: called once, at the end of the input or when reading fails; not after ``close()``.
     package init(
         _ descriptor: Int32,
@@ -33,18 +40,30 @@ package final class ByteSource: EventHandler {
         self.onEnd = onEnd
     }
 
-    /// Begins to read, or goes on.
+    /// Begins to read, or goes on. What cannot be polled, as a regular file, is over at once.
     package func resume() {
-        do { try source.watch(for: .readable, self) } catch { finish() }
+        do {
+            try state.withLock { state throws(SystemError) in
+                state.resumptions &+= 1
+                try source.watch(for: .readable, self)
+            }
+        } catch {
+            finish()
+        }
     }
 
-    package func pause() { try? source.watch(for: [], self) }
+    package func pause() { state.withLock { _ in try? source.watch(for: [], self) } }
 
     package func ready(_ readiness: Readiness) {
+        let (isOver, resumptions) = state.withLock { ($0.isOver, $0.resumptions) }
+        guard !isOver else { return }
         withUnsafeTemporaryAllocation(byteCount: maximumRead, alignment: 16) { buffer in
             let count = read(source.descriptor, buffer.baseAddress!, buffer.count)
             if count > 0 {
-                if !onBytes(UnsafeRawBufferPointer(rebasing: buffer[0..<count])) { pause() }
+                guard !onBytes(UnsafeRawBufferPointer(rebasing: buffer[0..<count])) else { return }
+                state.withLock { state in
+                    if state.resumptions == resumptions { try? source.watch(for: [], self) }
+                }
             } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
                 finish()
             }
@@ -52,17 +71,17 @@ package final class ByteSource: EventHandler {
     }
 
     private func finish() {
-        let isFirst = isOver.withLock { isOver in
-            defer { isOver = true }
-            return !isOver
+        let isFirst = state.withLock { state in
+            defer { state.isOver = true }
+            return !state.isOver
         }
         source.close()
         if isFirst { onEnd() }
     }
 
-    /// Stops reading for good; `onEnd` is not called.
+    /// Stops reading for good; `onEnd` is not called. One call of `onBytes` may be under way on the polling thread.
     package func close() {
-        isOver.withLock { $0 = true }
+        state.withLock { $0.isOver = true }
         source.close()
     }
 }

@@ -17,7 +17,7 @@ package enum ExitStatus: Equatable, Sendable {
 package struct SpawnRequest: Sendable {
     /// The executable itself; it is not searched for.
     package var path: String
-    /// With the program's name as the first.
+    /// With the program's name as the first. No string here may hold a NUL byte.
     package var arguments: [String]
     /// `NAME=value`.
     package var environment: [String]
@@ -63,27 +63,45 @@ package final class ChildProcess: EventHandler {
         /// The group has outlived its leader.
         var groupLingers = false
         var killTimer: Reactor.TimerToken?
+        var killTime = UInt64.max
     }
 
     /// Starts a program.
     ///
-    /// - Parameter onExit: called once on the polling thread, when the program has ended and was reaped. It must not block.
-    /// - Throws: ``SystemError`` that names the step: the program, its directory, the system's limits.
+    /// - Parameter onExit: called once on the polling thread, when the program has ended and was reaped; that may be before
+    ///   this returns. It must not block.
+    /// - Throws: ``SystemError`` that names the step: the program, its directory, the system's limits; `EINVAL` for a string
+    ///   with a NUL byte.
     package static func spawn(
         _ request: SpawnRequest,
         reactor: Reactor,
         onExit: @escaping @Sendable (ExitStatus) -> Void
     ) throws(SystemError) -> ChildProcess {
+        try spawn(request, reactor: reactor, usingProcessDescriptor: true, onExit: onExit)
+    }
+
+    /// With `usingProcessDescriptor: false`, waits as on kernels that have none: for tests.
+    static func spawn(
+        _ request: SpawnRequest,
+        reactor: Reactor,
+        usingProcessDescriptor: Bool,
+        onExit: @escaping @Sendable (ExitStatus) -> Void
+    ) throws(SystemError) -> ChildProcess {
+        for string in [request.path, request.directory ?? ""] + request.arguments + request.environment
+        where string.utf8.contains(0) {
+            throw SystemError(EINVAL, "run \(request.path) with a NUL byte in an argument, variable or path")
+        }
         let error = martlet_guard_start()
         guard error == 0 else { throw SystemError(-error, "start the guard of child processes") }
         var pidfd: Int32 = -1
+        var guardSlot: Int32 = -1
         var step: Int32 = 0
         let pid = withCStrings(request.arguments) { argv in
             withCStrings(request.environment) { envp in
                 request.path.withCString { path in
                     func spawn(_ directory: UnsafePointer<CChar>?) -> pid_t {
                         var raw = martlet_spawn_request(request, path, argv, envp, directory)
-                        return martlet_spawn(&raw, &pidfd, &step)
+                        return martlet_spawn(&raw, &pidfd, &guardSlot, &step)
                     }
                     if let directory = request.directory { return directory.withCString(spawn) }
                     return spawn(nil)
@@ -95,20 +113,26 @@ package final class ChildProcess: EventHandler {
                 switch martlet_spawn_step(rawValue: UInt32(step)) {
                 case MARTLET_SPAWN_EXEC: "run \(request.path)"
                 case MARTLET_SPAWN_DIRECTORY: "enter the directory \(request.directory ?? "")"
+                case MARTLET_SPAWN_DESCRIPTORS: "hand descriptors to \(request.path)"
+                case MARTLET_SPAWN_GUARD: "guard one more than \(MARTLET_GUARD_SLOTS) process groups, for \(request.path)"
                 default: "start a process for \(request.path)"
                 }
             throw SystemError(-pid, operation)
         }
-        let child = ChildProcess(pid: pid, reactor: reactor, onExit: onExit)
+        if !usingProcessDescriptor, pidfd >= 0 {
+            closeDescriptor(pidfd)
+            pidfd = -1
+        }
+        let child = ChildProcess(pid: pid, guardSlot: guardSlot, reactor: reactor, onExit: onExit)
         child.begin(pidfd: pidfd)
         return child
     }
 
-    private init(pid: Int32, reactor: Reactor, onExit: @escaping @Sendable (ExitStatus) -> Void) {
+    private init(pid: Int32, guardSlot: Int32, reactor: Reactor, onExit: @escaping @Sendable (ExitStatus) -> Void) {
         self.pid = pid
         self.reactor = reactor
         self.onExit = onExit
-        state = Mutex(State(source: nil, guardSlot: martlet_guard_add(pid)))
+        state = Mutex(State(source: nil, guardSlot: guardSlot))
     }
 
     private func begin(pidfd: Int32) {
@@ -139,16 +163,17 @@ package final class ChildProcess: EventHandler {
         // Somebody else's wait in this process may have taken the status.
         let signal = raw & 0x7f
         let status: ExitStatus = result < 0 ? .exited(255) : signal == 0 ? .exited((raw >> 8) & 0xff) : .signalled(signal)
-        let source = state.withLock { state -> EventSource? in
-            guard state.status == nil else { return nil }
+        let (isFirst, lingers, source) = state.withLock { state -> (Bool, Bool, EventSource?) in
+            guard state.status == nil else { return (false, false, nil) }
             state.status = status
             state.groupLingers = kill(-pid, 0) == 0 || errno == EPERM
             if !state.groupLingers { forget(&state) }
             defer { state.source = nil }
-            return state.source
+            return (true, state.groupLingers, state.source)
         }
+        guard isFirst else { return true }
         source?.close()
-        if state.withLock({ $0.groupLingers }) { watchGroup() }
+        if lingers { watchGroup() }
         onExit(status)
         return true
     }
@@ -183,13 +208,17 @@ package final class ChildProcess: EventHandler {
         }
     }
 
-    /// Ends the group: SIGTERM (and SIGCONT, in case it is stopped) now, SIGKILL after `grace` nanoseconds.
+    /// Ends the group: SIGTERM (and SIGCONT, in case it is stopped) now, SIGKILL after `grace` nanoseconds. Of several calls
+    /// the earliest SIGKILL counts.
     package func end(grace: UInt64 = 2_000_000_000) {
+        let time = Reactor.now + grace
         state.withLock { state in
-            guard state.status == nil || state.groupLingers, state.killTimer == nil else { return }
+            guard state.status == nil || state.groupLingers, time < state.killTime else { return }
             _ = kill(-pid, SIGTERM)
             _ = kill(-pid, SIGCONT)
-            state.killTimer = reactor.schedule(at: Reactor.now + grace) { [self] in signal(SIGKILL) }
+            if let timer = state.killTimer { reactor.cancel(timer) }
+            state.killTime = time
+            state.killTimer = reactor.schedule(at: time) { [self] in signal(SIGKILL) }
         }
     }
 }

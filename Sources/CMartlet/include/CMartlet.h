@@ -34,6 +34,7 @@ struct martlet_spawn {
 enum martlet_spawn_step {
   MARTLET_SPAWN_FORK = 1,
   MARTLET_SPAWN_GROUP,
+  MARTLET_SPAWN_GUARD,
   MARTLET_SPAWN_DESCRIPTORS,
   MARTLET_SPAWN_DIRECTORY,
   MARTLET_SPAWN_EXEC,
@@ -41,7 +42,8 @@ enum martlet_spawn_step {
 
 /// Starts a program. Returns its id, or -errno with the step that failed in `*failed_step`.
 /// `*pidfd` is a descriptor that polls readable when the child has ended, or -1 where the kernel has none (before 5.3).
-pid_t martlet_spawn(const struct martlet_spawn *spawn, int *pidfd, int *failed_step);
+/// `*guard_slot` is the group's slot in the guard's table, taken before the program runs; NULL: it is not guarded.
+pid_t martlet_spawn(const struct martlet_spawn *spawn, int *pidfd, int *guard_slot, int *failed_step);
 
 /// A pipe, both ends close-on-exec. Returns 0 or -errno.
 int martlet_pipe(int ends[2]);
@@ -52,7 +54,7 @@ int martlet_pipe(int ends[2]);
 #define MARTLET_GUARD_SLOTS 16384
 
 /// Starts the guard: a tiny process that ends every process group in the table when this process is gone, however it went.
-/// Returns 0 or -errno. Starting it again in the same process does nothing.
+/// Returns 0 or -errno. Starting it again in the same process does nothing, unless it has been killed.
 int martlet_guard_start(void);
 /// Ends the guard and waits for it. The table must be empty.
 void martlet_guard_stop(void);
@@ -98,7 +100,7 @@ size_t martlet_build_id(uint8_t *bytes, size_t capacity);
 bool martlet_random(void *bytes, size_t count);
 /// Makes standard output write line by line, so that what is printed is seen at once.
 void martlet_line_buffer_output(void);
-/// sysexits and errno in words, without locale. Thread-safe.
+/// errno in words. Thread-safe.
 const char *martlet_error_text(int error);
 
 // MARK: Thread-local mark (poll.c)

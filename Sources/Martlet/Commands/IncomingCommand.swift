@@ -14,7 +14,7 @@ import Musl
 /// Output is read only while there is credit, so a slow reader stops the program, not this process's memory.
 final class IncomingCommand: AcceptedStreamOwner {
     /// What one message carries, in bytes.
-    private static let chunk = 32 * 1024
+    private static let chunk = 32_000
     /// How long output may still come after the program has ended, if something it left behind holds the pipe.
     private static let drainLimit: UInt64 = 250_000_000
 

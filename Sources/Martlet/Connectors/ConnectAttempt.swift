@@ -339,7 +339,7 @@ final class ConnectAttempt: EventHandler {
         guard let (success, left, duration) = success else { return link.end(.finished) }
         runtime.add(child)
         runtime.node.attach(link)
-        bytes.withUnsafeBytes { link.send(FrameHeader(.welcome, payloadCount: bytes.count), $0, .control) }
+        bytes.withUnsafeBytes { link.send(FrameHeader(.welcome, payloadCount: bytes.count), $0) }
         onProgress(left, duration)
         deliver(.success(success))
     }

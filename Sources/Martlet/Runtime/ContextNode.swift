@@ -6,7 +6,9 @@ import Synchronization
 
 /// This process's place in the tree: its links, the streams that end here, and those that it relays.
 ///
-/// The decisions are `LinkNode`'s; this gives it threads and descriptors. Lock order: `state`, then a link's own.
+/// The decisions are `LinkNode`'s; this gives it threads and descriptors. A frame goes to its link under the same lock
+/// under which its stream was looked at, so that the order on the link is the order of the decisions. Lock order: `state`,
+/// then a link's own, then the reactor's.
 final class ContextNode: Sendable {
     /// Answers a stream that another context opens: returns its owner, or why not. It must not block.
     typealias Acceptor =
@@ -59,14 +61,13 @@ final class ContextNode: Sendable {
 
     /// A link is gone, or a child that was numbered never got one.
     func lose(_ neighbour: Neighbour, _ end: LinkEnd) {
-        let (owners, resets, wasThere) = state.withLock { state in
+        let reason = ResetReason(.contextLost, end.description)
+        let (owners, wasThere) = state.withLock { state in
             let wasThere = state.links.removeValue(forKey: neighbour) != nil
             let lost = state.node.lose(neighbour)
-            let resets = lost.resets.compactMap { reset in state.links[reset.to].map { (reset.reset, $0) } }
-            return (lost.owners, resets, wasThere)
+            for (header, to) in lost.resets { Self.send(header, reason.bytes, over: state.links[to]) }
+            return (lost.owners, wasThere)
         }
-        let reason = ResetReason(.contextLost, end.description)
-        for (header, link) in resets { send(header, reason.bytes, .control, over: link) }
         for owner in owners { owner.wasReset(reason) }
         if wasThere { onLost(self, neighbour, end) }
     }
@@ -80,26 +81,28 @@ final class ContextNode: Sendable {
         if header.kind == .credit, payload.count == 4 {
             credit = Int(UInt32(bigEndian: payload.loadUnaligned(as: UInt32.self)))
         }
-        let (verdict, next) = state.withLock { state in
+        let verdict = state.withLock { state in
             let verdict = state.node.receive(header, from: link.neighbour, kind: kind, credit: credit)
-            if case .forward(let neighbour) = verdict { return (verdict, state.links[neighbour]) }
-            return (verdict, nil)
+            switch verdict {
+            case .forward(let neighbour): state.links[neighbour]?.send(header, payload)
+            case .refuse(let key, let reason, _): sendReset(key, reason, state)
+            default: break
+            }
+            return verdict
         }
         switch verdict {
         case .message(let owner): owner.received(header.kind, payload, header.flags)
-        case .forward: next?.send(header, payload, header.priority)
-        case .opened(let key, let kind): accept(key, kind, payload, header.flags)
+        case .opened(let key, let kind): accept(link, key, kind, payload, header.flags)
         case .credit(let owner): owner.creditArrived()
         case .reset(let owner): owner.wasReset(ResetReason(bytes: payload))
-        case .refuse(let key, let reason, let owner):
-            sendReset(key, reason)
-            owner?.wasReset(reason)
-        case .drop: break
+        case .refuse(_, let reason, let owner): owner?.wasReset(reason)
+        case .forward, .drop: break
         case .violation(let what): link.end(.violated(what))
         }
     }
 
     private func accept(
+        _ link: Link,
         _ key: StreamKey,
         _ kind: StreamKind,
         _ payload: UnsafeRawBufferPointer,
@@ -108,10 +111,15 @@ final class ContextNode: Sendable {
         let rest = UnsafeRawBufferPointer(rebasing: payload.dropFirst())
         switch acceptor(self, key, kind, rest, flags) {
         case .failure(let refusal):
-            sendReset(key, refusal.reason)
+            state.withLock { sendReset(key, refusal.reason, $0) }
         case .success(let owner):
-            state.withLock { $0.node.streams.accept(key, owner: owner, ended: flags.contains(.last)) }
-            (owner as? any AcceptedStreamOwner)?.begin()
+            let isThere = state.withLock { state in
+                // The link may have been lost since the frame was looked at: then nobody would ever end the stream.
+                guard state.links[link.neighbour] === link else { return false }
+                state.node.streams.accept(key, owner: owner, ended: flags.contains(.last))
+                return true
+            }
+            if isThere { (owner as? any AcceptedStreamOwner)?.begin() }
         }
     }
 
@@ -130,19 +138,6 @@ final class ContextNode: Sendable {
         payload: [UInt8],
         flags: FrameHeader.Flags
     ) -> StreamKey? {
-        let opened = state.withLock { state -> (StreamKey, Link)? in
-            guard let neighbour = state.node.route(to: acceptor), let link = state.links[neighbour] else { return nil }
-            return (state.node.streams.open(to: acceptor, owner: owner, ended: flags.contains(.last)), link)
-        }
-        guard let (key, link) = opened else { return nil }
-        let header = FrameHeader(
-            .open,
-            flags: flags.union(.fromOpener),
-            stream: key.number,
-            to: acceptor,
-            from: address,
-            payloadCount: payload.count + 1
-        )
         withUnsafeTemporaryAllocation(byteCount: payload.count + 1, alignment: 8) { buffer in
             buffer[0] = kind.rawValue
             payload.withUnsafeBytes { bytes in
@@ -150,9 +145,15 @@ final class ContextNode: Sendable {
                     (buffer.baseAddress! + 1).copyMemory(from: base, byteCount: bytes.count)
                 }
             }
-            link.send(header, UnsafeRawBufferPointer(buffer), header.priority)
+            return state.withLock { state in
+                guard let neighbour = state.node.route(to: acceptor), let link = state.links[neighbour] else { return nil }
+                let key = state.node.streams.open(to: acceptor, owner: owner, ended: flags.contains(.last))
+                // Before anything can come back.
+                owner.opened(key)
+                link.send(header(.open, key, flags, buffer.count), UnsafeRawBufferPointer(buffer))
+                return key
+            }
         }
-        return key
     }
 
     static let maximumOpenPayload = FrameHeader.maximumPayload - 1
@@ -172,18 +173,14 @@ final class ContextNode: Sendable {
         _ payload: UnsafeRawBufferPointer,
         flags: FrameHeader.Flags = []
     ) -> SendResult {
-        let (result, link) = state.withLock { state -> (SendResult, Link?) in
-            switch state.node.streams.takeCredit(key, payload: payload.count) {
-            case nil: (.closed, nil)
-            case false?: (.noCredit, nil)
-            case true?: (.sent, self.link(for: key, state))
-            }
+        state.withLock { state in
+            guard let taken = state.node.streams.takeCredit(key, payload: payload.count) else { return .closed }
+            guard taken else { return .noCredit }
+            var flags = flags
+            if state.node.streams.takeHeldUp(key) { flags.insert(.heldUp) }
+            link(for: key, state)?.send(header(.data, key, flags, payload.count), payload)
+            return .sent
         }
-        if let link {
-            let header = header(.data, key, flags, payload.count)
-            link.send(header, payload, header.priority)
-        }
-        return result
     }
 
     /// The largest payload that may be sent now; `nil` if the stream is over.
@@ -196,14 +193,12 @@ final class ContextNode: Sendable {
     /// - Returns: `false` if the stream is over already.
     @discardableResult
     func sendEnd(_ key: StreamKey, _ payload: [UInt8] = [], flags: FrameHeader.Flags = []) -> Bool {
-        let link = state.withLock { state -> Link? in
-            guard state.node.streams.sentLast(key) else { return nil }
-            return self.link(for: key, state)
+        state.withLock { state in
+            guard state.node.streams.sentLast(key) else { return false }
+            let header = header(.end, key, flags.union(.last), payload.count)
+            payload.withUnsafeBytes { link(for: key, state)?.send(header, $0) }
+            return true
         }
-        guard let link else { return false }
-        let header = header(.end, key, flags.union(.last), payload.count)
-        payload.withUnsafeBytes { link.send(header, $0, header.priority) }
-        return true
     }
 
     /// Ends a stream at once, here and at the other end.
@@ -211,36 +206,31 @@ final class ContextNode: Sendable {
     /// - Returns: `false` if it is over already.
     @discardableResult
     func reset(_ key: StreamKey, _ reason: ResetReason) -> Bool {
-        guard state.withLock({ $0.node.streams.remove(key) }) != nil else { return false }
-        sendReset(key, reason)
-        return true
+        state.withLock { state in
+            guard state.node.streams.remove(key) != nil else { return false }
+            sendReset(key, reason, state)
+            return true
+        }
     }
 
     /// The owner has taken a `data` payload: lets the other end send more, when it is worth a frame.
     func consumed(_ key: StreamKey, payload count: Int) {
-        let (credit, link) = state.withLock { state in
+        state.withLock { state in
             let credit = state.node.streams.consumed(key, payload: count)
-            return (credit, credit > 0 ? self.link(for: key, state) : nil)
+            guard credit > 0 else { return }
+            var value = UInt32(credit).bigEndian
+            withUnsafeBytes(of: &value) { link(for: key, state)?.send(header(.credit, key, [], 4), $0) }
         }
-        guard let link else { return }
-        var value = UInt32(credit).bigEndian
-        withUnsafeBytes(of: &value) { link.send(header(.credit, key, [], 4), $0, .control) }
     }
 
-    private func sendReset(_ key: StreamKey, _ reason: ResetReason) {
-        guard let link = state.withLock({ link(for: key, $0) }) else { return }
-        send(header(.reset, key, [], 0), reason.bytes, .control, over: link)
+    private func sendReset(_ key: StreamKey, _ reason: ResetReason, _ state: State) {
+        Self.send(header(.reset, key, [], 0), reason.bytes, over: link(for: key, state))
     }
 
-    private func send(
-        _ header: FrameHeader,
-        _ payload: [UInt8],
-        _ priority: Outbox<[UInt8]>.Priority,
-        over link: Link
-    ) {
+    private static func send(_ header: FrameHeader, _ payload: [UInt8], over link: Link?) {
         var header = header
         header.payloadCount = payload.count
-        payload.withUnsafeBytes { link.send(header, $0, priority) }
+        payload.withUnsafeBytes { link?.send(header, $0) }
     }
 
     /// The link towards the other end of a stream. A relay that refuses a stream answers its opener.
@@ -277,14 +267,4 @@ protocol AcceptedStreamOwner: StreamOwner {
 struct StreamRefusal: Error, Sendable {
     var reason: ResetReason
     init(_ code: ResetReason.Code, _ message: String) { reason = ResetReason(code, message) }
-}
-
-extension FrameHeader {
-    /// How urgent the frame is where a link is full.
-    var priority: Outbox<[UInt8]>.Priority {
-        switch kind {
-        case .open, .data, .end: flags.contains(.bulk) ? .bulk : .call
-        default: .control
-        }
-    }
 }

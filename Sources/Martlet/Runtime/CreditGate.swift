@@ -52,7 +52,7 @@ extension ContextNode {
         while true {
             let rest = bytes.count - offset
             if end, rest <= FrameHeader.maximumPayload {
-                let flags: FrameHeader.Flags = start + rest < bytes.count ? .bulk : []
+                let flags: FrameHeader.Flags = offset == 0 ? [] : .bulk
                 return sendEnd(key, offset == 0 ? bytes : Array(bytes[offset...]), flags: flags)
             }
             let generation = gate.generation

@@ -17,6 +17,8 @@ import Musl
 final class Link: EventHandler, Flushable {
     /// How much may be committed to the descriptor before frames wait by priority instead, in bytes.
     private static let commitLimit = 64 * 1024
+    /// Frames that no stream's window bounds: a neighbour that lets so many wait does not read. Far above honest use.
+    private static let urgentLimit = 131_072
     private static let readBufferSize = 128 * 1024
 
     let neighbour: Neighbour
@@ -102,7 +104,7 @@ final class Link: EventHandler, Flushable {
     // MARK: Sending
 
     /// Sends a frame. The bytes are copied before this returns.
-    func send(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer, _ priority: Outbox<[UInt8]>.Priority) {
+    func send(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
         outgoing.withLock { outgoing in
             guard !outgoing.isOver else { return }
             if outgoing.outbox.isEmpty, outgoing.committed.count - outgoing.offset < Self.commitLimit {
@@ -110,8 +112,12 @@ final class Link: EventHandler, Flushable {
             } else {
                 var frame: [UInt8] = []
                 Self.append(header, payload, to: &frame)
-                if header.kind == .reset { outgoing.outbox.discard(header.streamKey) }
-                outgoing.outbox.append(frame, priority, stream: header.streamKey)
+                outgoing.outbox.append(frame, header: header)
+                guard outgoing.outbox.urgentCount <= Self.urgentLimit else {
+                    outgoing.isOver = true
+                    reactor.schedule(at: Reactor.now) { [self] in end(.failed("it does not read what we send")) }
+                    return
+                }
             }
             guard !outgoing.isWaitingForFlush, !outgoing.isWaitingForDescriptor else { return }
             if reactor.flushSoon(self) { outgoing.isWaitingForFlush = true } else { write(&outgoing) }
@@ -119,7 +125,7 @@ final class Link: EventHandler, Flushable {
     }
 
     /// Tells the neighbour that no more will come from here: a child drains and exits.
-    func sendGoodbye() { send(FrameHeader(.goodbye), UnsafeRawBufferPointer(start: nil, count: 0), .control) }
+    func sendGoodbye() { send(FrameHeader(.goodbye), UnsafeRawBufferPointer(start: nil, count: 0)) }
 
     private static func append(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer, to bytes: inout [UInt8]) {
         let headerCount = header.byteCount
@@ -234,7 +240,7 @@ final class Link: EventHandler, Flushable {
 
     private func received(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
         switch header.kind {
-        case .ping: send(FrameHeader(.pong), UnsafeRawBufferPointer(start: nil, count: 0), .control)
+        case .ping: send(FrameHeader(.pong), UnsafeRawBufferPointer(start: nil, count: 0))
         case .pong: break
         default: onFrame(self, header, payload)
         }
@@ -251,7 +257,7 @@ final class Link: EventHandler, Flushable {
         case .lost:
             return end(.silent(seconds: Double(limit) / 1e9))
         case .ping:
-            send(FrameHeader(.ping), UnsafeRawBufferPointer(start: nil, count: 0), .control)
+            send(FrameHeader(.ping), UnsafeRawBufferPointer(start: nil, count: 0))
         case .none:
             break
         }

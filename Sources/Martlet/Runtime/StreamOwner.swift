@@ -4,6 +4,8 @@ import MartletWire
 ///
 /// All of these are called on the polling thread, one at a time for one stream, and must not block.
 protocol StreamOwner: AnyObject, Sendable {
+    /// We have opened the stream; called before anything of it is sent, under the node's lock.
+    func opened(_ key: StreamKey)
     /// A message, or with `flags` `more` a part of one, has come. The bytes are valid during the call only.
     ///
     /// - Parameter kind: `.open` is not reported: its payload is given to who accepts. `.data` payloads cost credit, which
@@ -16,5 +18,6 @@ protocol StreamOwner: AnyObject, Sendable {
 }
 
 extension StreamOwner {
+    func opened(_ key: StreamKey) {}
     func creditArrived() {}
 }

@@ -25,13 +25,10 @@ final class PendingCall: StreamOwner {
 
     init(_ node: ContextNode) { self.node = node }
 
-    func opened(_ key: StreamKey) {
-        // Whoever was cancelled before there was a stream ends it now.
-        let isOver = state.withLock { state in
-            state.key = key
-            return state.outcome != nil
-        }
-        if isOver { node.reset(key, ResetReason(.cancelled, "the caller was cancelled")) }
+    /// Whoever was cancelled before there was a stream ends it as soon as there is one.
+    func endIfAbandoned() {
+        let (key, isOver) = state.withLock { ($0.key, $0.outcome != nil) }
+        if isOver, let key { node.reset(key, ResetReason(.cancelled, "the caller was cancelled")) }
     }
 
     /// Ends the call at `deadline`.
@@ -80,6 +77,8 @@ final class PendingCall: StreamOwner {
     }
 
     // MARK: StreamOwner
+
+    func opened(_ key: StreamKey) { state.withLock { $0.key = key } }
 
     func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {
         let (fits, answer, key) = state.withLock { state -> (Bool, [UInt8]?, StreamKey?) in

@@ -25,7 +25,7 @@ extension CBOREncodingSink {
         guard let index = late.lastIndex(where: { $0.id == start }) else {
             throw misuse("A container was written to after its value had been encoded.", start, 0)
         }
-        if let sink = late[index].sink { return (sink, 0) }
+        if let sink = late[index].sink { return try sink.open(0) }
         let sink = CBOREncodingSink(
             limits: limits, userInfo: userInfo, basePath: late[index].path,
             baseDepth: baseDepth + late[index].path.count - basePath.count
