@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,3 +67,4 @@ uint64_t martlet_now(void) {
 static _Thread_local uintptr_t thread_mark;
 uintptr_t martlet_thread_mark(void) { return thread_mark; }
 void martlet_set_thread_mark(uintptr_t mark) { thread_mark = mark; }
+void martlet_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }

@@ -121,3 +121,5 @@ const char *martlet_error_text(int error) {
   return strerror(error);
 #endif
 }
+
+void martlet_line_buffer_output(void) { setvbuf(stdout, NULL, _IOLBF, BUFSIZ); }

@@ -1,6 +1,7 @@
 import CMartlet
 import MartletReactor
 import MartletWire
+import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -64,8 +65,11 @@ public func withMartlet<R: Sendable>(
 /// The controller: the context at the root of the tree. See ``withMartlet(_:_:)``.
 public final class Controller: Sendable {
     let runtime: ContextRuntime
+    /// Scopes that are open in this process: the guard is theirs together.
+    private static let openScopes = Mutex(0)
 
     init(_ options: MartletOptions) {
+        Self.openScopes.withLock { $0 += 1 }
         signal(SIGPIPE, SIG_IGN)
         let facts = Facts.current()
         runtime = ContextRuntime(
@@ -119,6 +123,10 @@ public final class Controller: Sendable {
             }
         }
         await runtime.untilProgramsAreGone(within: 3_000_000_000)
+        Self.openScopes.withLock { scopes in
+            scopes -= 1
+            if scopes == 0 { martlet_guard_stop() }
+        }
     }
 }
 

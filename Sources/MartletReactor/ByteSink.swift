@@ -21,6 +21,8 @@ package final class ByteSink: EventHandler {
         var isOver = false
         /// A thread is in `drain`; it sees to what others add.
         var isDraining = false
+        /// The pipe is full: the polling thread tells when it is not.
+        var isFull = false
     }
 
     /// Writes to a descriptor that somebody owns already. ``finish()`` and ``close()`` close it all the same.
@@ -59,13 +61,17 @@ package final class ByteSink: EventHandler {
         source.close()
     }
 
-    package func ready(_ readiness: Readiness) { drain() }
+    package func ready(_ readiness: Readiness) {
+        state.withLock { $0.isFull = false }
+        drain()
+    }
 
     private func drain() {
         // A loop, not a recursion by way of `onWritten`: a reader that keeps pace would make that endless.
         let isOther = state.withLock { state in
-            defer { state.isDraining = true }
-            return state.isDraining
+            if state.isDraining || (state.isFull && !state.isOver) { return true }
+            state.isDraining = true
+            return false
         }
         if isOther { return }
         while true {
@@ -80,6 +86,7 @@ package final class ByteSink: EventHandler {
     private func drainOnce(_ state: inout State) -> (written: [Int], isDone: Bool) {
         var written: [Int] = []
         defer { state.isDraining = !written.isEmpty }
+        guard !state.isFull || state.isOver else { return ([], false) }
         while let chunk = state.waiting.first {
             if !state.isOver {
                 let count = chunk.withUnsafeBytes {
@@ -87,6 +94,7 @@ package final class ByteSink: EventHandler {
                 }
                 if count < 0, errno == EINTR { continue }
                 if count < 0, errno == EAGAIN, (try? source.watch(for: .writable, self)) != nil {
+                    state.isFull = true
                     return (written, false)
                 }
                 if count < 0 { state.isOver = true } else { state.offset += count }

@@ -14,7 +14,7 @@ extension Reactor {
     /// Has the monitor look after the pool from now on. Called with the lock held.
     func watch() {
         if !state.hasMonitor {
-            state.hasMonitor = Self.start { [self] in runMonitor() }
+            state.hasMonitor = Self.start("reactor-monitor") { [self] in runMonitor() }
         } else if state.isMonitorAsleep {
             state.isMonitorAsleep = false
             monitorWork.signal()

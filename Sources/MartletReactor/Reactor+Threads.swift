@@ -11,8 +11,6 @@ extension Reactor {
     /// How many jobs run before descriptors are looked at again, and before coalesced writes go out.
     private static var jobsPerPoll: Int { 64 }
     private static var jobsPerFlush: Int { 32 }
-    /// A thread without work ends after this time, in nanoseconds, unless it is the last.
-    private static var idleLimit: UInt64 { 5_000_000_000 }
     /// Lazily touched address space, not memory.
     private static var stackSize: Int { 2 * 1024 * 1024 }
 
@@ -21,7 +19,7 @@ extension Reactor {
     /// Starts one more thread of the pool. Called with the lock held.
     func startThread() {
         state.threads += 1
-        if !Self.start({ [self] in runThread(isLast: false) }) { state.threads -= 1 }
+        if !Self.start("reactor", { [self] in runThread(isLast: false) }) { state.threads -= 1 }
         // Without any thread all would wait for ever in silence.
         precondition(state.threads > 0, "martlet: the system allows this process no thread")
     }
@@ -39,17 +37,22 @@ extension Reactor {
         while true { runThread(isLast: true) }
     }
 
-    static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
+    /// Starts a thread; `name` is what debuggers show, at most 15 bytes.
+    static func start(_ name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
         final class Box {
+            let name: String
             let body: @Sendable () -> Void
-            init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+            init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+                self.name = name
+                self.body = body
+            }
         }
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
         pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
         pthread_attr_setstacksize(&attributes, stackSize)
-        let box = Unmanaged.passRetained(Box(body))
+        let box = Unmanaged.passRetained(Box(name, body))
         // Signals are for the process's own threads: none of ours is interrupted. Those that a thread brings upon itself
         // stay: without them a crash would go by without its handler, which prints where it was.
         var all = sigset_t()
@@ -64,7 +67,9 @@ extension Reactor {
         var thread = pthread_t()
         #endif
         let error = pthread_create(&thread, &attributes, { argument in
-            Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue().body()
+            let box = Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue()
+            martlet_name_thread(box.name)
+            box.body()
             return nil
         }, box.toOpaque())
         if error != 0 { box.release() }
@@ -122,7 +127,7 @@ extension Reactor {
         state.parked += 1
         defer { state.parked -= 1 }
         // The time may be up just when somebody has signalled: then there is work.
-        return lock.wait(for: work, nanoseconds: Self.idleLimit) || state.hasWork || !state.isPolling
+        return lock.wait(for: work, nanoseconds: idleLimit) || state.hasWork || !state.isPolling
     }
 
     // MARK: Polling

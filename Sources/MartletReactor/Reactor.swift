@@ -65,18 +65,22 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
     let poller: Int32
     let wakeDescriptor: Int32
     let maximumThreads: Int
+    let idleLimit: UInt64
     let processors: Int
 
     /// The reactor of this process. It lives as long as the process: a task may come back to its executor at any time.
     package static let shared = Reactor()
 
-    /// - Parameter maximumThreads: how far the pool grows when jobs block. Default: 128.
-    package init(maximumThreads: Int = 128) {
+    /// - Parameters:
+    ///   - maximumThreads: how far the pool grows when jobs block, at least 2. Default: 128.
+    ///   - idleLimit: when a thread without work ends, in nanoseconds, unless it polls. Default: 5 s.
+    package init(maximumThreads: Int = 128, idleLimit: UInt64 = 5_000_000_000) {
         poller = martlet_poller_create()
         precondition(poller >= 0, "martlet: cannot create a poller: \(SystemError.text(-poller))")
         wakeDescriptor = martlet_wake_create()
         precondition(wakeDescriptor >= 0, "martlet: cannot create an eventfd: \(SystemError.text(-wakeDescriptor))")
         self.maximumThreads = max(2, maximumThreads)
+        self.idleLimit = idleLimit
         storage = .allocate(capacity: 1)
         storage.initialize(to: State())
         events = .allocate(capacity: Int(MARTLET_EVENTS))

@@ -19,6 +19,8 @@ struct TimerQueue<Payload> {
     private var lastNumber: UInt64 = 0
 
     var count: Int { payloads.count }
+    /// With those that are cancelled and not dropped yet.
+    var entries: Int { heap.count }
 
     mutating func add(_ payload: Payload, at deadline: UInt64) -> Token {
         lastNumber += 1

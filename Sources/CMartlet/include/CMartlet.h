@@ -108,3 +108,5 @@ const char *martlet_error_text(int error);
 /// What the reactor notes about the running thread; 0 on threads that are not its own.
 uintptr_t martlet_thread_mark(void);
 void martlet_set_thread_mark(uintptr_t mark);
+/// What debuggers show for the running thread, at most 15 bytes.
+void martlet_name_thread(const char *name);

@@ -47,9 +47,19 @@ enum AgentEnvironment {
         return path.lastIndex(of: "/").map { path[..<$0] }
     }
 
+    /// An image without a name was started through a descriptor that is still open, by the bootstrap's choice 9.
+    private static func closeImage() {
+        var (image, own) = (stat(), stat())
+        guard fstat(9, &image) == 0, stat("/proc/self/exe", &own) == 0, image.st_ino == own.st_ino,
+            image.st_dev == own.st_dev
+        else { return }
+        closeDescriptor(9)
+    }
+
     /// Moves the link away from 0 and 1. Then 0 is empty, 1 is a pipe whose other end is returned; 2 stays: what a crash
     /// writes there reaches the parent even when this process is gone.
     static func moveDescriptors() -> (input: Int32, output: Int32, printed: Int32) {
+        closeImage()
         let input = fcntl(0, F_DUPFD_CLOEXEC, 3)
         let output = fcntl(1, F_DUPFD_CLOEXEC, 3)
         guard input >= 0, output >= 0, let pipe = try? Pipe() else { exit(71) }

@@ -158,6 +158,7 @@ final class Agent: Sendable {
                 for child in runtime.children { group.addTask { await child.close(within: 3_000_000_000) } }
             }
             await runtime.untilProgramsAreGone(within: 3_000_000_000)
+            martlet_guard_stop()
             fflush(nil)
             state.withLock { $0.link }?.sendGoodbye()
             _exit(0)

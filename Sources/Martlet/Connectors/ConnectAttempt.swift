@@ -125,7 +125,7 @@ final class ConnectAttempt: EventHandler {
                 ),
                 reactor: runtime.reactor
             ) { [self] in exited($0) }
-            runtime.add(process)
+            runtime.add(connector: process)
             let deadline = Reactor.now + options.deadline.clampedNanoseconds
             let timer = runtime.reactor.schedule(at: deadline) { [self] in deadlinePassed() }
             let isOver = state.withLock { state in

@@ -31,6 +31,8 @@ final class ContextRuntime: ContextScope {
     private struct State {
         var children: [UInt32: ChildContext] = [:]
         var programs: [ObjectIdentifier: ChildProcess] = [:]
+        /// The programs in front of children: they end with their children's links.
+        var connectors: [ObjectIdentifier: ChildProcess] = [:]
         /// How the contexts below are called, for people.
         var routes: [ContextAddress: Route] = [:]
         var busy = 0
@@ -131,9 +133,14 @@ final class ContextRuntime: ContextScope {
         }
     }
 
+    func add(connector: ChildProcess) { state.withLock { $0.connectors[ObjectIdentifier(connector)] = connector } }
+
     func ended(_ program: ChildProcess) {
         guard !program.isAlive else { return }
-        state.withLock { _ = $0.programs.removeValue(forKey: ObjectIdentifier(program)) }
+        state.withLock { state in
+            state.programs[ObjectIdentifier(program)] = nil
+            state.connectors[ObjectIdentifier(program)] = nil
+        }
     }
 
     /// A line that this context's own code printed.
@@ -146,7 +153,7 @@ final class ContextRuntime: ContextScope {
         let deadline = Reactor.now + limit
         var pause: UInt64 = 500_000
         while true {
-            let alive = state.withLock { Array($0.programs.values) }.filter(\.isAlive)
+            let alive = state.withLock { Array($0.programs.values) + Array($0.connectors.values) }.filter(\.isAlive)
             if alive.isEmpty || Reactor.now >= deadline {
                 for program in alive { program.signal(9) }
                 return

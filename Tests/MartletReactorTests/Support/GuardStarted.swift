@@ -1,0 +1,27 @@
+import CMartlet
+import MartletTestKit
+import Testing
+
+/// Starts the guard of child processes before a test, so that the leak check inside does not take it for a leak: it
+/// lives as long as this process.
+struct GuardStarted: TestTrait, SuiteTrait, TestScoping {
+    var isRecursive: Bool { true }
+
+    func provideScope(
+        for test: Test,
+        testCase: Test.Case?,
+        performing function: @Sendable () async throws -> Void
+    ) async throws {
+        #expect(martlet_guard_start() == 0)
+        try await function()
+    }
+}
+
+extension Trait where Self == GuardStarted {
+    static var guardStarted: GuardStarted { GuardStarted() }
+}
+
+extension Trait where Self == LeakCheck {
+    /// No descriptor, process or thread of a reactor may be left.
+    static var nothingLeft: LeakCheck { .leakChecked(ownThreads: ["reactor"]) }
+}
