@@ -63,5 +63,10 @@ for target in package.targets {
     settings.append(.enableUpcomingFeature("ExistentialAny"))
     settings.append(.enableUpcomingFeature("InternalImportsByDefault"))
     settings.append(.enableUpcomingFeature("MemberImportVisibility"))
+    // CI sets this: our own targets build without a warning, whatever those of other packages do.
+    if Context.environment["MARTLET_STRICT"] != nil {
+        settings.append(.treatAllWarnings(as: .error))
+        target.cSettings = (target.cSettings ?? []) + [.treatAllWarnings(as: .error)]
+    }
     target.swiftSettings = settings
 }

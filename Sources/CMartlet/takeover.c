@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 /// In the module Martlet. Weak, so that a program can link CMartlet's helpers alone.
-extern void martlet_agent_main(void) __attribute__((weak));
+extern void martlet_enter_agent(void) __attribute__((weak));
 
 typedef void (*initializer)(int, char **, char **);
 extern initializer __init_array_start[] __attribute__((weak, visibility("hidden")));
@@ -66,7 +66,7 @@ __attribute__((constructor)) static void take_over(int argc, char **argv, char *
   while (next < __init_array_end && *next != (initializer)take_over) next++;
   if (next < __init_array_end)
     for (next++; next < __init_array_end; next++) (*next)(argc, argv, envp);
-  if (martlet_agent_main) martlet_agent_main();
+  if (martlet_enter_agent) martlet_enter_agent();
   static const char message[] = "martlet: this program was started as an agent but has no agent linked in\n";
   if (write(2, message, sizeof message - 1)) {}
   _exit(70);

@@ -38,12 +38,12 @@ public struct ImageSet: Sendable {
 /// Runs `body` with a controller, from which contexts are connected. When `body` ends, however it ends, every context and
 /// everything that was started in them is ended and waited for.
 ///
-/// The body runs on Martlet's own executor.
+/// The body runs on Martlet's own executor, wherever the caller runs: a call must not pass through the main actor.
 ///
 /// - Throws: what `body` throws.
 public func withMartlet<R: Sendable>(
     _ options: MartletOptions = .init(),
-    _ body: (Controller) async throws -> R
+    _ body: @Sendable @concurrent (Controller) async throws -> R
 ) async throws -> R {
     if martlet_is_agent() {
         // The take-over before main failed or was bypassed: going on would run the controller's code on a far machine.

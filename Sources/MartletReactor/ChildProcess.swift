@@ -178,15 +178,16 @@ package final class ChildProcess: EventHandler {
         return true
     }
 
-    /// The number of a group is free for others once its last process has gone: look often enough that none can take it.
-    private func watchGroup() {
-        reactor.schedule(at: Reactor.now + 1_000_000_000) { [self] in
+    /// The number of a group is free for others once its last process has gone: look often enough that none can take it. At
+    /// first at once, for those that were ended with their leader and are reaped just now.
+    private func watchGroup(after interval: UInt64 = 1_000_000) {
+        reactor.schedule(at: Reactor.now + interval) { [self] in
             let lingers = state.withLock { state -> Bool in
                 state.groupLingers = state.groupLingers && (kill(-pid, 0) == 0 || errno == EPERM)
                 if !state.groupLingers { forget(&state) }
                 return state.groupLingers
             }
-            if lingers { watchGroup() }
+            if lingers { watchGroup(after: min(interval * 2, 1_000_000_000)) }
         }
     }
 

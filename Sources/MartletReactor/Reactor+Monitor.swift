@@ -30,7 +30,9 @@ extension Reactor {
             lock.wait(for: monitorWork, nanoseconds: interval)
             let isBusy = state.running > 0
             let isStuck = isBusy && state.progress == progress
-            let isBehind = state.hasWork && (isStuck || state.running < processors)
+            // Short jobs are best left to one thread: another would only contend with it. So many that they take long are not.
+            let backlog = UInt64(state.jobs.count) > 8 &* (state.progress &- progress)
+            let isBehind = state.hasWork && (isStuck || (backlog && state.running < processors))
             if isBehind || (isStuck && !state.isPolling) { callAnother() }
             if isBusy, !state.isPolling, state.polls == polls { state.pollIsDue = true }
 

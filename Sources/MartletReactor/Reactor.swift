@@ -188,7 +188,8 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
 
     // MARK: End
 
-    /// Ends the threads and waits until they are gone. Jobs that come later are not run: for tests.
+    /// Ends the threads, waits until they are gone, and forgets timers and handlers. Jobs that come later are not run: for
+    /// tests.
     package func stop() {
         lock.lock()
         state.isStopping = true
@@ -196,7 +197,12 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
         monitorWork.broadcast()
         wakePoller()
         while state.threads > 0 || state.hasMonitor { lock.wait(for: stopped) }
+        // They may hold us as we hold them; what they hold goes after the lock.
+        let held = (state.timers, state.sources)
+        state.timers = TimerQueue()
+        state.sources.forgetHandlers()
         lock.unlock()
+        withExtendedLifetime(held) {}
     }
 }
 

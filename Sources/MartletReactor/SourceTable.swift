@@ -51,4 +51,8 @@ struct SourceTable {
         free.append(UInt32(index))
         return slots[index].handler
     }
+
+    mutating func forgetHandlers() {
+        for index in slots.indices { slots[index].handler = nil }
+    }
 }

@@ -11,7 +11,7 @@ import Musl
 #endif
 
 /// Entered before `main` in a process that was started as an agent; never returns. See `takeover.c`.
-@_cdecl("martlet_agent_main")
+@_cdecl("martlet_enter_agent")
 func agentMain() {
     Agent().run()
 }

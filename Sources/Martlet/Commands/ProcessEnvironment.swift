@@ -39,7 +39,7 @@ enum ProgramSearch {
     /// - Throws: ``SystemError`` that says what was looked for, and where.
     static func find(_ name: String, path: String?, directory: String? = nil) throws(SystemError) -> String {
         if name.isEmpty { throw SystemError(ENOENT, "find a program without a name") }
-        if name.contains("/") { return name }
+        if name.utf8.contains(0x2f) { return name }
         let path = path ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         var denied = false
         for folder in path.split(separator: ":", omittingEmptySubsequences: false) {

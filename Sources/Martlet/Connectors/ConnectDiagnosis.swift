@@ -16,7 +16,7 @@ enum ConnectDiagnosis {
         let end = exit.map(ending) ?? "closed its output"
         switch failure.kind {
         case .nothingReported:
-            if printed?.contains("Unable to obtain Swift runtime path") == true {
+            if printed?.mentions("Unable to obtain Swift runtime path") == true {
                 return error(.imageDied, "the image could not start: /proc is not mounted there", .boot, "mount /proc")
             }
             if let missing = missingLibrary(lines) { return missing(route, printed) }
@@ -72,7 +72,7 @@ enum ConnectDiagnosis {
     /// What the system's loader says when a dynamic image does not fit the machine.
     private static func missingLibrary(_ lines: [String]) -> ((Route, String?) -> MartletError)? {
         let words = ["error while loading shared libraries", "version `GLIBC_", "not found (required by", "ld-linux"]
-        guard let line = lines.first(where: { line in words.contains { line.contains($0) } }) else { return nil }
+        guard let line = lines.first(where: { line in words.contains { line.mentions($0) } }) else { return nil }
         return { route, printed in
             MartletError(
                 .imageDied,

@@ -58,7 +58,7 @@ enum SSHDiagnosis {
         for symptom in symptoms {
             // What the far machine's own programs print is not ssh's word: only before the session counts.
             guard failure.phase != .boot || failure.exitCode == 255,
-                lines.contains(where: { $0.contains(symptom.words) })
+                lines.contains(where: { $0.mentions(symptom.words) })
             else { continue }
             return MartletError(
                 symptom.code,
@@ -74,7 +74,7 @@ enum SSHDiagnosis {
     /// Whether another try a moment later may well succeed: sshd turns connections away at random when many come at once.
     static func isTransient(_ error: MartletError) -> Bool {
         error.code == .unreachable
-            && (error.detail?.contains("kex_exchange_identification") == true
-                || error.detail?.contains("Connection reset") == true)
+            && (error.detail?.mentions("kex_exchange_identification") == true
+                || error.detail?.mentions("Connection reset") == true)
     }
 }

@@ -42,7 +42,7 @@ struct IdleTests {
 
     @Test func `Threads beyond the poller end when they are idle`() async throws {
         try await withReactor(maximumThreads: 8, idleLimit: 10_000_000) { reactor in
-            let gate = try Pipe()
+            let gate = try MartletReactor.Pipe()
             let jobs = (0..<5).map { _ in Task(executorPreference: reactor) { readByte(gate.readEnd) } }
             await eventually { reactor.withState { $0.threads } >= 6 }
             closeDescriptor(gate.writeEnd)

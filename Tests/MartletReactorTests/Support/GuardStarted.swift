@@ -7,12 +7,18 @@ import Testing
 struct GuardStarted: TestTrait, SuiteTrait, TestScoping {
     var isRecursive: Bool { true }
 
+    /// Around all cases of a test function, as the leak check.
+    func scopeProvider(for test: Test, testCase: Test.Case?) -> GuardStarted? {
+        test.isSuite || testCase != nil ? nil : self
+    }
+
     func provideScope(
         for test: Test,
         testCase: Test.Case?,
         performing function: @Sendable () async throws -> Void
     ) async throws {
         #expect(martlet_guard_start() == 0)
+        #expect(nowhere >= 0)
         try await function()
     }
 }

@@ -1,0 +1,27 @@
+import Martlet
+
+/// A case by its name. Where it can be measured in several ways in, `--way` tells.
+enum Cases {
+    typealias Body = @Sendable (Controller, Options) async throws -> Sample
+
+    static let all: [String: Body] = [
+        "connect": connect,
+        "connect-cold": connectCold,
+        "call": call,
+        "flight": flight,
+        "run": runCommand,
+        "fan": fan,
+        "hold": hold,
+        "idle": idle,
+        "once": once,
+    ]
+
+    /// A context by the way that the options name, with what has to be open before it.
+    static func open(_ martlet: Controller, _ options: Options) async throws -> Context {
+        switch options.way {
+        case "local": try await martlet.connect(.local)
+        case "nested": try await martlet.connect(options.ssh()).connect(.local)
+        default: try await martlet.connect(options.ssh())
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import Martlet
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// What `Benchmarks/run` tells a case: pairs of `--name value`.
+struct Options: Sendable {
+    private var values: [String: String] = [:]
+
+    init(_ arguments: ArraySlice<String>) {
+        var rest = arguments
+        while let name = rest.popFirst(), let value = rest.popFirst() {
+            values[String(name.drop { $0 == "-" })] = value
+        }
+    }
+
+    /// How often; each case has its own default.
+    func count(_ standard: Int) -> Int { values["count"].flatMap { Int($0) } ?? standard }
+
+    /// The alias in the ssh configuration.
+    var host: String { values["host"] ?? "clean" }
+
+    /// A directory; what the far cache keeps is in its folder `martlet`.
+    var cache: String? { values["cache"] }
+
+    /// How many calls are under way at once.
+    var concurrency: [Int] {
+        (values["concurrency"] ?? "64,256,1024").split(separator: ",").compactMap { Int($0) }
+    }
+
+    /// Which way in a case takes that exists for several: `local`, `ssh`, `nested`.
+    var way: String { values["way"] ?? "local" }
+
+    /// An alias of the same host, so that connects do not wait for each other at one door.
+    func ssh(_ alias: String? = nil) -> SSHConnector { .ssh(alias ?? host, configuration: values["config"]) }
+
+    var martlet: MartletOptions {
+        var options = MartletOptions()
+        if let image = values["image"] { options.images = .executables([image]) }
+        return options
+    }
+}
+
+/// Ends the process.
+func exitProcess(_ code: Int32) -> Never {
+    fflush(nil)
+    exit(code)
+}

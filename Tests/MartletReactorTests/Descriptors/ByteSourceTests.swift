@@ -1,0 +1,107 @@
+import Glibc
+import MartletReactor
+import MartletTestKit
+import Synchronization
+import Testing
+
+@Suite("Reading pipes", .nothingLeft, .timeLimit(.minutes(1)))
+struct ByteSourceTests {
+    @Test func `Bytes come in order and then the end, once`() async throws {
+        try await withReactor { reactor in
+            let pipe = try Pipe()
+            let got = Mutex<[UInt8]>([])
+            let ends = Counter()
+            let source = ByteSource(pipe.readEnd, reactor: reactor, maximumRead: 1000) { bytes in
+                #expect(bytes.count <= 1000)
+                got.withLock { $0.append(contentsOf: bytes) }
+                return true
+            } onEnd: {
+                ends.add()
+            }
+            source.resume()
+            let sent = (0..<60_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+            #expect(write(pipe.writeEnd, sent, sent.count) == sent.count)
+            closeDescriptor(pipe.writeEnd)
+            await eventually { ends.count == 1 }
+            #expect(got.withLock { $0 } == sent)
+            source.resume()
+            source.close()
+            #expect(ends.count == 1)
+        }
+    }
+
+    @Test func `A consumer that says no gets nothing until it resumes`() async throws {
+        try await withReactor { reactor in
+            let pipe = try Pipe()
+            let reads = Counter()
+            let end = Flag()
+            let source = ByteSource(pipe.readEnd, reactor: reactor, maximumRead: 1) { _ in
+                reads.add()
+                return false
+            } onEnd: {
+                end.set()
+            }
+            #expect(write(pipe.writeEnd, [1, 2, 3] as [UInt8], 3) == 3)
+            for expected in 1...3 {
+                source.resume()
+                await eventually { reads.count == expected }
+                let passed = Flag()
+                reactor.schedule(at: Reactor.now + 3_000_000) { passed.set() }
+                await eventually { passed.isSet }
+                #expect(reads.count == expected)
+            }
+            closeDescriptor(pipe.writeEnd)
+            #expect(!end.isSet)
+            source.resume()
+            await eventually { end.isSet }
+        }
+    }
+
+    @Test func `A resume that comes while the consumer says no is not lost`() async throws {
+        try await withReactor { reactor in
+            let pipe = try Pipe()
+            let total = Counter()
+            let wanted = Mutex(false)
+            let end = Flag()
+            let source = ByteSource(pipe.readEnd, reactor: reactor, maximumRead: 16) { bytes in
+                total.add(bytes.count)
+                wanted.withLock { $0 = true }
+                return false
+            } onEnd: {
+                end.set()
+            }
+            // The consumer's other half resumes as soon as it sees that something came: before, while and after `false`.
+            let consumer = Task.detached {
+                while !end.isSet {
+                    let isWanted = wanted.withLock { wanted in
+                        defer { wanted = false }
+                        return wanted
+                    }
+                    if isWanted { source.resume() } else { await Task.yield() }
+                }
+            }
+            source.resume()
+            let chunk = [UInt8](repeating: 1, count: 64_000)
+            #expect(write(pipe.writeEnd, chunk, chunk.count) == chunk.count)
+            closeDescriptor(pipe.writeEnd)
+            await eventually { end.isSet }
+            await consumer.value
+            #expect(total.count == 64_000)
+        }
+    }
+
+    @Test func `After close the end is not told`() async throws {
+        try await withReactor { reactor in
+            let pipe = try Pipe()
+            let end = Flag()
+            let source = ByteSource(pipe.readEnd, reactor: reactor) { _ in true } onEnd: { end.set() }
+            source.resume()
+            source.close()
+            closeDescriptor(pipe.writeEnd)
+            let passed = Flag()
+            reactor.schedule(at: Reactor.now + 5_000_000) { passed.set() }
+            await eventually { passed.isSet }
+            #expect(!end.isSet)
+        }
+    }
+}

@@ -1,0 +1,40 @@
+import Martlet
+import MartletTestKit
+import Testing
+
+/// Runs `body` with a context in a process of its own on this machine.
+///
+/// - Parameter options: Default: what contexts print is thrown away.
+func withLocalContext<R: Sendable>(
+    _ options: MartletOptions = OutputLog().options,
+    _ body: (Controller, Context) async throws -> R
+) async throws -> R {
+    try await withMartlet(options) { martlet in
+        try await body(martlet, try await martlet.connect(.local))
+    }
+}
+
+/// The error of Martlet's that `body` must throw, with this code.
+@discardableResult
+func expectError<R>(
+    _ code: MartletError.Code,
+    sourceLocation: SourceLocation = #_sourceLocation,
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: () async throws -> R
+) async throws -> MartletError {
+    let error = try await #require(throws: MartletError.self, sourceLocation: sourceLocation) { _ = try await body() }
+    #expect(error.code == code, "\(error)", sourceLocation: sourceLocation)
+    return error
+}
+
+extension Duration {
+    /// How long `body` takes.
+    static func of(
+        isolation: isolated (any Actor)? = #isolation,
+        _ body: () async throws -> Void
+    ) async rethrows -> Duration {
+        let start = ContinuousClock.now
+        try await body()
+        return ContinuousClock.now - start
+    }
+}
