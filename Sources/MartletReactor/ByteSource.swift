@@ -79,6 +79,12 @@ package final class ByteSource: EventHandler {
         if isFirst { onEnd() }
     }
 
+    /// Whether nothing waits to be read.
+    package var isEmpty: Bool {
+        var waiting = pollfd(fd: source.descriptor, events: Int16(POLLIN), revents: 0)
+        return state.withLock { $0.isOver } || poll(&waiting, 1, 0) == 0
+    }
+
     /// Stops reading for good; `onEnd` is not called. One call of `onBytes` may be under way on the polling thread.
     package func close() {
         state.withLock { $0.isOver = true }

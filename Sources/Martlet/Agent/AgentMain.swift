@@ -22,6 +22,8 @@ func agentMain() {
 final class Agent: Sendable {
     /// For all of the ending, in milliseconds; then the kernel ends the process.
     private static let endLimit: UInt32 = 5_000
+    /// For what is still to be sent then, in nanoseconds.
+    private static let lastWordsLimit: UInt64 = 1_000_000_000
     /// How long a parent may take to answer the hello, in nanoseconds.
     private static let welcomeLimit: UInt64 = 30_000_000_000
 
@@ -141,6 +143,19 @@ final class Agent: Sendable {
 
     // MARK: End
 
+    /// Lets what was printed and what is to be sent go out, for as long as somebody takes it.
+    private func lastWords(_ runtime: ContextRuntime) async {
+        fflush(nil)
+        let (link, output) = state.withLock { ($0.link, $0.output) }
+        let deadline = Reactor.now + Self.lastWordsLimit
+        while Reactor.now < deadline, let link, !link.isOver {
+            let isPrinted = output?.isEmpty ?? true
+            if isPrinted, runtime.outputForwarder?.isDrained ?? true, link.isDrained { break }
+            await reactor.sleep(1_000_000)
+        }
+        link?.sendGoodbye()
+    }
+
     /// The parent is gone, or wants this context to go: ends what runs here, sends what is left to send, exits. Whatever
     /// user code does, the kernel ends the process at the limit, and the guard what it had started.
     private func end() {
@@ -152,15 +167,16 @@ final class Agent: Sendable {
         guard let runtime else { exit(0) }
         martlet_kill_self_after(Self.endLimit)
         runtime.beginShutdown()
+        runtime.node.endAccepted(ResetReason(.shuttingDown, "the context is shutting down"))
         // The process ends with this task.
         Task(executorPreference: reactor) { [self] in
             await withTaskGroup(of: Void.self) { group in
                 for child in runtime.children { group.addTask { await child.close(within: 3_000_000_000) } }
             }
             await runtime.untilProgramsAreGone(within: 3_000_000_000)
+            await runtime.untilIdle(within: 1_000_000_000)
             martlet_guard_stop()
-            fflush(nil)
-            state.withLock { $0.link }?.sendGoodbye()
+            await lastWords(runtime)
             _exit(0)
         }
     }

@@ -213,6 +213,18 @@ final class ContextNode: Sendable {
         }
     }
 
+    /// Ends all streams that others have opened to this context: their tasks are cancelled, their programs ended.
+    func endAccepted(_ reason: ResetReason) {
+        let owners = state.withLock { state in
+            state.node.streams.keys.filter { $0.opener != address }.compactMap { key -> (any StreamOwner)? in
+                let owner = state.node.streams.remove(key)
+                sendReset(key, reason, state)
+                return owner
+            }
+        }
+        for owner in owners { owner.wasReset(reason) }
+    }
+
     /// The owner has taken a `data` payload: lets the other end send more, when it is worth a frame.
     func consumed(_ key: StreamKey, payload count: Int) {
         state.withLock { state in

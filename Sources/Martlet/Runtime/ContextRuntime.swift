@@ -36,7 +36,6 @@ final class ContextRuntime: ContextScope {
         /// How the contexts below are called, for people.
         var routes: [ContextAddress: Route] = [:]
         var busy = 0
-        var idleWaiters: [UnsafeContinuation<Void, Never>] = []
         var isShuttingDown = false
     }
 
@@ -102,27 +101,12 @@ final class ContextRuntime: ContextScope {
 
     func taskStarted() { state.withLock { $0.busy += 1 } }
 
-    func taskEnded() {
-        let waiters = state.withLock { state -> [UnsafeContinuation<Void, Never>] in
-            state.busy -= 1
-            guard state.busy == 0 else { return [] }
-            defer { state.idleWaiters = [] }
-            return state.idleWaiters
-        }
-        for waiter in waiters { waiter.resume() }
-    }
+    func taskEnded() { state.withLock { $0.busy -= 1 } }
 
-    var isBusy: Bool { state.withLock { $0.busy > 0 } }
-
-    /// Waits until no task and no program runs.
-    func untilIdle() async {
-        await withUnsafeContinuation { continuation in
-            let isIdle = state.withLock { state in
-                if state.busy > 0 { state.idleWaiters.append(continuation) }
-                return state.busy == 0
-            }
-            if isIdle { continuation.resume() }
-        }
+    /// Waits until no task and no command runs, or the time is up: code that never returns is not waited for.
+    func untilIdle(within limit: UInt64) async {
+        let deadline = Reactor.now + limit
+        while state.withLock({ $0.busy > 0 }), Reactor.now < deadline { await reactor.sleep(1_000_000) }
     }
 
     func add(_ program: ChildProcess) {

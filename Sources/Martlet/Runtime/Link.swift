@@ -274,6 +274,13 @@ final class Link: EventHandler, Flushable {
         if let timer, reactor.cancel(timer) { beat() }
     }
 
+    var isOver: Bool { ending.withLock { $0.isOver } }
+
+    /// Whether all that was sent has been given to the descriptor.
+    var isDrained: Bool {
+        outgoing.withLock { $0.isOver || ($0.offset == $0.committed.count && $0.outbox.isEmpty) }
+    }
+
     /// Bytes that have crossed this link.
     var traffic: (sent: UInt64, received: UInt64) {
         (outgoing.withLock { $0.bytesWritten }, hearing.withLock { $0.bytesRead })

@@ -66,7 +66,7 @@ struct SpawnTests {
             let leaks = [dup(nowhere), fcntl(nowhere, F_DUPFD, 200)]
             defer { leaks.forEach { _ = close($0) } }
             let result = try await run(on: reactor) { output in
-                var request = shell("for fd in /proc/$$/fd/*; do echo ${fd##*/} $(readlink $fd); done", output: output)
+                var request = shell("for fd in /proc/$$/fd/*; do printf '%s ' ${fd##*/}; readlink $fd; done", output: output)
                 request.descriptors = (nowhere, output, nowhere)
                 return request
             }

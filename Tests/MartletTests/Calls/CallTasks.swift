@@ -206,3 +206,12 @@ struct End: RemoteTask {
         }
     }
 }
+
+/// Writes without an end of line.
+struct SayUnfinished: RemoteTask {
+    var pipe: Int32
+    var text: String
+    func run(in context: RemoteContext) async throws {
+        _ = text.withCString { write(pipe, $0, strlen($0)) }
+    }
+}

@@ -1,0 +1,11 @@
+/// With what `martlet` exits. Wrong usage is 64 (`EX_USAGE`), which ArgumentParser sees to.
+enum ExitStatus {
+    static let success: Int32 = 0
+    /// A command failed, or was not started.
+    static let failed: Int32 = 1
+    /// A host was not reached, or was lost.
+    static let unreachable: Int32 = 3
+    static let usage: Int32 = 64
+    /// What a shell makes of SIGPIPE.
+    static let outputClosed: Int32 = 141
+}

@@ -1,0 +1,41 @@
+import MartletReactor
+import Synchronization
+
+/// A wait on the reactor's own clock.
+enum Pause {
+    /// Waits; returns early if the task is cancelled.
+    static func wait(_ duration: Duration) async {
+        let (seconds, attoseconds) = duration.components
+        let nanoseconds = UInt64(max(0, seconds)) * 1_000_000_000 + UInt64(max(0, attoseconds)) / 1_000_000_000
+        let gate = Gate()
+        let timer = Reactor.shared.schedule(at: Reactor.now + nanoseconds) { gate.open() }
+        await withTaskCancellationHandler {
+            await gate.wait()
+        } onCancel: {
+            gate.open()
+        }
+        Reactor.shared.cancel(timer)
+    }
+
+    private final class Gate: Sendable {
+        private let state = Mutex<(isOpen: Bool, waiter: UnsafeContinuation<Void, Never>?)>((false, nil))
+
+        func open() {
+            let waiter = state.withLock { state in
+                defer { state = (true, nil) }
+                return state.waiter
+            }
+            waiter?.resume()
+        }
+
+        func wait() async {
+            await withUnsafeContinuation { continuation in
+                let isOpen = state.withLock { state in
+                    if !state.isOpen { state.waiter = continuation }
+                    return state.isOpen
+                }
+                if isOpen { continuation.resume() }
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// The few things that the command line asks the system for directly.
+enum SystemCalls {
+    /// A variable of our environment; nil if it is not there or empty.
+    static func variable(_ name: String) -> String? {
+        guard let value = getenv(name) else { return nil }
+        let text = String(cString: value)
+        return text.isEmpty ? nil : text
+    }
+
+    static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
+
+    /// The columns of a terminal; nil if it does not say.
+    static func columns(_ descriptor: Int32) -> Int? {
+        var size = winsize()
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        return Int(size.ws_col)
+    }
+
+    /// How many descriptors this process may have.
+    static var descriptorLimit: Int {
+        var limit = rlimit()
+        #if canImport(Glibc)
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+        #else
+        guard getrlimit(RLIMIT_NOFILE, &limit) == 0 else { return 1024 }
+        #endif
+        return Int(clamping: limit.rlim_cur)
+    }
+
+    /// The path of this program's executable.
+    static var ownExecutable: String? { linkTarget("/proc/self/exe") }
+
+    static func linkTarget(_ path: String) -> String? {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = buffer.withUnsafeMutableBytes { readlink(path, $0.baseAddress!, $0.count) }
+        return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+    }
+
+    static func isExecutableFile(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && access(path, X_OK) == 0
+    }
+
+    /// Writes all of it, waiting as long as it takes.
+    ///
+    /// - Returns: 0, or `errno`.
+    static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
+        bytes.withUnsafeBytes { bytes in
+            var offset = 0
+            while offset < bytes.count {
+                let count = write(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
+                if count >= 0 {
+                    offset += count
+                } else if errno == EAGAIN {
+                    // Whoever shares this terminal with us has made it non-blocking.
+                    var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    _ = poll(&wait, 1, -1)
+                } else if errno != EINTR {
+                    return errno
+                }
+            }
+            return 0
+        }
+    }
+
+    /// - Parameter limit: in bytes; a larger file is an error.
+    /// - Throws: ``CommandFailure`` with the reason.
+    static func readFile(_ path: String, limit: Int = 16 * 1024 * 1024) throws(CommandFailure) -> [UInt8] {
+        let descriptor = path == "-" ? dup(0) : open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw CommandFailure("cannot read \(path): \(lastError)") }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress!, $0.count) }
+            if count == 0 { return bytes }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw CommandFailure("cannot read \(path): \(lastError)")
+            }
+            bytes += buffer[..<count]
+            guard bytes.count <= limit else { throw CommandFailure("\(path) has more than \(limit) bytes") }
+        }
+    }
+
+    /// - Throws: ``CommandFailure`` with the reason.
+    static func writeFile(_ path: String, _ text: String, mode: mode_t = 0o600) throws(CommandFailure) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw CommandFailure("cannot write \(path): \(lastError)") }
+        defer { close(descriptor) }
+        let error = writeAll(Array(text.utf8), to: descriptor)
+        guard error == 0 else { throw CommandFailure("cannot write \(path): \(errorText(error))") }
+    }
+
+    static var lastError: String { errorText(errno) }
+
+    static func errorText(_ error: Int32) -> String { String(cString: strerror(error)) }
+}
+
+/// Something that is not a far machine's fault, told in one sentence.
+struct CommandFailure: Error, CustomStringConvertible {
+    var description: String
+    init(_ description: String) { self.description = description }
+}

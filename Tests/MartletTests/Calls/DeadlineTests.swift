@@ -1,0 +1,120 @@
+@testable import Martlet
+import Glibc
+import MartletTestKit
+import MartletWire
+import Testing
+
+@Suite(.leakChecked) struct DeadlineTests {
+    @Test func `a deadline ends the wait here and cancels the task there, and the link stays usable`() async throws {
+        try await Scratch.with { scratch in
+            try await withLocalContext { _, context in
+                let task = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
+                let error = try await expectError(.deadlineExceeded) {
+                    try await context.call(task, deadline: .milliseconds(300))
+                }
+                #expect(error.route == context.route)
+                await eventually { scratch.has("cancelled") }
+                #expect(try await context.call(Add(a: 1, b: 1)) == 2)
+            }
+        }
+    }
+
+    @Test func `the far side keeps the deadline though the caller's clock stands still`() async throws {
+        try await Scratch.with { scratch in
+            try await withLocalContext { _, context in
+                let task = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
+                let name = try TaskRegistry.name(of: WaitForCancellation.self)
+                let pending = PendingCall(context.node)
+                let request = try CallRequest.encode(task, named: name, deadline: 100)
+                let key = context.node.open(to: context.address, .call, owner: pending, payload: request, flags: .last)
+                #expect(key != nil)
+                let outcome = await pending.outcome()
+                guard case .reset(let reason) = outcome else {
+                    Issue.record("\(outcome)")
+                    return
+                }
+                #expect(reason.code == .deadlineExceeded)
+                await eventually { scratch.has("cancelled") }
+            }
+        }
+    }
+
+    @Test func `the caller keeps the deadline though the far side stands still`() async throws {
+        try await withLocalContext { _, context in
+            kill(context.processID, SIGSTOP)
+            let error = try await expectError(.deadlineExceeded) {
+                try await context.call(Nothing(), deadline: .milliseconds(100))
+            }
+            #expect(error.message.contains("Nothing"))
+            try await expectError(.deadlineExceeded) { _ = try await context.ping(deadline: .milliseconds(50)) }
+            kill(context.processID, SIGCONT)
+            try await context.call(Nothing())
+        }
+    }
+
+    @Test func `a deadline that is not reached leaves nothing behind`() async throws {
+        try await withLocalContext { _, context in
+            for number in 0..<100 {
+                #expect(try await context.call(Add(a: number, b: 1), deadline: .seconds(60)) == number + 1)
+            }
+            #expect(context.node.openStreams == 0)
+        }
+    }
+}
+
+@Suite(.leakChecked) struct CancellationTests {
+    @Test func `cancelling the caller cancels the far task`() async throws {
+        try await Scratch.with { scratch in
+            try await withLocalContext { _, context in
+                let far = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
+                let call = Task { try await context.call(far) }
+                await eventually { scratch.has("started") }
+                call.cancel()
+                await #expect(throws: CancellationError.self) { try await call.value }
+                await eventually { scratch.has("cancelled") }
+                #expect(context.node.openStreams == 0)
+            }
+        }
+    }
+
+    @Test func `a call by a task that is cancelled already does not run`() async throws {
+        try await Scratch.with { scratch in
+            try await withLocalContext { _, context in
+                let far = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
+                let call = Task {
+                    withUnsafeCurrentTask { $0?.cancel() }
+                    try await context.call(far)
+                }
+                await #expect(throws: CancellationError.self) { try await call.value }
+                try await context.call(Nothing())
+                await eventually { scratch.has("started") == scratch.has("cancelled") }
+            }
+        }
+    }
+
+    @Test func `closing a context cancels the tasks that run in it, and lets them finish`() async throws {
+        try await Scratch.with { scratch in
+            try await withLocalContext { _, context in
+                let far = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
+                let call = Task { try await context.call(far) }
+                await eventually { scratch.has("started") }
+                await context.close()
+                #expect(scratch.has("cancelled"))
+                await #expect(throws: (any Error).self) { try await call.value }
+            }
+        }
+    }
+
+    @Test func `the end of the scope cancels the tasks that run`() async throws {
+        try await Scratch.with { scratch in
+            let call = try await withLocalContext { _, context in
+                let far = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
+                let call = Task { try await context.call(far) }
+                await eventually { scratch.has("started") }
+                return call
+            }
+            #expect(scratch.has("cancelled"))
+            await #expect(throws: (any Error).self) { try await call.value }
+        }
+    }
+}
