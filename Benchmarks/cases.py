@@ -1,0 +1,133 @@
+"""What is measured: for each case who takes part, and which rows of the table it makes. Targets are DESIGN's budgets."""
+import gzip
+import os
+import shutil
+
+import counts
+
+AT_LEAST, AT_MOST, RATIO = "≥", "≤", "≤ ×"
+
+
+class Row:
+    """A row: a value of each sample. A ratio is taken to the floor of the same round."""
+
+    def __init__(self, title, unit, value, kind=None, limit=None, floor=None, compare=True):
+        self.title, self.unit, self.value, self.kind, self.limit = title, unit, value, kind, limit
+        self.floor = floor or value
+        self.compare = compare
+
+    @property
+    def target(self):
+        if self.kind is None:
+            return ""
+        return self.kind + (" " if self.kind != RATIO else "") + format(self.limit, ",g")
+
+
+class Case:
+    def __init__(self, name, runs, *rows, once=False):
+        self.name, self.runs, self.rows, self.once = name, runs, rows, once
+
+
+def fewer(machine, count):
+    return max(1, count // 10) if machine.quick else count
+
+
+def connect(way, *row, floor="spawn", **more):
+    def runs(m):
+        below = m.floor("spawn", 100, "/bin/true") if floor == "spawn" else m.floor("connect", 4, *m.ssh(), "true")
+        return [below, m.ours("connect", way), *m.peers("connect", way)]
+    return Case("connect/" + way, runs, Row(*row, **more))
+
+
+def call(way, target, echo):
+    def runs(m):
+        count = fewer(m, 20_000 if way == "local" else 5_000)
+        return [m.floor("pingpong", count, 64, *echo(m)), m.ours("call", way, count), *m.peers("call", way)]
+    name = {"local": "local", "ssh": "over ssh", "nested": "local in ssh"}[way]
+    return Case("call/" + way, runs,
+                Row("call, %s, mean" % name, "µs", "mean", RATIO, target),
+                Row("call, %s, median" % name, "µs", "median"),
+                Row("  its processor time here", "µs", "cpu_controller", floor="-"),
+                Row("  its processor time there", "µs", "cpu_agent", floor="-"))
+
+
+def flight(way, target):
+    def runs(m):
+        return [m.ours("flight", way, fewer(m, 100_000)), *m.peers("flight", way)]
+    return Case("flight/" + way, runs,
+                Row("calls a second in flight, " + way, "1/s", "rate", AT_LEAST, target),
+                Row("  at how many at once", "", "concurrency"))
+
+
+def run(way, target):
+    def runs(m):
+        return [m.floor("spawn", fewer(m, 300), "/bin/true"), m.ours("run", way, fewer(m, 300)), *m.peers("run", way)]
+    return Case("run/" + way, runs, Row("run true, " + way, "ms", "median", AT_MOST, target))
+
+
+def fan_local(m):
+    count = 20 if m.quick else 100
+    return [m.floor("many", count, "/bin/true"), m.ours("fan", "local", count), *m.peers("fan", "local")]
+
+
+def fan_ssh(m):
+    count = 10 if m.quick else 100
+    command = "seq %d | xargs -P %d -I{} ssh -F %s c-{} true" % (count, count, m.config)
+    return [m.floor("many", 1, "sh", "-c", command), m.ours("fan", "ssh", count),
+            *([] if m.quick else m.peers("fan", "ssh"))]
+
+
+def cold(m):
+    return [m.floor("connect", 4, *m.ssh(), "true"), m.ours("connect-cold", "ssh")]
+
+
+def login(m):
+    return [m.floor("connect", 4, *m.ssh("login"), "true"), m.ours("connect", "ssh", host="login"),
+            *(m.peers("connect", "ssh", without=("asyncssh", "fabric"), BENCH_HOST="login"))]
+
+
+def size(m):
+    def sample():
+        packed = m.work + "/agent.gz"
+        with open(m.agent, "rb") as image, gzip.GzipFile(packed, "wb", 9) as out:
+            shutil.copyfileobj(image, out)
+        return {"who": "martlet", "values": {"stripped": os.path.getsize(m.agent) / 1e6,
+                                             "packed": os.path.getsize(packed) / 1e6}}
+    return [sample]
+
+
+CASES = [
+    connect("local", "connect, local", "ms", "median", AT_MOST, 3),
+    connect("ssh", "connect, ssh, warm", "ms", "median", RATIO, 1.05, floor="ssh"),
+    Case("connect-login/ssh", login, Row("connect, ssh, warm, with .bashrc", "ms", "median")),
+    Case("connect-cold/ssh", cold, Row("connect, ssh, cold", "ms", "median", RATIO, 1.4),
+         Row("  the first, image read and packed", "ms", "first", floor="median")),
+    connect("nested", "connect, local in ssh", "ms", "median", AT_MOST, 5),
+    call("local", 1.3, lambda m: [m.probe, "echo"]),
+    call("ssh", 1.2, lambda m: [*m.ssh(), "exec cat"]),
+    call("nested", 1.2, lambda m: [*m.ssh(), "cat | %s echo | cat" % m.probe]),
+    flight("local", 400_000),
+    flight("ssh", 250_000),
+    run("local", 0.75),
+    run("ssh", 0.75),
+    Case("fan/local", fan_local, Row("100 local contexts at once", "s", "seconds", AT_MOST, 0.6)),
+    Case("fan/ssh", fan_ssh, Row("100 ssh contexts at once", "s", "seconds", RATIO, 1.1)),
+    Case("agent/size", size, Row("agent, stripped, gzip -9", "MB", "packed", AT_MOST, 3.6),
+         Row("  not compressed", "MB", "stripped"), once=True),
+    Case("agent/memory", counts.memory, Row("agent idle, PSS", "MiB", "agent", AT_MOST, 4),
+         Row("  once it has run a program", "MiB", "agent_used"),
+         Row("  its guard process", "MiB", "guard"),
+         Row("  this program, after 2,000 calls", "MiB", "called")),
+    Case("wire/cold", lambda m: counts.wire(m, cold=True), Row("bytes up, ssh, cold", "B", "up"),
+         Row("  down", "B", "down"), once=True),
+    Case("wire/warm", lambda m: counts.wire(m, cold=False), Row("bytes up, ssh, warm", "B", "up"),
+         Row("  down", "B", "down"), once=True),
+    Case("system-calls/one", lambda m: counts.system_calls(m, 1),
+         Row("system calls a call, here", "", "controller"), Row("  there", "", "agent"), once=True),
+    Case("system-calls/many", lambda m: counts.system_calls(m, 256),
+         Row("system calls a call, 256 in flight, here", "", "controller"), Row("  there", "", "agent"), once=True),
+    Case("instructions/one", lambda m: counts.instructions(m, 1),
+         Row("instructions a call, here", "", "controller"), Row("  there", "", "agent"), once=True),
+    Case("instructions/many", lambda m: counts.instructions(m, 256),
+         Row("instructions a call, 256 in flight, here", "", "controller"), Row("  there", "", "agent"), once=True),
+]

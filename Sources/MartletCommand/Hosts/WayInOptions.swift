@@ -1,0 +1,50 @@
+import ArgumentParser
+import Martlet
+
+extension ImagePolicy: ExpressibleByArgument {}
+
+/// The options of every command that connects.
+struct WayInOptions: ParsableArguments {
+    @Option(name: [.customShort("F"), .customLong("ssh-config")], help: "Use this ssh configuration file.")
+    var configuration: String?
+
+    @Option(name: .shortAndLong, help: "Log in as this user, where the host does not name one.")
+    var user: String?
+
+    @Option(name: .shortAndLong, help: "Use this private key.")
+    var identity: String?
+
+    @Option(name: [.customShort("o"), .customLong("ssh-option")], help: "Pass this option to ssh; may be repeated.")
+    var options: [String] = []
+
+    @Option(help: ArgumentHelp("Give up connecting to a host after so many seconds.", valueName: "seconds"))
+    var connectTimeout: Double = 30
+
+    @Option(help: "Where a far machine may keep the agent: disk, memory (only RAM), or nothing (kept nowhere).")
+    var imagePolicy: ImagePolicy = .disk
+
+    @Option(help: ArgumentHelp("Send this agent. Default: martlet-agent beside this program.", valueName: "path"))
+    var agent: String?
+
+    @Option(help: "When to use colours: auto, always or never.")
+    var color: ColourChoice = .auto
+
+    func validate() throws {
+        _ = try Self.duration(connectTimeout, "--connect-timeout")
+    }
+
+    var wayIn: WayIn {
+        var way = WayIn(user: user, identity: identity, configuration: configuration, options: options)
+        way.connect.deadline = .milliseconds(Int64(connectTimeout * 1000))
+        way.connect.policy = imagePolicy
+        return way
+    }
+
+    /// - Throws: `ValidationError` unless it is a sensible number of seconds.
+    static func duration(_ seconds: Double, _ option: String) throws -> Duration {
+        guard seconds >= 0.001, seconds <= 1e8 else {
+            throw ValidationError("\(option) wants a number of seconds greater than 0")
+        }
+        return .milliseconds(Int64(seconds * 1000))
+    }
+}

@@ -1,0 +1,20 @@
+/// How words become one line of shell.
+enum ShellWords {
+    /// One word is a line of shell already; several are passed on exactly.
+    static func line(_ words: [String]) -> String {
+        words.count == 1 ? words[0] : words.map(quoted).joined(separator: " ")
+    }
+
+    static func quoted(_ word: String) -> String {
+        let plain = word.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"):
+                true
+            default: "-_./:,@%+".utf8.contains(byte)
+            }
+        }
+        if plain, !word.isEmpty { return word }
+        return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+    }
+}

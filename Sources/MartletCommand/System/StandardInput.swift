@@ -1,0 +1,133 @@
+import MartletReactor
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// Our standard input, as it comes, at the pace of whoever wants it.
+///
+/// One iteration only. It ends early when its task is cancelled, though nothing may ever come.
+struct StandardInput: AsyncSequence, Sendable {
+    typealias Element = [UInt8]
+    typealias Failure = any Error
+
+    func makeAsyncIterator() -> Iterator { Iterator() }
+
+    struct Iterator: AsyncIteratorProtocol {
+        private let feed = Feed()
+
+        func next() async throws -> [UInt8]? { try await feed.next() }
+    }
+
+    /// All of it.
+    ///
+    /// - Throws: ``CommandFailure`` if it is more than `limit` bytes, or cannot be read.
+    static func all(limit: Int) async throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        for try await chunk in StandardInput() {
+            bytes += chunk
+            guard bytes.count <= limit else {
+                throw CommandFailure(
+                    "standard input has more than \(Format.bytes(limit)), which is the limit when it goes to several hosts"
+                )
+            }
+        }
+        return bytes
+    }
+
+    /// What can be polled is read when something is there, in a description of its own: being non-blocking is a property
+    /// that copies of a descriptor share with other programs. Files are read at once.
+    private final class Feed: Sendable {
+        private static let size = 65_536
+        private let source = Mutex<ByteSource?>(nil)
+        private let state = Mutex(State())
+
+        private struct State {
+            var chunk: [UInt8]?
+            var isOver = false
+            var waiter: UnsafeContinuation<Void, Never>?
+        }
+
+        init() {
+            var status = stat()
+            guard fstat(0, &status) == 0 else { return }
+            let isPollable = status.st_mode & S_IFMT == S_IFIFO || status.st_mode & S_IFMT == S_IFSOCK || isatty(0) == 1
+            guard isPollable else { return }
+            var descriptor = open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+            if descriptor < 0 { descriptor = dup(0) }
+            guard descriptor >= 0 else { return }
+            source.withLock { source in
+                source = ByteSource(descriptor, reactor: .shared, maximumRead: Self.size) { [weak self] bytes in
+                    self?.change { $0.chunk = ($0.chunk ?? []) + Array(bytes) }
+                    return false
+                } onEnd: { [weak self] in
+                    self?.change { $0.isOver = true }
+                }
+            }
+        }
+
+        deinit { source.withLock { $0?.close() } }
+
+        private func change(_ body: (inout State) -> Void) {
+            let waiter = state.withLock { state in
+                body(&state)
+                defer { state.waiter = nil }
+                return state.waiter
+            }
+            waiter?.resume()
+        }
+
+        func next() async throws -> [UInt8]? {
+            guard let source = source.withLock({ $0 }) else { return try read() }
+            while true {
+                try Task.checkCancellation()
+                let (chunk, isOver) = state.withLock { state in
+                    defer { state.chunk = nil }
+                    return (state.chunk, state.isOver)
+                }
+                if let chunk { return chunk }
+                if isOver { return nil }
+                source.resume()
+                await withTaskCancellationHandler {
+                    await awaitChange()
+                } onCancel: {
+                    change { _ in }
+                }
+            }
+        }
+
+        private func awaitChange() async {
+            await withUnsafeContinuation { continuation in
+                let isNow = state.withLock { state in
+                    let isNow = state.chunk != nil || state.isOver || Task.isCancelled
+                    if !isNow { state.waiter = continuation }
+                    return isNow
+                }
+                if isNow { continuation.resume() }
+            }
+        }
+
+        private func read() throws(CommandFailure) -> [UInt8]? {
+            var buffer = [UInt8](repeating: 0, count: Self.size)
+            while true {
+                let count = buffer.withUnsafeMutableBytes { Self.read($0) }
+                if count > 0 { return Array(buffer[..<count]) }
+                if count == 0 { return nil }
+                guard errno == EINTR else {
+                    throw CommandFailure("cannot read standard input: \(SystemCalls.lastError)")
+                }
+            }
+        }
+
+        private static func read(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
+            #if canImport(Glibc)
+            Glibc.read(0, buffer.baseAddress!, buffer.count)
+            #else
+            Musl.read(0, buffer.baseAddress!, buffer.count)
+            #endif
+        }
+    }
+}

@@ -1,0 +1,95 @@
+import Foundation
+import Martlet
+import MartletTestKit
+import Testing
+
+@Suite(.leakChecked) struct SlowReaderTests {
+    /// Resident memory of a process, in bytes.
+    private func residentMemory(of pid: Int32) -> Int {
+        let status = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+        return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+    }
+
+    @Test func `a reader that stands still stops the program, and memory stays where it is`() async throws {
+        try await withLocalContext { _, context in
+            let gate = AsyncStream<Void>.makeStream()
+            let lines = Lines()
+            var options = CommandOptions()
+            options.outputLimit = 1000
+            _ = try await context.run("yes | head -c 1000000", options: options) { _ in }
+            let before = (residentMemory(of: getpid()), residentMemory(of: context.processID))
+            let run = Task { [options] in
+                try await context.run("yes 0123456789012345678901234567890123456789", options: options) { line in
+                    lines.append(line)
+                    for await _ in gate.stream {}
+                }
+            }
+            await eventually { lines.texts.count == 1 }
+            // The program is stopped when it has written nothing more between two looks.
+            var written = -1
+            await eventually(within: .seconds(20)) {
+                let now = Self.bytesWritten(byProgram: "yes", below: context.processID)
+                defer { written = now }
+                return now == written && now > 0
+            }
+            #expect(residentMemory(of: getpid()) - before.0 < 64 << 20)
+            #expect(residentMemory(of: context.processID) - before.1 < 64 << 20)
+            #expect(written < 64 << 20)
+            run.cancel()
+            gate.continuation.finish()
+            await #expect(throws: CancellationError.self) { try await run.value }
+        }
+    }
+
+    @Test func `2 GiB pass a reader without being kept`() async throws {
+        try await withLocalContext { _, context in
+            var options = CommandOptions()
+            options.outputLimit = 1000
+            _ = try await context.run("head -c 10000000 /dev/zero", options: options)
+            let before = (residentMemory(of: getpid()), residentMemory(of: context.processID))
+            var peak = (0, 0)
+            let run = Task { [options] in
+                try await context.run("head -c 2147483648 /dev/zero", options: options)
+            }
+            let watch = Task {
+                var peak = (0, 0)
+                while !Task.isCancelled {
+                    peak.0 = max(peak.0, residentMemory(of: getpid()))
+                    peak.1 = max(peak.1, residentMemory(of: context.processID))
+                    try? await Task.sleep(for: .milliseconds(20))
+                }
+                return peak
+            }
+            let result = try await run.value
+            watch.cancel()
+            peak = await watch.value
+            #expect(result.isTruncated)
+            #expect(result.succeeded)
+            #expect(peak.0 - before.0 < 64 << 20)
+            #expect(peak.1 - before.1 < 64 << 20)
+        }
+    }
+
+    @Test func `a flood of output stalls no call and no other command`() async throws {
+        try await withLocalContext { _, context in
+            var options = CommandOptions()
+            options.outputLimit = 1000
+            let flood = Task { [options] in try await context.run("yes", options: options) }
+            for number in 0..<100 {
+                #expect(try await context.call(Add(a: number, b: 1), deadline: .seconds(10)) == number + 1)
+            }
+            #expect(try await context.run("echo through").lines == ["through"])
+            flood.cancel()
+            await #expect(throws: CancellationError.self) { try await flood.value }
+        }
+    }
+
+    private static func bytesWritten(byProgram name: String, below pid: Int32) -> Int {
+        guard let entry = ProcessTable.descendants(of: pid).first(where: { $0.name == name }),
+            let text = try? String(contentsOfFile: "/proc/\(entry.pid)/io", encoding: .utf8)
+        else { return 0 }
+        let line = text.split(separator: "\n").first { $0.hasPrefix("wchar:") }
+        return line?.split(separator: " ").last.flatMap { Int($0) } ?? 0
+    }
+}
