@@ -72,7 +72,7 @@ def fan_local(m):
 
 def fan_ssh(m):
     count = 10 if m.quick else 100
-    command = "seq %d | xargs -P %d -I{} ssh -F %s c-{} true" % (count, count, m.config)
+    command = "seq %d | xargs -P %d -I@ ssh -F %s c-@ true" % (count, count, m.config)
     return [m.floor("many", 1, "sh", "-c", command), m.ours("fan", "ssh", count),
             *([] if m.quick else m.peers("fan", "ssh"))]
 

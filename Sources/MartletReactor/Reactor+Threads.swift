@@ -24,8 +24,9 @@ extension Reactor {
         precondition(state.threads > 0, "martlet: the system allows this process no thread")
     }
 
-    /// Makes the calling thread one of the pool, for ever: an agent's main thread has nothing else to do.
-    package func runForever() -> Never {
+    /// Makes the calling thread one of the pool, for ever: an agent's main thread has nothing else to do. `prepare` runs
+    /// when the thread counts already, so that what it sets up needs no other.
+    package func runForever(_ prepare: () -> Void = {}) -> Never {
         // As on the threads that we start: a write to a pipe without a reader is an error, not the end of the process.
         var brokenPipe = sigset_t()
         sigemptyset(&brokenPipe)
@@ -34,6 +35,8 @@ extension Reactor {
         lock.lock()
         state.threads += 1
         lock.unlock()
+        martlet_set_thread_mark(ownMark)
+        prepare()
         while true { runThread(isLast: true) }
     }
 

@@ -1,1 +1,3 @@
+import MartletCommand
 
+await MartletCommandLine.main()

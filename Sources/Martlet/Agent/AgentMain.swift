@@ -43,27 +43,27 @@ final class Agent: Sendable {
         AgentEnvironment.cleanUp()
         let (input, output, printed) = AgentEnvironment.moveDescriptors()
         sendHello(nonce, output)
-        let link = Link(
-            to: .parent,
-            input: EventSource(input, reactor: reactor),
-            output: EventSource(output, reactor: reactor),
-            heartbeatLimit: Heartbeat.defaultLimit,
-            reactor: reactor,
-            onFrame: { [self] in received($0, $1, $2, printed) },
-            onEnd: { [self] _, end in
-                if let runtime = state.withLock({ $0.runtime }) {
-                    runtime.node.lose(.parent, end)
-                } else {
-                    exit(0)
-                }
+        reactor.runForever {
+            let link = Link(
+                to: .parent,
+                input: EventSource(input, reactor: reactor),
+                output: EventSource(output, reactor: reactor),
+                heartbeatLimit: Heartbeat.defaultLimit,
+                reactor: reactor,
+                onFrame: { [self] in received($0, $1, $2, printed) },
+                onEnd: { [self] _, end in parentLost(end) }
+            )
+            state.withLock { $0.link = link }
+            link.start()
+            reactor.schedule(at: Reactor.now + Self.welcomeLimit) { [self] in
+                if state.withLock({ $0.runtime == nil }) { exit(0) }
             }
-        )
-        state.withLock { $0.link = link }
-        link.start()
-        reactor.schedule(at: Reactor.now + Self.welcomeLimit) { [self] in
-            if state.withLock({ $0.runtime == nil }) { exit(0) }
         }
-        reactor.runForever()
+    }
+
+    private func parentLost(_ end: LinkEnd) {
+        guard let runtime = state.withLock({ $0.runtime }) else { exit(0) }
+        runtime.node.lose(.parent, end)
     }
 
     private func sendHello(_ nonce: String, _ descriptor: Int32) {

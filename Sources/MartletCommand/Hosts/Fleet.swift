@@ -8,7 +8,8 @@ struct Fleet: Sendable {
     var limit: Int
 
     private enum Event<Value: Sendable>: Sendable {
-        case ended(HostOutcome<Value>)
+        case ended(HostOutcome<Value>, Context?)
+        case closed
         case interrupted
     }
 
@@ -16,37 +17,49 @@ struct Fleet: Sendable {
     ///
     /// - Parameters:
     ///   - onStart: told when a host's turn has come.
-    ///   - onEnd: told what came of a host, as soon as it is known, but one at a time.
+    ///   - onEnd: told what came of a host, as soon as it is known, one at a time. It must not wait: an interruption
+    ///     would not be seen meanwhile.
     /// - Returns: one outcome for each host, in their order.
     func run<Value: Sendable>(
         _ controller: Controller,
         _ interruption: Interruption,
-        onStart: @escaping @Sendable (Host) -> Void = { _ in },
-        onEnd: (HostOutcome<Value>) async -> Void,
+        onStart: (Host) -> Void = { _ in },
+        onEnd: (HostOutcome<Value>) -> Void,
         _ work: @escaping @Sendable (Context, Host) async throws -> Value
     ) async -> [HostOutcome<Value>] {
         var outcomes = hosts.map { HostOutcome<Value>(host: $0, result: .notStarted, duration: .zero) }
         await withTaskGroup(of: Event<Value>.self) { group in
             var waiting = hosts[...]
+            var underWay = 0
             func startNext() {
                 guard interruption.cause == nil, let host = waiting.popFirst() else { return }
                 onStart(host)
-                group.addTask { .ended(await self.work(on: host, controller, interruption, work)) }
+                underWay += 1
+                group.addTask { await self.work(on: host, controller, interruption, work) }
             }
             group.addTask {
                 await interruption.wait()
                 return .interrupted
             }
-            var underWay = min(limit, hosts.count)
-            for _ in 0..<underWay { startNext() }
+            for _ in 0..<min(limit, hosts.count) { startNext() }
             while underWay > 0, let event = await group.next() {
                 switch event {
                 case .interrupted:
                     group.cancelAll()
-                case .ended(let outcome):
+                case .closed:
+                    break
+                case .ended(let outcome, let context):
+                    underWay -= 1
                     outcomes[outcome.host.index] = outcome
-                    await onEnd(outcome)
-                    if waiting.isEmpty || interruption.cause != nil { underWay -= 1 } else { startNext() }
+                    onEnd(outcome)
+                    // The next host does not wait until this one has left.
+                    if let context {
+                        group.addTask {
+                            await context.close(within: .seconds(2))
+                            return .closed
+                        }
+                    }
+                    startNext()
                 }
             }
             group.cancelAll()
@@ -59,25 +72,19 @@ struct Fleet: Sendable {
         _ controller: Controller,
         _ interruption: Interruption,
         _ work: @escaping @Sendable (Context, Host) async throws -> Value
-    ) async -> HostOutcome<Value> {
+    ) async -> Event<Value> {
         let start = ContinuousClock.now
-        var timings: ConnectTimings?
+        var context: Context?
         let result: HostOutcome<Value>.Result
         do {
-            let context = try await wayIn.connect(controller, to: host.name)
-            timings = context.timings
-            do {
-                let value = try await work(context, host)
-                result = .value(value)
-            } catch {
-                result = Self.failure(error, interruption)
-            }
-            // Everything is told already: how long it takes to leave is nobody's business, so the far end gets on alone.
-            await context.close(within: .seconds(2))
+            let connected = try await wayIn.connect(controller, to: host.name)
+            context = connected
+            result = .value(try await work(connected, host))
         } catch {
             result = Self.failure(error, interruption)
         }
-        return HostOutcome(host: host, result: result, timings: timings, duration: ContinuousClock.now - start)
+        let duration = ContinuousClock.now - start
+        return .ended(HostOutcome(host: host, result: result, timings: context?.timings, duration: duration), context)
     }
 
     private static func failure<Value>(_ error: any Error, _ interruption: Interruption) -> HostOutcome<Value>.Result {

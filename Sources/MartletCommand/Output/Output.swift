@@ -56,17 +56,29 @@ final class Output: Sendable {
 
     // MARK: Printing
 
-    /// Prints; waits while too much is queued.
+    /// Prints; waits while too much is queued, unless the task is cancelled.
     func write(_ bytes: [UInt8], to pipe: Pipe = .output) async {
         wakeWriter { $0.append(pipe, bytes) }
-        await withUnsafeContinuation { continuation in
-            let hasRoom = state.withLock { state in
-                let hasRoom = state.pendingCount < Self.limit || state.isFinished
-                if !hasRoom { state.producers.append(continuation) }
-                return hasRoom
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                let mustWait = state.withLock { state in
+                    guard state.pendingCount >= Self.limit, !state.isFinished, !Task.isCancelled else { return false }
+                    state.producers.append(continuation)
+                    return true
+                }
+                if !mustWait { continuation.resume() }
             }
-            if hasRoom { continuation.resume() }
+        } onCancel: {
+            releaseProducers()
         }
+    }
+
+    private func releaseProducers() {
+        let producers = state.withLock { state in
+            defer { state.producers = [] }
+            return state.producers
+        }
+        for producer in producers { producer.resume() }
     }
 
     /// Prints a line without ever waiting: for the little that we say ourselves.
@@ -166,12 +178,7 @@ final class Output: Sendable {
 
     /// Lets the writer end when all is written.
     func finish() {
-        let producers = state.withLock { state in
-            state.isFinished = true
-            defer { state.producers = [] }
-            return state.producers
-        }
-        for producer in producers { producer.resume() }
-        wakeWriter { _ in }
+        wakeWriter { $0.isFinished = true }
+        releaseProducers()
     }
 }

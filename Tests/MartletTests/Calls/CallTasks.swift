@@ -165,7 +165,7 @@ struct Say: RemoteTask {
 enum Shell {
     static func run(_ command: String) throws {
         var pid: pid_t = 0
-        var arguments: [UnsafeMutablePointer<CChar>?] = ["sh", "-c", command].map { strdup($0) } + [nil]
+        var arguments: [UnsafeMutablePointer<CChar>?] = (["sh", "-c", command] as [String]).map { strdup($0) } + [nil]
         defer { arguments.forEach { free($0) } }
         guard posix_spawn(&pid, "/bin/sh", nil, nil, &arguments, environ) == 0 else {
             throw PlainError(text: "no shell")

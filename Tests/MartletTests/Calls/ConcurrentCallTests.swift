@@ -35,7 +35,7 @@ import Testing
         let log = OutputLog()
         var options = log.options
         options.heartbeatLimit = .milliseconds(900)
-        try await Scratch.with { scratch in
+        try await TestFolder.with { scratch in
             try await withLocalContext(options) { _, context in
                 let blocked = (0..<3).map { number in
                     let block = Block(
@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test func `more blocking calls than there are threads leave the I/O side at work`() async throws {
-        try await Scratch.with { scratch in
+        try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let count = 160
                 let blocked = (0..<count).map { number in

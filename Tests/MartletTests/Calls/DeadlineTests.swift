@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.leakChecked) struct DeadlineTests {
     @Test func `a deadline ends the wait here and cancels the task there, and the link stays usable`() async throws {
-        try await Scratch.with { scratch in
+        try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let task = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
                 let error = try await expectError(.deadlineExceeded) {
@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test func `the far side keeps the deadline though the caller's clock stands still`() async throws {
-        try await Scratch.with { scratch in
+        try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let task = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
                 let name = try TaskRegistry.name(of: WaitForCancellation.self)
@@ -64,7 +64,7 @@ import Testing
 
 @Suite(.leakChecked) struct CancellationTests {
     @Test func `cancelling the caller cancels the far task`() async throws {
-        try await Scratch.with { scratch in
+        try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let far = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
                 let call = Task { try await context.call(far) }
@@ -78,7 +78,7 @@ import Testing
     }
 
     @Test func `a call by a task that is cancelled already does not run`() async throws {
-        try await Scratch.with { scratch in
+        try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let far = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
                 let call = Task {
@@ -93,7 +93,7 @@ import Testing
     }
 
     @Test func `closing a context cancels the tasks that run in it, and lets them finish`() async throws {
-        try await Scratch.with { scratch in
+        try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let far = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
                 let call = Task { try await context.call(far) }
@@ -106,8 +106,8 @@ import Testing
     }
 
     @Test func `the end of the scope cancels the tasks that run`() async throws {
-        try await Scratch.with { scratch in
-            let call = try await withLocalContext { _, context in
+        try await TestFolder.with { scratch in
+            let call: Task<Void, any Error> = try await withLocalContext { _, context in
                 let far = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
                 let call = Task { try await context.call(far) }
                 await eventually { scratch.has("started") }

@@ -39,7 +39,7 @@ import Testing
     }
 
     @Test func `a command runs where it is told to, also where the name has spaces`() async throws {
-        try await Scratch.with { scratch in
+        try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let folder = scratch.file("with some spaces; and 'quotes'")
                 try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -69,7 +69,7 @@ import Testing
     }
 
     @Test func `a program that cannot be started is told by name and reason`() async throws {
-        try await Scratch.with { scratch in
+        try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let missing = try await expectError(.commandNotStarted) {
                     try await context.run(executable: "no-such-program-here")

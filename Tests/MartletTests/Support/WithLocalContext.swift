@@ -5,9 +5,10 @@ import Testing
 /// Runs `body` with a context in a process of its own on this machine.
 ///
 /// - Parameter options: Default: what contexts print is thrown away.
+@discardableResult
 func withLocalContext<R: Sendable>(
     _ options: MartletOptions = OutputLog().options,
-    _ body: (Controller, Context) async throws -> R
+    _ body: @Sendable @concurrent (Controller, Context) async throws -> R
 ) async throws -> R {
     try await withMartlet(options) { martlet in
         try await body(martlet, try await martlet.connect(.local))

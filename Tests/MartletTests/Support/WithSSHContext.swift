@@ -29,9 +29,10 @@ extension ThrowawaySSHD {
 }
 
 /// Runs `body` with a context behind a real sshd.
+@discardableResult
 func withSSHContext<R: Sendable>(
     _ options: MartletOptions = OutputLog().options,
-    _ body: (Context) async throws -> R
+    _ body: @Sendable @concurrent (Context) async throws -> R
 ) async throws -> R {
     try await withThrowawaySSHD(.warm) { sshd in
         try await withMartlet(options) { martlet in

@@ -1,19 +1,19 @@
 import Foundation
 
 /// A directory for the files by which tasks and programs tell a test how far they are.
-struct Scratch: Sendable {
+struct TestFolder: Sendable {
     let path: String
 
     /// Runs `body` with a new directory, and removes it.
     static func with<R>(
         isolation: isolated (any Actor)? = #isolation,
-        _ body: (Scratch) async throws -> R
+        _ body: (TestFolder) async throws -> R
     ) async throws -> R {
         let path = FileManager.default.temporaryDirectory
             .appending(path: "martlet-scratch-\(UInt64.random(in: 0 ... .max))").path
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: path) }
-        return try await body(Scratch(path: path))
+        return try await body(TestFolder(path: path))
     }
 
     func file(_ name: String) -> String { "\(path)/\(name)" }

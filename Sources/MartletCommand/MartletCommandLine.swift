@@ -1,0 +1,18 @@
+import ArgumentParser
+
+/// The `martlet` program: a library, so that its parts can be tested.
+public enum MartletCommandLine {
+    /// Runs what the arguments of this process ask for, and exits.
+    public static func main() async { await MartletTool.main() }
+}
+
+struct MartletTool: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "martlet",
+        abstract: "Run commands on any machine that you can reach, with nothing installed there.",
+        version: "martlet 0.1.0",
+        subcommands: [
+            RunCommand.self, PingCommand.self, FactsCommand.self, DoctorCommand.self, CleanCommand.self, DemoCommand.self,
+        ]
+    )
+}
