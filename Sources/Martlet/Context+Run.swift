@@ -13,6 +13,7 @@ public enum CommandInput: Sendable {
 
 /// How a command is to run. All of it has defaults.
 public struct CommandOptions: Sendable {
+    /// What the command gets on its standard input. Default: nothing.
     public var input = CommandInput.none
     /// Variables to set, or with `nil` to remove, in the environment that the context has. Values are passed exactly.
     public var environment: [String: String?] = [:]
@@ -27,6 +28,7 @@ public struct CommandOptions: Sendable {
     /// Added to the context's nice level.
     public var nice = 0
 
+    /// The defaults.
     public init() {}
 }
 

@@ -28,5 +28,6 @@ public final class Context: Sendable {
 }
 
 extension Context: CustomStringConvertible {
+    /// The route.
     public var description: String { "\(route)" }
 }

@@ -6,11 +6,15 @@ public struct Facts: Sendable, Codable, Hashable {
     public var release: String
     /// `x86_64`, as `uname -m`.
     public var architecture: String
+    /// As `uname -n`.
     public var hostname: String
     /// The name of the effective user, or its number where it has no name.
     public var user: String
+    /// The effective user's number.
     public var userID: UInt32
+    /// Of the agent.
     public var processID: Int32
+    /// Processors that are online.
     public var processors: Int
     /// Physical memory in bytes; 0 where it is not known.
     public var memory: UInt64

@@ -21,6 +21,7 @@ public struct MartletOptions: Sendable {
     /// this program's standard output or error, with the context's name in front.
     public var onOutput: @Sendable (ContextOutput) -> Void = { ContextOutput.print($0) }
 
+    /// The defaults.
     public init() {}
 }
 

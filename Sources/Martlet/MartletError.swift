@@ -4,8 +4,11 @@
 public struct MartletError: Error, Sendable {
     /// What kind of failure it is: stable, for programs.
     public struct Code: RawRepresentable, Hashable, Sendable, Codable, CustomStringConvertible {
+        /// The name that programs and JSON see.
         public var rawValue: String
+        /// A code by its name; users may make their own for connectors of theirs.
         public init(rawValue: String) { self.rawValue = rawValue }
+        /// The name.
         public var description: String { rawValue }
 
         // MARK: Connecting
@@ -57,6 +60,7 @@ public struct MartletError: Error, Sendable {
         public static let misuse = Code(rawValue: "misuse")
     }
 
+    /// What kind of failure it is.
     public var code: Code
     /// What happened, in one sentence without a full stop.
     public var message: String
@@ -71,6 +75,7 @@ public struct MartletError: Error, Sendable {
     /// The name of the error's type, for an error that a task threw.
     public var remoteType: String?
 
+    /// An error of a connector or of code that speaks for Martlet. The route is added by who knows it.
     public init(
         _ code: Code,
         _ message: String,
@@ -120,5 +125,6 @@ public enum ConnectPhase: String, Sendable, Codable, CaseIterable, CustomStringC
     /// Agreeing on the protocol.
     case handshake
 
+    /// The name.
     public var description: String { rawValue }
 }

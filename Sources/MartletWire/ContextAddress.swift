@@ -177,10 +177,12 @@ public struct ContextAddress: Hashable, Sendable {
         for index in 0..<byteCount { destination.storeBytes(of: byte(index), toByteOffset: index, as: UInt8.self) }
     }
 
+    /// Whether both name the same context.
     public static func == (a: ContextAddress, b: ContextAddress) -> Bool {
         a.words.0 == b.words.0 && a.words.1 == b.words.1 && a.words.2 == b.words.2 && a.words.3 == b.words.3
     }
 
+    /// Hashes the path.
     public func hash(into hasher: inout Hasher) {
         // Every byte counts: whoever chooses addresses must not be able to choose ones that collide.
         if byteCount < 8 {
@@ -195,12 +197,14 @@ public struct ContextAddress: Hashable, Sendable {
 }
 
 extension ContextAddress: CustomStringConvertible {
+    /// `/3/1`; `/` for the controller.
     public var description: String {
         isRoot ? "/" : components.map { "/\($0)" }.joined()
     }
 }
 
 extension ContextAddress: Codable {
+    /// From an array of numbers.
     public init(from decoder: any Decoder) throws {
         let components = try decoder.singleValueContainer().decode([UInt32].self)
         guard let address = ContextAddress(components) else {
@@ -211,6 +215,7 @@ extension ContextAddress: Codable {
         self = address
     }
 
+    /// As an array of numbers.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(components)

@@ -56,13 +56,13 @@ final class Agent: Sendable {
             state.withLock { $0.link = link }
             link.start()
             reactor.schedule(at: Reactor.now + Self.welcomeLimit) { [self] in
-                if state.withLock({ $0.runtime == nil }) { exit(0) }
+                if state.withLock({ $0.runtime == nil }) { _exit(0) }
             }
         }
     }
 
     private func parentLost(_ end: LinkEnd) {
-        guard let runtime = state.withLock({ $0.runtime }) else { exit(0) }
+        guard let runtime = state.withLock({ $0.runtime }) else { _exit(0) }
         runtime.node.lose(.parent, end)
     }
 
@@ -86,7 +86,7 @@ final class Agent: Sendable {
                 var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 _ = Glibc.poll(&poll, 1, 1000)
             } else if count < 0, errno != EINTR {
-                exit(0)
+                _exit(0)
             } else {
                 offset += max(0, count)
             }
@@ -164,7 +164,7 @@ final class Agent: Sendable {
             return (state.runtime, !state.isEnding)
         }
         guard isFirst else { return }
-        guard let runtime else { exit(0) }
+        guard let runtime else { _exit(0) }
         martlet_kill_self_after(Self.endLimit)
         runtime.beginShutdown()
         runtime.node.endAccepted(ResetReason(.shuttingDown, "the context is shutting down"))

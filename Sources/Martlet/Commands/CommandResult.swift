@@ -7,6 +7,7 @@ public enum Termination: Hashable, Sendable, CustomStringConvertible {
     /// Its time was up; it and all that it had started in its process group were ended.
     case timedOut(after: Duration)
 
+    /// `exit code 3`, `signal KILL`, `timed out after 2.0 seconds`.
     public var description: String {
         switch self {
         case .exited(let code): "exit code \(code)"
@@ -20,14 +21,17 @@ public enum Termination: Hashable, Sendable, CustomStringConvertible {
 public struct CommandResult: Sendable {
     /// As it was given, for people.
     public var command: String
+    /// How it ended.
     public var termination: Termination
     /// What it wrote to its standard output, as bytes: nothing is decoded or changed.
     public var standardOutput: [UInt8]
+    /// What it wrote to its standard error.
     public var standardError: [UInt8]
     /// More came than was to be kept; the program was not disturbed.
     public var isTruncated: Bool
     /// From start to end, by the far clock.
     public var duration: Duration
+    /// Where it ran.
     public var route: Route
 
     /// It exited with code 0.
@@ -46,17 +50,20 @@ public struct CommandResult: Sendable {
 
 /// One line that a program wrote.
 public struct OutputLine: Sendable, CustomStringConvertible {
+    /// Standard output or standard error.
     public enum Pipe: String, Sendable, Codable {
         case output
         case error
     }
 
+    /// Where the program wrote it.
     public var pipe: Pipe
     /// Without the end of the line.
     public var bytes: [UInt8]
 
     /// The line as text: what is not UTF-8 is replaced.
     public var text: String { String(decoding: bytes, as: UTF8.self) }
+    /// The text.
     public var description: String { text }
 }
 

@@ -7,11 +7,13 @@ public struct ConnectOptions: Sendable, Codable {
     /// What `ps` shows for the agent. Default: `martlet:USER@HOST:PID` of the controller. No slash, no control character.
     public var title: String?
 
+    /// The defaults.
     public init() {}
 }
 
 /// How long each phase of a connect took.
 public struct ConnectTimings: Sendable, Codable, Hashable {
+    /// The time of each phase that was gone through.
     public var phases: [ConnectPhase: Duration] = [:]
     /// Whether the far side had the image already.
     public var wasCached = true
@@ -21,5 +23,6 @@ public struct ConnectTimings: Sendable, Codable, Hashable {
     /// All phases together, without waiting for a turn.
     public var total: Duration { phases.filter { $0.key != .queue }.values.reduce(.zero, +) }
 
+    /// The defaults.
     public init() {}
 }

@@ -50,11 +50,13 @@ public struct LocalOptions: Sendable, Codable, Hashable {
     /// Added to this process's nice level.
     public var nice = 0
 
+    /// The defaults.
     public init() {}
 }
 
 /// What is known when a connect has failed.
 public struct ConnectorFailure: Sendable {
+    /// How far the connect had come.
     public var phase: ConnectPhase
     /// The lines that the command wrote to standard error, without its chatter; the last hundred.
     public var lines: [String]
@@ -63,8 +65,12 @@ public struct ConnectorFailure: Sendable {
 }
 
 extension Connector {
+    /// The label.
     public var door: String { label }
+    /// Nothing.
     public func phase(after line: String) -> ConnectPhase? { nil }
+    /// Nothing is.
     public func isNoise(_ line: String) -> Bool { false }
+    /// Nothing special.
     public func diagnose(_ failure: ConnectorFailure) -> MartletError? { nil }
 }

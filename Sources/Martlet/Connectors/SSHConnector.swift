@@ -5,7 +5,9 @@
 public struct SSHConnector: Connector {
     /// A host's name or an alias of `ssh_config`; `user@host` as for ssh.
     public var host: String
+    /// Default: what ssh's configuration says.
     public var user: String?
+    /// Default: what ssh's configuration says.
     public var port: UInt16?
     /// A private key to use, as with `ssh -i`.
     public var identity: String?
@@ -16,6 +18,7 @@ public struct SSHConnector: Connector {
     /// The ssh program. Default: `ssh`, found in `PATH`.
     public var program: String
 
+    /// A way to `host`. See the properties for what the parameters mean.
     public init(
         _ host: String,
         user: String? = nil,
@@ -34,11 +37,13 @@ public struct SSHConnector: Connector {
         self.program = program
     }
 
+    /// `ssh:user@host:port`, as far as given.
     public var label: String {
         let name = user.map { "\($0)@\(host)" } ?? host
         return "ssh:\(name)" + (port.map { ":\($0)" } ?? "")
     }
 
+    /// The ssh command. Throws if the host's name could be taken for an option.
     public func launch(_ bootstrap: String) throws -> Launch {
         guard !host.isEmpty, !host.hasPrefix("-"), !host.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f }) else {
             throw MartletError(.unreachable, "\"\(host)\" is not the name of a host", phase: .reach)
@@ -56,6 +61,7 @@ public struct SSHConnector: Connector {
         return .shell(arguments)
     }
 
+    /// What `ssh -v` tells about how far it has come.
     public func phase(after line: String) -> ConnectPhase? {
         guard line.hasPrefix("debug1: ") || line.hasPrefix("Authenticated to ") else { return nil }
         if line.hasPrefix("debug1: Connection established") || line.hasPrefix("debug1: Remote protocol version") {
@@ -69,11 +75,13 @@ public struct SSHConnector: Connector {
         return nil
     }
 
+    /// What `ssh -v` and ssh's farewell print.
     public func isNoise(_ line: String) -> Bool {
         line.hasPrefix("debug1: ") || line.hasPrefix("OpenSSH_") || line.hasPrefix("Authenticated to ")
             || line.hasPrefix("Transferred: sent ") || line.hasPrefix("Bytes per second: ")
     }
 
+    /// OpenSSH's own words, understood.
     public func diagnose(_ failure: ConnectorFailure) -> MartletError? {
         SSHDiagnosis.error(failure, host: host, program: program)
     }

@@ -8,7 +8,7 @@ import Testing
 @discardableResult
 func withLocalContext<R: Sendable>(
     _ options: MartletOptions = OutputLog().options,
-    _ body: @Sendable @concurrent (Controller, Context) async throws -> R
+    _ body: @Sendable (Controller, Context) async throws -> R
 ) async throws -> R {
     try await withMartlet(options) { martlet in
         try await body(martlet, try await martlet.connect(.local))

@@ -32,7 +32,7 @@ extension ThrowawaySSHD {
 @discardableResult
 func withSSHContext<R: Sendable>(
     _ options: MartletOptions = OutputLog().options,
-    _ body: @Sendable @concurrent (Context) async throws -> R
+    _ body: @Sendable (Context) async throws -> R
 ) async throws -> R {
     try await withThrowawaySSHD(.warm) { sshd in
         try await withMartlet(options) { martlet in
