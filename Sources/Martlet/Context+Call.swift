@@ -15,7 +15,7 @@ extension Context {
         do {
             return try value.withUnsafeBytes { try CBORDecoder().decode(Task.Output.self, from: $0) }
         } catch {
-            throw MartletError(.valueUnusable, "the result of \(Task.self) does not decode: \(error)", route: route)
+            throw MartletError(.valueUnusable, "the result of \(Task.self) does not decode: \(ErrorText.of(error))", route: route)
         }
     }
 

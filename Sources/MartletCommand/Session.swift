@@ -45,7 +45,7 @@ struct Session: Sendable {
         } catch {
             if let status = interruption.exitStatus { return status }
             output.say("martlet: \(HarmlessText.of("\(error)", keepsLines: true))", to: .error)
-            return error is MartletError ? ExitStatus.unreachable : ExitStatus.failed
+            return error is CommandFailure ? ExitStatus.usage : ExitStatus.failed
         }
     }
 

@@ -17,9 +17,12 @@ enum CallRequest {
         bytes.append(UInt8(truncatingIfNeeded: name.bytes.count))
         bytes.append(contentsOf: name.bytes)
         do {
-            try CBOREncoder().encode(task, into: &bytes)
+            try CallAnswer.encoder.encode(task, into: &bytes)
         } catch {
-            throw MartletError(.valueUnusable, "the arguments of \(Task.self) do not encode: \(error)")
+            throw MartletError(.valueUnusable, "the arguments of \(Task.self) do not encode: \(ErrorText.of(error))")
+        }
+        guard bytes.count <= MessageAssembly.limit else {
+            throw MartletError(.limitExceeded, "\(Task.self) is \(ResetReason.valueTooLarge.message)")
         }
         return bytes
     }
@@ -53,6 +56,9 @@ enum CallAnswer {
     /// A ``ThrownError`` follows, thrown by the task.
     static let thrown: UInt8 = 2
 
+    /// Values may be of any size here: what is too large for a message is refused as such.
+    static let encoder = CBOREncoder(limits: CBORLimits(maximumByteCount: .max))
+
     struct ThrownError: Codable {
         /// For people only: the caller never looks a type up by it.
         var type: String
@@ -68,7 +74,7 @@ enum CallAnswer {
     }
 
     static func thrown(_ error: any Error) -> [UInt8] {
-        var report = ThrownError(type: "\(type(of: error))", message: "\(error)")
+        var report = ThrownError(type: "\(type(of: error))", message: ErrorText.of(error))
         if let value = error as? any Encodable { report.value = try? CBOREncoder().encode(value) }
         var bytes: [UInt8] = [thrown]
         try? CBOREncoder().encode(report, into: &bytes)

@@ -22,7 +22,7 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
         if Task.Output.self == Void.self { return { _, _ in } }
         func encoder<Value: Encodable & SendableMetatype>(for type: Value.Type) -> @Sendable (Task.Output, inout [UInt8]) throws -> Void {
             // The type test succeeds: `Value` is `Task.Output`.
-            { output, bytes in try CBOREncoder().encode(output as! Value, into: &bytes) }
+            { output, bytes in try CallAnswer.encoder.encode(output as! Value, into: &bytes) }
         }
         if let type = Task.Output.self as? any (Encodable & SendableMetatype).Type { return encoder(for: type) }
         return { _, _ in
@@ -38,7 +38,7 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
         do {
             task = try CBORDecoder().decode(Task.self, from: arguments)
         } catch {
-            return CallAnswer.failure(.init(.valueUnusable, "the arguments of \(Task.self) do not decode: \(error)"))
+            return CallAnswer.failure(.init(.valueUnusable, "the arguments of \(Task.self) do not decode: \(ErrorText.of(error))"))
         }
         do {
             let output = try await task.run(in: context)
@@ -46,7 +46,7 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
             do {
                 try encodeOutput(output, &bytes)
             } catch {
-                return CallAnswer.failure(.init(.valueUnusable, "the result of \(Task.self) does not encode: \(error)"))
+                return CallAnswer.failure(.init(.valueUnusable, "the result of \(Task.self) does not encode: \(ErrorText.of(error))"))
             }
             return bytes
         } catch {

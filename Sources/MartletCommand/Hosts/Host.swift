@@ -26,6 +26,8 @@ struct WayIn: Sendable {
     var configuration: String?
     var options: [String] = []
     var connect = ConnectOptions()
+    /// What to try when the host has no place for the agent under the policy of ``connect``.
+    var retryPolicy: ImagePolicy?
 
     func connector(_ host: HostName) -> SSHConnector {
         SSHConnector(
@@ -41,12 +43,16 @@ struct WayIn: Sendable {
     func connect(
         _ controller: Controller,
         to host: HostName,
-        options: ConnectOptions? = nil,
         onPhase: (@Sendable (ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
-        if host.isLocal {
-            return try await controller.connect(.local, options: options ?? connect, onPhase: onPhase)
+        if host.isLocal { return try await controller.connect(.local, options: connect, onPhase: onPhase) }
+        do {
+            return try await controller.connect(connector(host), options: connect, onPhase: onPhase)
+        } catch let error as MartletError where error.code == .noPlace {
+            guard let retryPolicy else { throw error }
+            var options = connect
+            options.policy = retryPolicy
+            return try await controller.connect(connector(host), options: options, onPhase: onPhase)
         }
-        return try await controller.connect(connector(host), options: options ?? connect, onPhase: onPhase)
     }
 }

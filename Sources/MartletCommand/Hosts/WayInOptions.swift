@@ -1,8 +1,6 @@
 import ArgumentParser
 import Martlet
 
-extension ImagePolicy: ExpressibleByArgument {}
-
 /// The options of every command that connects.
 struct WayInOptions: ParsableArguments {
     @Option(name: [.customShort("F"), .customLong("ssh-config")], help: "Use this ssh configuration file.")
@@ -20,7 +18,13 @@ struct WayInOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Give up connecting to a host after so many seconds.", valueName: "seconds"))
     var connectTimeout: Double = 30
 
-    @Option(help: "Where a far machine may keep the agent: disk, memory (only RAM), or nothing (kept nowhere).")
+    @Option(
+        help: ArgumentHelp(
+            "Where a far machine may keep the agent: disk, memory (only RAM), or nothing (kept nowhere). Default: disk.",
+            valueName: "policy"
+        ),
+        transform: Self.policy
+    )
     var imagePolicy: ImagePolicy = .disk
 
     @Option(help: ArgumentHelp("Send this agent. Default: martlet-agent beside this program.", valueName: "path"))
@@ -31,6 +35,13 @@ struct WayInOptions: ParsableArguments {
 
     func validate() throws {
         _ = try Self.duration(connectTimeout, "--connect-timeout")
+    }
+
+    private static func policy(_ text: String) throws -> ImagePolicy {
+        guard let policy = ImagePolicy(rawValue: text) else {
+            throw ValidationError("--image-policy is one of \(ImagePolicy.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        return policy
     }
 
     var wayIn: WayIn {

@@ -84,7 +84,7 @@ struct RunCommand: AsyncParsableCommand {
         martletOptions.onOutput = session.contextOutput
 
         let outcomes = try await withMartlet(martletOptions) { controller in
-            try await withThrowingTaskGroup(of: Void.self) { group in
+            await withTaskGroup(of: Void.self) { group in
                 if !json, !quiet { group.addTask { await progress.run() } }
                 defer { group.cancelAll() }
                 return await fleet.run(controller, session.interruption) { host in

@@ -45,7 +45,7 @@ enum Signals {
         action.__sa_handler.sa_handler = handler
         #endif
         // The next one does what it does to any program: that works even if we hang.
-        action.sa_flags = Int32(bitPattern: UInt32(SA_RESTART) | UInt32(bitPattern: Int32(SA_RESETHAND)))
+        action.sa_flags = Int32(truncatingIfNeeded: SA_RESTART) | Int32(truncatingIfNeeded: SA_RESETHAND)
         sigaction(number, &action, nil)
     }
 

@@ -33,6 +33,9 @@ enum SystemCalls {
         return Int(clamping: limit.rlim_cur)
     }
 
+    static var processID: Int32 { getpid() }
+    static var isRoot: Bool { geteuid() == 0 }
+
     /// The path of this program's executable.
     static var ownExecutable: String? { linkTarget("/proc/self/exe") }
 
@@ -97,6 +100,23 @@ enum SystemCalls {
         let error = writeAll(Array(text.utf8), to: descriptor)
         guard error == 0 else { throw CommandFailure("cannot write \(path): \(errorText(error))") }
     }
+
+    /// A new directory of mode 0700.
+    ///
+    /// - Throws: ``CommandFailure`` with the reason.
+    static func makeTemporaryDirectory() throws(CommandFailure) -> String {
+        let parent = variable("TMPDIR") ?? "/tmp"
+        var template = Array("\(parent)/martlet-demo-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw CommandFailure("cannot make a directory in \(parent): \(lastError)") }
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    /// - Returns: whether it was made just now.
+    static func makeDirectory(_ path: String, mode: mode_t) -> Bool { mkdir(path, mode) == 0 }
+
+    static func removeEmptyDirectory(_ path: String) { _ = rmdir(path) }
 
     static var lastError: String { errorText(errno) }
 

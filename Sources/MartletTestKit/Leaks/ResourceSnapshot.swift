@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Martlet
 
 /// What this process has open and running at one moment.
 struct ResourceSnapshot: Sendable {
@@ -69,8 +70,8 @@ struct ResourceSnapshot: Sendable {
         return rest
     }
 
-    /// Lets the Swift runtime and libdispatch open what they open once and keep: the queue of events behind all timers,
-    /// the random source.
+    /// Lets the Swift runtime, libdispatch and Martlet open what they open once and keep: the queues of events, the random
+    /// source.
     static func warmUp() async {
         try? await Task.sleep(for: .milliseconds(1), clock: .continuous)
         try? await Task.sleep(for: .milliseconds(1), clock: .suspending)
@@ -78,5 +79,7 @@ struct ResourceSnapshot: Sendable {
             DispatchQueue.global().asyncAfter(wallDeadline: .now() + .milliseconds(1)) { continuation.resume() }
         }
         _ = UInt64.random(in: 0 ... .max)
+        // The reactor of the process lives as long as the process.
+        try? await withMartlet { _ in }
     }
 }

@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test func `ten mebibytes go there and back`() async throws {
-        try await withLocalContext { _, context in
+        try await withLocalContext { _, context async throws in
             let bytes = (0..<10 << 20).map { UInt8(truncatingIfNeeded: $0 &* 31) }
             #expect(try await context.call(Echo(value: bytes)) == bytes)
         }
@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test func `a call over ssh answers like a local one`() async throws {
-        try await withSSHContext { context in
+        try await withSSHContext { context async throws in
             #expect(try await context.call(Echo(value: Everything())) == Everything())
             let bytes = [UInt8](repeating: 9, count: 3 << 20)
             #expect(try await context.call(Echo(value: bytes)) == bytes)

@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test func `calls started early are collected late, in any order`() async throws {
-        try await withLocalContext { _, context in
+        try await withLocalContext { _, context async throws in
             async let first = context.call(Add(a: 1, b: 0))
             async let second = context.call(Echo(value: "two"))
             async let third = context.run("echo three")

@@ -53,7 +53,7 @@ import Testing
     }
 
     @Test func `a deadline that is not reached leaves nothing behind`() async throws {
-        try await withLocalContext { _, context in
+        try await withLocalContext { _, context async throws in
             for number in 0..<100 {
                 #expect(try await context.call(Add(a: number, b: 1), deadline: .seconds(60)) == number + 1)
             }
@@ -107,7 +107,8 @@ import Testing
 
     @Test func `the end of the scope cancels the tasks that run`() async throws {
         try await TestFolder.with { scratch in
-            let call: Task<Void, any Error> = try await withLocalContext { _, context in
+            let call = try await withMartlet { martlet in
+                let context = try await martlet.connect(.local)
                 let far = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
                 let call = Task { try await context.call(far) }
                 await eventually { scratch.has("started") }

@@ -124,7 +124,7 @@ struct OpenStream: RemoteTask {
             let second = try await martlet.connect(.local)
             await first.close()
             #expect(try await second.call(Add(a: 1, b: 1)) == 2)
-            try await martlet.withContext(.local) { third in
+            try await martlet.withContext(.local) { third async throws in
                 #expect(try await third.call(Add(a: 2, b: 1)) == 3)
             }
             #expect(ProcessTable.entry(of: first.processID) == nil)

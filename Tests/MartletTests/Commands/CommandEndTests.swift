@@ -40,7 +40,7 @@ func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_9
     }
 
     @Test func `a command that ends in time is not touched by its timeout`() async throws {
-        try await withLocalContext { _, context in
+        try await withLocalContext { _, context async throws in
             var options = CommandOptions()
             options.timeout = .seconds(60)
             #expect(try await context.run("echo quick", options: options).termination == .exited(0))
@@ -58,7 +58,7 @@ func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_9
     }
 
     @Test func `cancelling the caller ends the command and all it started`() async throws {
-        try await withLocalContext { _, context in
+        try await withLocalContext { _, context async throws in
             let marker = makeMarker()
             let lines = Lines()
             var options = CommandOptions()

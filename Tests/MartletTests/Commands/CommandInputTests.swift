@@ -10,13 +10,13 @@ import Testing
     }
 
     @Test func `without input a command reads nothing`() async throws {
-        try await withLocalContext { _, context in
+        try await withLocalContext { _, context async throws in
             #expect(try await context.run("cat; echo $?").text == "0\n")
         }
     }
 
     @Test func `text, bytes and chunks arrive, and then the end`() async throws {
-        try await withLocalContext { _, context in
+        try await withLocalContext { _, context async throws in
             #expect(try await context.run("cat", options: options(.text("grüße\n"))).text == "grüße\n")
             #expect(try await context.run("wc -c", options: options(.bytes([0, 255, 10]))).lines == ["3"])
             #expect(try await context.run("cat | wc -c", options: options(.text(""))).lines == ["0"])
@@ -53,7 +53,7 @@ import Testing
     }
 
     @Test func `an input that never comes does not keep a command that has ended`() async throws {
-        try await withLocalContext { _, context in
+        try await withLocalContext { _, context async throws in
             let (stream, feed) = AsyncThrowingStream<[UInt8], any Error>.makeStream()
             #expect(try await context.run("echo done", options: options(.chunks(stream))).lines == ["done"])
             feed.finish()
@@ -84,7 +84,7 @@ import Testing
     }
 
     @Test func `32 MiB through cat and back come whole`() async throws {
-        try await withLocalContext { _, context in
+        try await withLocalContext { _, context async throws in
             let bytes = (0..<32 << 20).map { UInt8(truncatingIfNeeded: $0 ^ $0 >> 11) }
             var options = options(.bytes(bytes))
             options.outputLimit = 64 << 20

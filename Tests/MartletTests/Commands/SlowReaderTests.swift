@@ -72,7 +72,7 @@ import Testing
     }
 
     @Test func `a flood of output stalls no call and no other command`() async throws {
-        try await withLocalContext { _, context in
+        try await withLocalContext { _, context async throws in
             var options = CommandOptions()
             options.outputLimit = 1000
             let flood = Task { [options] in try await context.run("yes", options: options) }

@@ -5,11 +5,10 @@ import Testing
 /// Runs `body` with a context in a process of its own on this machine.
 ///
 /// - Parameter options: Default: what contexts print is thrown away.
-@discardableResult
-func withLocalContext<R: Sendable>(
+func withLocalContext(
     _ options: MartletOptions = OutputLog().options,
-    _ body: @Sendable (Controller, Context) async throws -> R
-) async throws -> R {
+    _ body: @Sendable (Controller, Context) async throws -> Void
+) async throws {
     try await withMartlet(options) { martlet in
         try await body(martlet, try await martlet.connect(.local))
     }

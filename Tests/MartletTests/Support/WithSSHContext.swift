@@ -29,11 +29,10 @@ extension ThrowawaySSHD {
 }
 
 /// Runs `body` with a context behind a real sshd.
-@discardableResult
-func withSSHContext<R: Sendable>(
+func withSSHContext(
     _ options: MartletOptions = OutputLog().options,
-    _ body: @Sendable (Context) async throws -> R
-) async throws -> R {
+    _ body: @Sendable (Context) async throws -> Void
+) async throws {
     try await withThrowawaySSHD(.warm) { sshd in
         try await withMartlet(options) { martlet in
             try await body(try await martlet.connect(sshd.connector(.pipe)))

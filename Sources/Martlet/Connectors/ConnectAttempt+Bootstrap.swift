@@ -1,0 +1,109 @@
+import MartletReactor
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// What the far side prints, until its agent speaks.
+extension ConnectAttempt {
+    func ready(_ readiness: Readiness) {
+        guard let input = state.withLock({ $0.input }) else { return }
+        withUnsafeTemporaryAllocation(byteCount: 64 * 1024, alignment: 16) { buffer in
+            let count = readBytes(input.descriptor, buffer.baseAddress!, buffer.count)
+            if count > 0 {
+                received(UnsafeRawBufferPointer(rebasing: buffer[0..<count]))
+            } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
+                try? input.watch(for: [], self)
+                state.withLock { $0.outputEnded = true }
+                endedIfSettled()
+            }
+        }
+    }
+
+    func received(_ bytes: UnsafeRawBufferPointer) {
+        let actions = state.withLock { state in
+            let elapsed = Duration.nanoseconds(Reactor.now - state.lastSend)
+            return state.plan.received(bytes, elapsed: elapsed)
+        }
+        perform(actions)
+    }
+
+    func perform(_ actions: [BootstrapPlan.Action]) {
+        for action in actions {
+            switch action {
+            case .chooseImage(let system, let machine):
+                enter(.boot)
+                let (parts, encodings) = image?.parts(system: system, machine: machine) ?? (nil, [])
+                perform(state.withLock { $0.plan.imageChosen(parts, encodings: encodings) })
+            case .send(let text):
+                send(Array(text.utf8))
+            case .sendParts(let indexes, let encoding):
+                sendParts(indexes, encoding)
+            case .linkUp(let early):
+                enter(.handshake)
+                linkUp(early)
+            case .fail(let failure):
+                // How the program in front ends says more than the silence it leaves.
+                let isOver = state.withLock { state in
+                    state.outputEnded = true
+                    return state.exit != nil
+                }
+                if isOver { fail(error(for: failure)) } else { failWhenSettled(failure) }
+            }
+        }
+    }
+
+    func send(_ bytes: [UInt8]) {
+        let sink = state.withLock { state in
+            state.lastSend = Reactor.now
+            return state.sink
+        }
+        sink?.write(bytes)
+    }
+
+    func sendParts(_ indexes: [Int], _ encoding: PartEncoding) {
+        guard let image else { return }
+        // Reading and compressing may block: that is a job's business. It ends by itself; if the attempt is over by then,
+        // the sink drops what it gets.
+        Task(executorPreference: runtime.reactor) { [self] in
+            do {
+                let bytes = try await image.content(of: indexes, encoding)
+                state.withLock { state in
+                    state.timings.wasCached = false
+                    state.timings.bytesSent += bytes.count
+                }
+                send(Array(SecondStage.dataLine(encoding: encoding, byteCount: bytes.count).utf8))
+                send(bytes)
+            } catch {
+                fail(MartletError(.imageUnusable, "the image cannot be read: \(error)", route: route, phase: .boot))
+            }
+        }
+    }
+
+    func receivedErrors(_ bytes: UnsafeRawBufferPointer) {
+        let (lines, child) = state.withLock { state in (state.errorLines.append(bytes), state.child) }
+        for line in lines {
+            if let phase = connector.phase(after: line) { enter(phase) }
+            if connector.isNoise(line) { continue }
+            if let child {
+                runtime.childWrote(line, child)
+            } else {
+                state.withLock { state in
+                    state.errorTail.append(line)
+                    if state.errorTail.count > 100 { state.errorTail.removeFirst() }
+                }
+            }
+        }
+    }
+
+    func enter(_ phase: ConnectPhase) {
+        let left = state.withLock { state -> (ConnectPhase, Duration)? in
+            guard state.child == nil, phase.order > state.phase.order else { return nil }
+            return state.enter(phase)
+        }
+        if let left { onProgress(left.0, left.1) }
+    }
+}

@@ -1,0 +1,55 @@
+import ArgumentParser
+import Martlet
+
+/// `martlet clean`.
+struct CleanCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "clean",
+        abstract: "Remove the agents that a host keeps for the next connect.",
+        discussion: """
+            They are in ${XDG_CACHE_HOME:-$HOME/.cache}/martlet of the far user; anything else there stays. Agents that run \
+            now go on.
+            """
+    )
+
+    @OptionGroup var wayOptions: WayInOptions
+
+    @Argument(help: "The hosts: [user@]name[:port] for ssh, or local for this machine.")
+    var hosts: [String]
+
+    @Flag(help: "Print JSON: one object a line.")
+    var json = false
+
+    func run() async throws {
+        let list: [Host]
+        do { list = Host.list(try hosts.map { try HostName($0) }) } catch let failure as CommandFailure {
+            throw ValidationError(failure.description)
+        }
+        let command = self
+        try await Session.run(colour: wayOptions.color) { try await command.run(on: list, $0) }
+    }
+
+    private func run(on hosts: [Host], _ session: Session) async throws -> Int32 {
+        var way = wayOptions.wayIn
+        // To keep an agent there in order to remove it would be a poor joke.
+        way.connect.policy = .memory
+        way.retryPolicy = .nothing
+        let inspection = Inspection(hosts: hosts, wayIn: way, limit: 32, agent: wayOptions.agent, json: json)
+        return try await inspection.run(session, event: "clean") { (cache: FarCache, _, object) in
+            object.add("path", cache.path)
+            object.add("files", cache.fileCount)
+            object.add("bytes", cache.byteCount)
+            object.add("left", cache.foreignCount)
+        } onAnswer: { cache, _, host in
+            let path = HarmlessText.of(cache.path)
+            let removed = "\(Format.count(cache.fileCount, "file")), \(Format.bytes(cache.byteCount))"
+            let left =
+                cache.foreignCount == 0
+                ? "" : "; left \(Format.count(cache.foreignCount, "entry", "entries")) that martlet did not make"
+            let what = cache.fileCount > 0 ? "removed \(removed) in \(path)" : "nothing to remove in \(path)"
+            session.output.say("\(host.label): \(what)\(left)")
+        } _: { context, _ in
+            try await FarCache.look(in: context, removing: true)
+        }
+    }
+}
