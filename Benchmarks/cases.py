@@ -25,7 +25,13 @@ class Row:
 
 class Case:
     def __init__(self, name, runs, *rows, once=False):
-        self.name, self.runs, self.rows, self.once = name, runs, rows, once
+        self.name, self.rows, self.once = name, rows, once
+        self.all_runs = runs
+
+    def runs(self, machine, number):
+        """Who takes part in a round. Peers need up to half a minute for 100 contexts: once is enough."""
+        runs = self.all_runs(machine)
+        return runs if number == 0 or not self.name.startswith("fan/") else runs[:2]
 
 
 def fewer(machine, count):

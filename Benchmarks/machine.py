@@ -25,7 +25,7 @@ def idle_share(seconds=0.1):
 class Machine:
     def __init__(self, quick):
         self.quick = quick
-        self.patience = 20 if quick else 400     # seconds in all to wait for others' builds to pause
+        self.patience = 10 if quick else 120     # seconds in all to wait for others' builds to pause
         self.probe, self.program, self.agent = ENV["BENCH_PROBE"], ENV["BENCH_PROGRAM"], ENV["BENCH_AGENT"]
         self.config, self.work = ENV["BENCH_SSH_CONFIG"], ENV["BENCH_WORK"]
         self.peers_python = ENV.get("BENCH_PEERS_PYTHON")
@@ -34,7 +34,7 @@ class Machine:
     def cache(self):
         return self.work + "/cache-clean"
 
-    def wait_for_quiet(self, most=5):
+    def wait_for_quiet(self, most=3):
         """Others use this machine too: a sample waits a little until they leave the processors alone."""
         start = time.time()
         while True:

@@ -2,6 +2,8 @@
 import argparse
 import json
 import os
+import re
+import signal
 import sys
 import time
 
@@ -17,13 +19,19 @@ parser.add_argument("--json", action="store_true")
 parser.add_argument("--list", action="store_true")
 options = parser.parse_args()
 
-import re
 chosen = [case for case in CASES if re.search(options.only, case.name)]
 if options.list or not chosen:
     print("\n".join(case.name for case in CASES))
     sys.exit(0 if options.list else 2)
 
 machine = Machine(quick=options.quick)
+
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+
+signal.signal(signal.SIGTERM, stop)
 rounds = options.rounds or (1 if options.quick else 5)
 samples = []
 started = time.time()
@@ -32,10 +40,11 @@ try:
         for case in chosen:
             if case.once and number > 0:
                 continue
-            runs = case.runs(machine)
+            runs = case.runs(machine, number)
             for run in runs if number % 2 == 0 else reversed(runs):
+                begun = time.time()
                 sample = run()
-                sample.update(case=case.name, round=number)
+                sample.update(case=case.name, round=number, took=round(time.time() - begun, 2))
                 samples.append(sample)
                 if options.json:
                     print(json.dumps(sample), flush=True)
@@ -46,8 +55,7 @@ try:
 except KeyboardInterrupt:
     print("interrupted", file=sys.stderr)
 left = leftovers()
-if not options.json:
-    print(table(chosen, samples, rounds))
+print(table(chosen, samples, rounds), file=sys.stderr if options.json else sys.stdout, flush=True)
 for line in left:
     print("left behind, now ended: " + line, file=sys.stderr)
 missing = [case.name for case in chosen

@@ -33,8 +33,8 @@ package final class ByteSink: EventHandler {
 
     /// Takes `descriptor` over.
     ///
-    /// - Parameter onWritten: gets the size of each chunk that was written whole, or dropped because nobody reads the pipe
-    ///   any more. It is called from the thread that wrote, one call at a time, and may call ``write(_:)``.
+    /// - Parameter onWritten: gets the size of each chunk that was written whole, or dropped because nobody reads the
+    ///   pipe any more. It is called from the thread that wrote, one call at a time, and may call ``write(_:)``.
     package init(_ descriptor: Int32, reactor: Reactor, onWritten: @escaping @Sendable (Int) -> Void = { _ in }) {
         source = EventSource(descriptor, reactor: reactor)
         self.onWritten = onWritten

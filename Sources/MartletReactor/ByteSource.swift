@@ -24,8 +24,8 @@ package final class ByteSource: EventHandler {
     ///
     /// - Parameters:
     ///   - maximumRead: the most bytes that one call of `onBytes` gets.
-    ///   - onBytes: gets what was read; returns `false` to pause. If ``resume()`` was called meanwhile, it does not pause:
-    ///     so a consumer may get one more read than it has asked for.
+    ///   - onBytes: gets what was read; returns `false` to pause. If ``resume()`` was called meanwhile, it does not
+    ///     pause: so a consumer may get one more read than it has asked for.
     ///   - onEnd: called once, at the end of the input or when reading fails; not after ``close()``.
     package init(
         _ descriptor: Int32,

@@ -68,10 +68,10 @@ package final class ChildProcess: EventHandler {
 
     /// Starts a program.
     ///
-    /// - Parameter onExit: called once on the polling thread, when the program has ended and was reaped; that may be before
-    ///   this returns. It must not block.
-    /// - Throws: ``SystemError`` that names the step: the program, its directory, the system's limits; `EINVAL` for a string
-    ///   with a NUL byte.
+    /// - Parameter onExit: called once on the polling thread, when the program has ended and was reaped; that may be
+    ///   before this returns. It must not block.
+    /// - Throws: ``SystemError`` that names the step: the program, its directory, the system's limits; `EINVAL` for a
+    ///   string with a NUL byte.
     package static func spawn(
         _ request: SpawnRequest,
         reactor: Reactor,
@@ -114,7 +114,7 @@ package final class ChildProcess: EventHandler {
                 case MARTLET_SPAWN_EXEC: "run \(request.path)"
                 case MARTLET_SPAWN_DIRECTORY: "enter the directory \(request.directory ?? "")"
                 case MARTLET_SPAWN_DESCRIPTORS: "hand descriptors to \(request.path)"
-                case MARTLET_SPAWN_GUARD: "guard one more than \(MARTLET_GUARD_SLOTS) process groups, for \(request.path)"
+                case MARTLET_SPAWN_GUARD: "guard more than \(MARTLET_GUARD_SLOTS) process groups, for \(request.path)"
                 default: "start a process for \(request.path)"
                 }
             throw SystemError(-pid, operation)
@@ -178,8 +178,8 @@ package final class ChildProcess: EventHandler {
         return true
     }
 
-    /// The number of a group is free for others once its last process has gone: look often enough that none can take it. At
-    /// first at once, for those that were ended with their leader and are reaped just now.
+    /// The number of a group is free for others once its last process has gone: look often enough that none can take
+    /// it. At first at once, for those that were ended with their leader and are reaped just now.
     private func watchGroup(after interval: UInt64 = 1_000_000) {
         reactor.schedule(at: Reactor.now + interval) { [self] in
             let lingers = state.withLock { state -> Bool in
@@ -209,8 +209,8 @@ package final class ChildProcess: EventHandler {
         }
     }
 
-    /// Ends the group: SIGTERM (and SIGCONT, in case it is stopped) now, SIGKILL after `grace` nanoseconds. Of several calls
-    /// the earliest SIGKILL counts.
+    /// Ends the group: SIGTERM (and SIGCONT, in case it is stopped) now, SIGKILL after `grace` nanoseconds. Of several
+    /// calls the earliest SIGKILL counts.
     package func end(grace: UInt64 = 2_000_000_000) {
         let time = Reactor.now + grace
         state.withLock { state in

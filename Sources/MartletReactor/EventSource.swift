@@ -30,8 +30,8 @@ package final class EventSource: Sendable {
 
     deinit { close() }
 
-    /// Has `handler` told about `interest` from now on; an empty set stops it. While it is not stopped, the handler stays
-    /// the one that was given first. A call that is under way on the polling thread may still end after this returns.
+    /// Has `handler` told about `interest` from now on; an empty set stops it. While it is not stopped, the handler
+    /// stays the one that was given first. A call that is under way on the polling thread may end after this returns.
     ///
     /// - Throws: ``SystemError`` if the kernel cannot poll this descriptor: regular files are always ready.
     package func watch(for interest: Readiness, _ handler: any EventHandler) throws(SystemError) {

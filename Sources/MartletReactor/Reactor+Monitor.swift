@@ -3,8 +3,8 @@ import DequeModule
 
 /// The monitor: a thread that looks, while jobs run, whether the others get along, and calls another if not.
 ///
-/// It looks after a millisecond, and less and less often while it finds nothing to do: a look costs what several messages
-/// cost. With nothing to look after it sleeps.
+/// It looks after a millisecond, and less and less often while it finds nothing to do: a look costs what several
+/// messages cost. With nothing to look after it sleeps.
 extension Reactor {
     private static var shortestInterval: UInt64 { 1_000_000 }
     private static var longestInterval: UInt64 { 4_000_000 }

@@ -56,8 +56,8 @@ extension Reactor {
         pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
         pthread_attr_setstacksize(&attributes, stackSize)
         let box = Unmanaged.passRetained(Box(name, body))
-        // Signals are for the process's own threads: none of ours is interrupted. Those that a thread brings upon itself
-        // stay: without them a crash would go by without its handler, which prints where it was.
+        // Signals are for the process's own threads: none of ours is interrupted. Those that a thread brings upon
+        // itself stay: without them a crash would go by without its handler, which prints where it was.
         var all = sigset_t()
         var before = sigset_t()
         sigfillset(&all)

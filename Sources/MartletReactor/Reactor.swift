@@ -49,8 +49,8 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
         var hasWork: Bool { !jobs.isEmpty || !dirty.isEmpty }
     }
 
-    // Everything mutable is in `state`, guarded by `lock`: the state and the conditions to sleep on go together. It lies
-    // behind a pointer because the run-time's exclusivity checks on a class's variables cost more than the lock.
+    // Everything mutable is in `state`, guarded by `lock`: the state and the conditions to sleep on go together. It
+    // lies behind a pointer because the run-time's exclusivity checks on a class's variables cost more than the lock.
     let lock = ConditionLock()
     private let storage: UnsafeMutablePointer<State>
     var state: State {
@@ -188,8 +188,8 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
 
     // MARK: End
 
-    /// Ends the threads, waits until they are gone, and forgets timers and handlers. Jobs that come later are not run: for
-    /// tests.
+    /// Ends the threads, waits until they are gone, and forgets timers and handlers. Jobs that come later are not run:
+    /// for tests.
     package func stop() {
         lock.lock()
         state.isStopping = true

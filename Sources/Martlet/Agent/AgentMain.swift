@@ -34,6 +34,8 @@ final class Agent: Sendable {
         var runtime: ContextRuntime?
         var link: Link?
         var output: ByteSource?
+        /// What was printed, cut into lines.
+        var lines = LineSplitter()
         var isEnding = false
     }
 
@@ -128,9 +130,8 @@ final class Agent: Sendable {
             onParentLost: { [self] _ in end() }
         )
         runtime.node.attach(link)
-        let lines = Locked(LineSplitter())
-        let output = ByteSource(printed, reactor: reactor) { bytes in
-            for line in lines.withLock({ $0.appendBytes(bytes) }) { runtime.printed(line) }
+        let output = ByteSource(printed, reactor: reactor) { [self] bytes in
+            for line in state.withLock({ $0.lines.appendBytes(bytes) }) { runtime.printed(line) }
             return true
         } onEnd: {
         }
@@ -150,6 +151,8 @@ final class Agent: Sendable {
         let deadline = Reactor.now + Self.lastWordsLimit
         while Reactor.now < deadline, let link, !link.isOver {
             let isPrinted = output?.isEmpty ?? true
+            // A line without an end will not get one any more.
+            if isPrinted, let rest = state.withLock({ $0.lines.finishBytes() }) { runtime.printed(rest) }
             if isPrinted, runtime.outputForwarder?.isDrained ?? true, link.isDrained { break }
             await reactor.sleep(1_000_000)
         }

@@ -83,8 +83,8 @@ extension ConnectAttempt {
         }
     }
 
-    func receivedErrors(_ bytes: UnsafeRawBufferPointer) {
-        let (lines, child) = state.withLock { state in (state.errorLines.append(bytes), state.child) }
+    func receivedErrors(_ lines: [String]) {
+        let child = state.withLock { $0.child }
         for line in lines {
             if let phase = connector.phase(after: line) { enter(phase) }
             if connector.isNoise(line) { continue }

@@ -102,9 +102,11 @@ final class ConnectAttempt: EventHandler {
             let source = EventSource(output.readEnd, reactor: runtime.reactor)
             let sink = EventSource(input.writeEnd, reactor: runtime.reactor)
             let errorSource = ByteSource(errors.readEnd, reactor: runtime.reactor) { [self] bytes in
-                receivedErrors(bytes)
+                receivedErrors(state.withLock { $0.errorLines.append(bytes) })
                 return true
-            } onEnd: {
+            } onEnd: { [self] in
+                // A last line without an end is one too.
+                receivedErrors(state.withLock { $0.errorLines.finish().map { [$0] } ?? [] })
             }
             let process = try ChildProcess.spawn(
                 SpawnRequest(

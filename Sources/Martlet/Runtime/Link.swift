@@ -128,12 +128,11 @@ final class Link: EventHandler, Flushable {
     func sendGoodbye() { send(FrameHeader(.goodbye), UnsafeRawBufferPointer(start: nil, count: 0)) }
 
     private static func append(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer, to bytes: inout [UInt8]) {
-        let headerCount = header.byteCount
-        let frameCount = headerCount + payload.count
-        bytes.append(addingCapacity: frameCount) { room in
-            header.write(to: room)
-            if let base = payload.baseAddress { (room + headerCount).copyMemory(from: base, byteCount: payload.count) }
+        withUnsafeTemporaryAllocation(byteCount: header.byteCount, alignment: 1) { buffer in
+            header.write(to: buffer.baseAddress!)
+            bytes.append(contentsOf: UnsafeRawBufferPointer(buffer))
         }
+        bytes.append(contentsOf: payload)
     }
 
     func flush() {

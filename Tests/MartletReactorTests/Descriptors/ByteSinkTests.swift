@@ -47,7 +47,7 @@ struct ByteSinkTests {
         }
     }
 
-    @Test func `When nobody reads any more, everything counts as dropped, on every thread of the reactor`() async throws {
+    @Test func `When nobody reads any more, everything counts as dropped`() async throws {
         try await withReactor { reactor in
             let pipe = try Pipe()
             let told = Counter()

@@ -70,7 +70,7 @@ struct ByteSourceTests {
             } onEnd: {
                 end.set()
             }
-            // The consumer's other half resumes as soon as it sees that something came: before, while and after `false`.
+            // The consumer's other half resumes as soon as it sees that something came: before and after `false`.
             let consumer = Task.detached {
                 while !end.isSet {
                     let isWanted = wanted.withLock { wanted in

@@ -112,7 +112,9 @@ struct GuardTests {
                 let (process, started) = try await Self.start(owner, how, Self.scripts, on: reactor)
                 // The copy of the owner is not in a group of the table.
                 let groups = started.filter { $0.name != "owner" }
-                await eventually { groups.filter { $0.isAlive && ProcessTable.entry(of: $0.pid)?.state == "T" }.count == 2 }
+                await eventually("the two that stop themselves") {
+                    groups.filter { ProcessTable.entry(of: $0.pid)?.state == "T" }.count == 2
+                }
                 kill(process.pid, SIGKILL)
                 await eventually(within: .seconds(3), "the end of \(groups)") { !groups.contains { $0.isAlive } }
                 for copy in started where copy.name == "owner" { copy.send(signal: SIGKILL) }
@@ -125,7 +127,8 @@ struct GuardTests {
     @Test func `A stopped owner keeps what it started`() async throws {
         try await Self.withOwner { owner in
             try await withReactor { reactor in
-                let (process, started) = try await Self.start(owner, "wait", ["echo armed; exec sleep 1000"], on: reactor)
+                let script = "echo armed; exec sleep 1000"
+                let (process, started) = try await Self.start(owner, "wait", [script], on: reactor)
                 process.signal(SIGSTOP)
                 await eventually { ProcessTable.entry(of: process.pid)?.state == "T" }
                 let end = ContinuousClock.now + .milliseconds(300)

@@ -44,7 +44,7 @@ struct SpawnTests {
     }
 
     @Test func `Arguments and environment arrive byte by byte`() async throws {
-        let odd = ["", " ", "a b", "line\nbreak", "\ttab", "ünïcödé 🐦", "'quoted' \"twice\"", "$HOME * \\", "-n", "--"]
+        let odd = ["", " ", "a b", "line\nbreak", "\ttab", "ünïcödé 🐦", "'one' \"two\"", "$HOME * \\", "-n", "--"]
         let environment = ["A=1", "EMPTY=", "SPACES=a  b", "NEWLINE=x\ny", "UTF8=ß", "EQUALS=a=b"]
         try await withReactor { reactor in
             let arguments = try await run(on: reactor) { output in
@@ -66,7 +66,8 @@ struct SpawnTests {
             let leaks = [dup(nowhere), fcntl(nowhere, F_DUPFD, 200)]
             defer { leaks.forEach { _ = close($0) } }
             let result = try await run(on: reactor) { output in
-                var request = shell("for fd in /proc/$$/fd/*; do printf '%s ' ${fd##*/}; readlink $fd; done", output: output)
+                let script = "for fd in /proc/$$/fd/*; do printf '%s ' ${fd##*/}; readlink $fd; done"
+                var request = shell(script, output: output)
                 request.descriptors = (nowhere, output, nowhere)
                 return request
             }

@@ -31,7 +31,7 @@ import Testing
 
     @Test func `ten mebibytes go there and back`() async throws {
         try await withLocalContext { _, context async throws in
-            let bytes = (0..<10 << 20).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+            let bytes = pattern(10 << 20)
             #expect(try await context.call(Echo(value: bytes)) == bytes)
         }
     }

@@ -85,7 +85,7 @@ import Testing
 
     @Test func `32 MiB through cat and back come whole`() async throws {
         try await withLocalContext { _, context async throws in
-            let bytes = (0..<32 << 20).map { UInt8(truncatingIfNeeded: $0 ^ $0 >> 11) }
+            let bytes = pattern(32 << 20)
             var options = options(.bytes(bytes))
             options.outputLimit = 64 << 20
             #expect(try await context.run("cat", options: options).standardOutput == bytes)
