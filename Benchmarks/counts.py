@@ -49,6 +49,8 @@ def wire(m, cold):
         def sample():
             if cold:
                 shutil.rmtree(m.cache + "/martlet", ignore_errors=True)
+            else:
+                m.ours("once", "ssh")()     # fills the cache by a way that is not counted
             if os.path.exists(path):
                 os.unlink(path)
             result = take()
@@ -60,6 +62,8 @@ def wire(m, cold):
                     with open(path) as file:
                         sums = [int(word) for word in file.read().split()]
                     result["values"].update(up=sum(sums[0::2]), down=sum(sums[1::2]))
+                    if result["values"].get("cached") == (1 if cold else 0):
+                        raise OSError("the cache was not as it should be")
                 except OSError as error:
                     result["error"] = str(error)
             return result

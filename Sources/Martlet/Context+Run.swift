@@ -145,7 +145,12 @@ extension Context {
                             }
                         }
                     }
-                    let end = try await self.receive(queue, onChunk: onChunk)
+                    let end: CommandEnd
+                    do { end = try await self.receive(queue, onChunk: onChunk) } catch {
+                        // Whoever feeds the program may wait for it to read: the group must not wait for both.
+                        queue.reset(ResetReason(.cancelled, "the caller does not read any more"))
+                        throw error
+                    }
                     // A program may end without having read its input: nobody may wait for it to do so.
                     group.cancelAll()
                     if hasInput { node.reset(key, ResetReason(.cancelled, "the program has ended")) }
@@ -158,9 +163,6 @@ extension Context {
         } catch let error as ResetError {
             if let inputError = inputError.withLock({ $0 }), !(inputError is CancellationError) { throw inputError }
             throw error.error(route, name)
-        } catch {
-            queue.reset(ResetReason(.cancelled, "the caller does not read any more"))
-            throw error
         }
     }
 

@@ -36,8 +36,13 @@ extension ConnectAttempt {
             switch action {
             case .chooseImage(let system, let machine):
                 enter(.boot)
-                let (parts, encodings) = image?.parts(system: system, machine: machine) ?? (nil, [])
-                perform(state.withLock { $0.plan.imageChosen(parts, encodings: encodings) })
+                let platform = image?.platform(system: system, machine: machine)
+                let parts = platform.flatMap { image?.parts(of: $0) }
+                let actions = state.withLock { state in
+                    state.platform = platform ?? 0
+                    return state.plan.imageChosen(parts, encodings: image?.encodings ?? [])
+                }
+                perform(actions)
             case .send(let text):
                 send(Array(text.utf8))
             case .sendParts(let indexes, let encoding):
@@ -66,11 +71,12 @@ extension ConnectAttempt {
 
     func sendParts(_ indexes: [Int], _ encoding: PartEncoding) {
         guard let image else { return }
+        let platform = state.withLock { $0.platform }
         // Reading and compressing may block: that is a job's business. It ends by itself; if the attempt is over by then,
         // the sink drops what it gets.
         Task(executorPreference: runtime.reactor) { [self] in
             do {
-                let bytes = try await image.content(of: indexes, encoding)
+                let bytes = try await image.content(of: platform, indexes, encoding)
                 state.withLock { state in
                     state.timings.wasCached = false
                     state.timings.bytesSent += bytes.count

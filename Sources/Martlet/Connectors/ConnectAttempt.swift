@@ -29,6 +29,8 @@ final class ConnectAttempt: EventHandler {
         var phase = ConnectPhase.reach
         var phaseStart = Reactor.now
         var timings = ConnectTimings()
+        /// Which of the images the far machine needs.
+        var platform = 0
         var lastSend = Reactor.now
         var process: ChildProcess?
         var input: EventSource?

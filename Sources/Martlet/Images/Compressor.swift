@@ -14,7 +14,7 @@ enum Compressor {
 
     /// - Throws: ``SystemError`` if the program is missing, fails, or takes more than a minute.
     static func compress(_ bytes: [UInt8], _ encoding: PartEncoding) async throws -> [UInt8] {
-        let arguments = encoding == .zstd ? ["zstd", "-q", "-c", "-9", "-T0"] : ["gzip", "-c", "-6"]
+        let arguments = encoding == .zstd ? ["zstd", "-q", "-c", "-3"] : ["gzip", "-c", "-6"]
         let environment = ProcessEnvironment.current
         let path = try ProgramSearch.find(arguments[0], path: environment["PATH"])
         return try await LocalFilter.run(path, arguments, environment: environment.strings, input: bytes)

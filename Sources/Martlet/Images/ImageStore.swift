@@ -20,7 +20,7 @@ final class ImageStore: Sendable {
         /// Which builds its hello may name: one for each platform.
         var builds: Set<String> { Set(files.map { $0[0].hash }) }
         var encodings: Set<PartEncoding>
-        private let chosen = Chosen()
+        private let sent = Sent()
 
         init(files: [[ImageFile]], id: String, encodings: Set<PartEncoding>) {
             self.files = files
@@ -28,21 +28,29 @@ final class ImageStore: Sendable {
             self.encodings = encodings
         }
 
-        private final class Chosen: Sendable {
-            let index = Mutex(0)
+        private final class Sent: Sendable {
+            struct Content: Hashable {
+                var platform: Int
+                var indexes: [Int]
+                var encoding: PartEncoding
+            }
+
+            let contents = Mutex<[Content: Task<[UInt8], any Error>]>([:])
         }
 
-        /// The parts for a machine; `nil` if there is no image for it.
-        func parts(system: String, machine: String) -> (ImageParts?, Set<PartEncoding>) {
-            guard system == "Linux" || system.isEmpty,
-                let index = files.firstIndex(where: { machine.isEmpty || $0[0].machine == Self.family(machine) })
-            else { return (nil, encodings) }
-            chosen.index.withLock { $0 = index }
-            let parts = files[index].compactMap {
+        /// Which of the images is for a machine; `nil` if none is.
+        func platform(system: String, machine: String) -> Int? {
+            guard system == "Linux" || system.isEmpty else { return nil }
+            return files.firstIndex { machine.isEmpty || $0[0].machine == Self.family(machine) }
+        }
+
+        /// The parts of one of the images.
+        func parts(of platform: Int) -> ImageParts? {
+            let parts = files[platform].compactMap {
                 ImageParts.Part(name: $0.name, hash: $0.hash, byteCount: $0.byteCount)
             }
-            guard parts.count == files[index].count else { return (nil, encodings) }
-            return (ImageParts(id: id, isDynamic: files[index][0].isDynamic, parts: parts), encodings)
+            guard parts.count == files[platform].count else { return nil }
+            return ImageParts(id: id, isDynamic: files[platform][0].isDynamic, parts: parts)
         }
 
         /// 64-bit kernels call themselves by more names than there are instruction sets.
@@ -54,12 +62,23 @@ final class ImageStore: Sendable {
             }
         }
 
-        /// The bytes of parts, one behind the other, in an encoding.
-        func content(of indexes: [Int], _ encoding: PartEncoding) async throws -> [UInt8] {
-            let files = files[chosen.index.withLock { $0 }]
-            var bytes: [UInt8] = []
-            for index in indexes { bytes += try files[index].content() }
-            return encoding == .raw ? bytes : try await Compressor.compress(bytes, encoding)
+        /// The bytes of parts, one behind the other, in an encoding. Many connects at once read and compress them once.
+        func content(of platform: Int, _ indexes: [Int], _ encoding: PartEncoding) async throws -> [UInt8] {
+            let files = files[platform]
+            let work = sent.contents.withLock { contents in
+                let key = Sent.Content(platform: platform, indexes: indexes, encoding: encoding)
+                if let work = contents[key] { return work }
+                // Unstructured, since it belongs to all connects that want it and not to the first one.
+                let work = Task(executorPreference: Reactor.shared) {
+                    var bytes: [UInt8] = []
+                    for index in indexes { bytes += try files[index].content() }
+                    return encoding == .raw ? bytes : try await Compressor.compress(bytes, encoding)
+                }
+                // Uncompressed it is as quickly read again as kept.
+                if encoding != .raw { contents[key] = work }
+                return work
+            }
+            return try await work.value
         }
     }
 

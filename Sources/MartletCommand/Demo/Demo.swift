@@ -22,7 +22,8 @@ struct Demo: Sendable {
             try await many(controller)
             return try await ssh(controller, local)
         }
-        heading(status == 0 ? "That is all. It left nothing behind." : "The rest works; ssh did not, for the reason above.")
+        heading(
+            status == 0 ? "That is all. It left nothing behind." : "The rest works; ssh did not, for the reason above.")
         explain("On a machine of yours that you reach by ssh:")
         tell("martlet run -H HOST,HOST -- uptime")
         tell("martlet doctor HOST")
@@ -61,19 +62,23 @@ struct Demo: Sendable {
             let content = try await context.call(OpenVault(code: 7))
             tell("OpenVault(code: 7)  →  \(content)")
         } catch let error as OpenVault.Locked {
-            tell("OpenVault(code: 7)             →  throws \(output.style.bad("OpenVault.Locked")), caught as itself: "
-                + "attemptsLeft is \(error.attemptsLeft)")
+            tell(
+                "OpenVault(code: 7)             →  throws \(output.style.bad("OpenVault.Locked")), caught as itself: "
+                    + "attemptsLeft is \(error.attemptsLeft)")
         }
     }
 
     private func command(_ context: Context) async throws {
         heading("3. Commands: live lines from both outputs, and how it ended")
-        let script = "for i in 1 2 3; do echo \"line $i\"; sleep 0.3; done; echo 'something to complain about' >&2; exit 3"
+        let script =
+            "for i in 1 2 3; do echo \"line $i\"; sleep 0.3; done; echo 'something to complain about' >&2; exit 3"
         explain("$ \(script)")
         let start = ContinuousClock.now
         let result = try await context.run(script) { [self] line in
             let time = Format.duration(ContinuousClock.now - start).leftPadded(to: 8)
-            tell("\(output.style.faint(time))  \(line.pipe == .output ? "stdout" : output.style.bad("stderr"))  \(line.text)")
+            tell(
+                "\(output.style.faint(time))  \(line.pipe == .output ? "stdout" : output.style.bad("stderr"))  \(line.text)"
+            )
         }
         tell("→  \(output.style.bad("\(result.termination)")): a result, not an error")
     }
@@ -138,7 +143,9 @@ struct Demo: Sendable {
             let start = ContinuousClock.now
             let answer = try await context.call(CountPrimes(below: 1_000_000))
             let time = Format.duration(ContinuousClock.now - start)
-            tell("      CountPrimes(below: 1_000_000)  →  \(good("\(answer.count)"))  (process \(answer.processID), \(time))")
+            tell(
+                "      CountPrimes(below: 1_000_000)  →  \(good("\(answer.count)"))  (process \(answer.processID), \(time))"
+            )
             guard timings.wasCached else { return }
             let result = try await context.run("echo \"$USER at home in $HOME\"")
             tell("      echo \"$USER at home in $HOME\"  →  \(HarmlessText.of(result.lines.first ?? ""))")

@@ -11,7 +11,9 @@ struct DemoServer: Sendable {
 
     /// Why there can be none here; nil if there can.
     static func obstacle(_ local: Context) async throws -> String? {
-        guard SystemCalls.isExecutableFile(program) else { return "there is no \(program) here (package openssh-server)" }
+        guard SystemCalls.isExecutableFile(program) else {
+            return "there is no \(program) here (package openssh-server)"
+        }
         for tool in ["ssh", "ssh-keygen"] {
             guard try await local.run("command -v \(tool)").succeeded else {
                 return "there is no \(tool) here (package openssh-client)"
@@ -74,7 +76,8 @@ struct DemoServer: Sendable {
             let isOver = try await withThrowingTaskGroup(of: Bool.self) { group in
                 group.addTask {
                     // -D: it stays our child. It ends early only if the port is taken or something is wrong with it.
-                    _ = try await local.run(executable: program, arguments: ["-D", "-f", "\(name).config", "-E", "\(name).log"])
+                    _ = try await local.run(
+                        executable: program, arguments: ["-D", "-f", "\(name).config", "-E", "\(name).log"])
                     return false
                 }
                 group.addTask {

@@ -22,7 +22,8 @@ struct AgentImage: Sendable {
         let directory = own.lastIndex(of: "/").map { own[..<$0] } ?? ""
         let beside = "\(directory)/martlet-agent"
         if SystemCalls.isExecutableFile(beside) { return AgentImage(path: beside, origin: "beside this program") }
-        return AgentImage(path: own, origin: "this program itself, as no martlet-agent is beside it", isOwnExecutable: true)
+        return AgentImage(
+            path: own, origin: "this program itself, as no martlet-agent is beside it", isOwnExecutable: true)
     }
 
     private static func named(_ path: String, _ origin: String) throws(CommandFailure) -> AgentImage {

@@ -28,7 +28,9 @@ struct HostName: Sendable, Hashable {
                 throw CommandFailure("\(shown): only an IPv6 address stands in brackets")
             }
             rest = rest[rest.index(after: end)...]
-            guard rest.isEmpty || rest.hasPrefix(":") else { throw CommandFailure("\(shown) is not the name of a host") }
+            guard rest.isEmpty || rest.hasPrefix(":") else {
+                throw CommandFailure("\(shown) is not the name of a host")
+            }
         } else if rest.count(where: { $0 == ":" }) > 1 {
             // An IPv6 address without brackets has no port.
             guard Self.isAddress(String(rest)) else { throw CommandFailure("\(shown) is not the name of a host") }
@@ -64,6 +66,8 @@ struct HostName: Sendable, Hashable {
     /// What ssh and the shells on the way take for a name and nothing else.
     private static func isUser(_ text: String) -> Bool {
         !text.isEmpty && !text.hasPrefix("-") && !text.hasSuffix("\\")
-            && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7f && !"'`\"$;&<>|(){}".unicodeScalars.contains($0) }
+            && text.unicodeScalars.allSatisfy {
+                $0.value > 0x20 && $0.value != 0x7f && !"'`\"$;&<>|(){}".unicodeScalars.contains($0)
+            }
     }
 }

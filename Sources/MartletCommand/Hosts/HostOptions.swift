@@ -8,10 +8,14 @@ struct HostOptions: ParsableArguments {
     )
     var hosts: [String] = []
 
-    @Option(help: ArgumentHelp("Read hosts from a file, one a line; # begins a comment; - is standard input.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Read hosts from a file, one a line; # begins a comment; - is standard input.", valueName: "file"))
     var hostsFile: String?
 
-    @Option(help: ArgumentHelp("Work on at most so many hosts at once. Default: as many as descriptors allow.", valueName: "number"))
+    @Option(
+        help: ArgumentHelp(
+            "Work on at most so many hosts at once. Default: as many as descriptors allow.", valueName: "number"))
     var fanout: Int?
 
     /// - Throws: `ValidationError` for a name that is none, or if there is no host at all.

@@ -39,7 +39,8 @@ struct WayInOptions: ParsableArguments {
 
     private static func policy(_ text: String) throws -> ImagePolicy {
         guard let policy = ImagePolicy(rawValue: text) else {
-            throw ValidationError("--image-policy is one of \(ImagePolicy.allCases.map(\.rawValue).joined(separator: ", "))")
+            throw ValidationError(
+                "--image-policy is one of \(ImagePolicy.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         return policy
     }

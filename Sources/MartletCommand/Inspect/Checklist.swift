@@ -20,28 +20,35 @@ struct Checklist: Sendable {
             case .note: style.warning("note  ")
             }
         let duration = (time.map { Format.duration($0) } ?? "").leftPadded(to: 8)
-        // What stands before the remark is as wide as this.
-        let indent = 2 + 6 + 1 + 13 + 8 + 2
-        let width = output.isTerminal ? max(20, (SystemCalls.columns(1) ?? 80) - 1 - indent) : Int.max
-        let lines = Self.wrapped(HarmlessText.of(remark, keepsLines: true), width: width)
+        // What stands before the remark is as wide as this. A word that does not fit beside it, a long path, gets lines
+        // of its own further to the left.
+        var indent = 2 + 6 + 1 + 13 + 8 + 2
+        let columns = output.isTerminal ? (SystemCalls.columns(1) ?? 80) - 1 : Int.max
+        let text = HarmlessText.of(remark, keepsLines: true)
+        var lines = Self.wrapped(text, width: max(20, columns - indent))
+        if lines.contains(where: { $0.count > columns - indent }) {
+            indent = 9
+            lines = [""] + Self.wrapped(text, width: max(20, columns - indent))
+        }
         output.say("  \(sign) \(name.padded(to: 13))\(duration)  \(lines.first ?? "")".trimmingEnd)
         for line in lines.dropFirst() { output.say(String(repeating: " ", count: indent) + line) }
     }
 
     func waiting(for what: String) { output.show(status: "         \(what) …") }
 
-    /// Cut between words; a word longer than the width stays whole.
+    /// Cut between words, what follows indented as its beginning; a word longer than the width stays whole.
     static func wrapped(_ text: String, width: Int) -> [String] {
         text.split(separator: "\n", omittingEmptySubsequences: false).flatMap { paragraph in
             guard paragraph.count > width else { return [String(paragraph)] }
+            let margin = String(paragraph.prefix { $0 == " " })
             var lines: [String] = []
-            var line = ""
+            var line = margin
             for word in paragraph.split(separator: " ") {
-                if !line.isEmpty, line.count + 1 + word.count > width {
+                if line.count > margin.count, line.count + 1 + word.count > width {
                     lines.append(line)
-                    line = ""
+                    line = margin
                 }
-                line += line.isEmpty ? String(word) : " \(word)"
+                line += line.count == margin.count ? String(word) : " \(word)"
             }
             return lines + [line]
         }

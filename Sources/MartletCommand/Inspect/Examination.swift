@@ -66,7 +66,8 @@ struct Examination: Sendable {
                 let here = try await controller.connect(.local)
                 let path = try await here.run("command -v ssh").lines.first
                 guard let path else {
-                    list.step(.bad, "ssh", nil, "there is no ssh in PATH\ntry: install OpenSSH's client (openssh-client)")
+                    list.step(
+                        .bad, "ssh", nil, "there is no ssh in PATH\ntry: install OpenSSH's client (openssh-client)")
                     return false
                 }
                 let version = try await here.run(executable: path, arguments: ["-V"]).errorText

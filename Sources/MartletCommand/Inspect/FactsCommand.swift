@@ -46,7 +46,8 @@ struct FactsCommand: AsyncParsableCommand {
 
     private func show(_ hosts: [Host], _ answers: [Int: Facts], _ output: Output) {
         guard !answers.isEmpty else { return }
-        var table = Table(["HOST", "SYSTEM", "KERNEL", "ARCH", "CPUS", "MEMORY", "USER", "HOSTNAME"], rightAligned: [4, 5])
+        var table = Table(
+            ["HOST", "SYSTEM", "KERNEL", "ARCH", "CPUS", "MEMORY", "USER", "HOSTNAME"], rightAligned: [4, 5])
         for host in hosts {
             guard let facts = answers[host.index] else { continue }
             let cells = [

@@ -41,7 +41,8 @@ struct FarCache: Sendable {
         options.timeout = .seconds(30)
         options.environment = ["_remove": removing ? "1" : nil]
         let result = try await context.run(script, options: options)
-        let words = result.lines.last.map { $0.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false) } ?? []
+        let words =
+            result.lines.last.map { $0.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false) } ?? []
         guard result.succeeded, words.count == 4, let files = Int(words[0]), let bytes = Int(words[1]),
             let foreign = Int(words[2])
         else {

@@ -8,8 +8,8 @@ struct RunCommand: AsyncParsableCommand {
         abstract: "Run a command on many hosts at once.",
         usage: "martlet run -H HOST[,HOST...] [options] [--] COMMAND...",
         discussion: """
-            One word is a line of shell as it is ('df -h | tail -1'); several words are passed on exactly. Output comes \
-            live, each line with its host in front.
+            One word is a line of shell ('df -h | tail -1'); several words are a program and its arguments, exactly. \
+            Output comes live, each line with its host in front.
 
             Exit status: 0 if all succeeded; 1 if a command failed; 3 if a host was not reached or was lost; 64 for wrong \
             usage; 130 after Ctrl-C (128 + the signal).
@@ -22,7 +22,8 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var hostOptions: HostOptions
     @OptionGroup var wayOptions: WayInOptions
 
-    @Option(help: ArgumentHelp("End the command on a host after so many seconds; what came is kept.", valueName: "seconds"))
+    @Option(
+        help: ArgumentHelp("End the command on a host after so many seconds; what came is kept.", valueName: "seconds"))
     var timeout: Double?
 
     @Option(help: ArgumentHelp("Set a variable for the command; may be repeated.", valueName: "name=value"))
@@ -49,6 +50,11 @@ struct RunCommand: AsyncParsableCommand {
     private var words: [String] { command.first == "--" ? Array(command.dropFirst()) : command }
 
     func validate() throws {
+        // What passes through begins with the first word that is none of our options, be it another option.
+        if let first = command.first, first.hasPrefix("-"), first != "--" {
+            if ["-h", "--help"].contains(first) { throw CleanExit.helpRequest(self) }
+            throw ValidationError("unknown option \(first); a command that begins with a dash stands behind --")
+        }
         guard !words.isEmpty else { throw ValidationError("name a command to run") }
         if let timeout { _ = try WayInOptions.duration(timeout, "--timeout") }
         for entry in env {
@@ -77,7 +83,7 @@ struct RunCommand: AsyncParsableCommand {
             ? JSONReporter(output: session.output)
             : TextReporter(session.output, hosts: hosts, hasPrefix: !noPrefix, isQuiet: quiet, progress: progress)
         let fleet = Fleet(hosts: hosts, wayIn: wayOptions.wayIn, limit: hostOptions.limit)
-        let line = ShellWords.line(words)
+        let words = words
         let options = try await commandOptions(hosts: hosts.count, session)
         var martletOptions = MartletOptions()
         martletOptions.images = try AgentImage.find(wayOptions.agent).images
@@ -92,7 +98,12 @@ struct RunCommand: AsyncParsableCommand {
                 } onEnd: { (outcome: HostOutcome<CommandResult>) in
                     reporter.ended(outcome)
                 } _: { context, host in
-                    try await context.run(line, options: options) { line in await reporter.line(line, from: host) }
+                    let onLine: @Sendable (OutputLine) async -> Void = { await reporter.line($0, from: host) }
+                    // No shell stands between us and a program that was given as words: its signals are its own.
+                    return words.count == 1
+                        ? try await context.run(words[0], options: options, onLine: onLine)
+                        : try await context.run(
+                            executable: words[0], arguments: Array(words[1...]), options: options, onLine: onLine)
                 }
             }
         }
@@ -117,7 +128,8 @@ struct RunCommand: AsyncParsableCommand {
             options.input =
                 hosts == 1
                 ? .chunks(StandardInput())
-                : .bytes(try await session.interruption.cancelling { try await StandardInput.all(limit: Self.inputLimit) })
+                : .bytes(
+                    try await session.interruption.cancelling { try await StandardInput.all(limit: Self.inputLimit) })
         }
         return options
     }

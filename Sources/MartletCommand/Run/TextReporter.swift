@@ -84,7 +84,8 @@ final class TextReporter: RunReporter {
         part(.unreachable, "not reached", style.bad)
         part(.interrupted, "interrupted", style.warning)
         part(.notStarted, "not started", style.warning)
-        return "\(summary.outcomes.count) hosts: \(parts.joined(separator: ", ")) in \(Format.duration(summary.duration))"
+        return
+            "\(summary.outcomes.count) hosts: \(parts.joined(separator: ", ")) in \(Format.duration(summary.duration))"
     }
 }
 

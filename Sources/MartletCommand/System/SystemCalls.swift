@@ -107,7 +107,9 @@ enum SystemCalls {
     static func makeTemporaryDirectory() throws(CommandFailure) -> String {
         let parent = variable("TMPDIR") ?? "/tmp"
         var template = Array("\(parent)/martlet-demo-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw CommandFailure("cannot make a directory in \(parent): \(lastError)") }
+        guard mkdtemp(&template) != nil else {
+            throw CommandFailure("cannot make a directory in \(parent): \(lastError)")
+        }
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 

@@ -12,7 +12,9 @@ import Testing
         #expect(result.output.contains("78498"))
         #expect(result.output.contains("attemptsLeft is 2"))
         #expect(result.output.contains("20 processes started"))
-        #expect(result.output.contains(MartletProgram.hasServer ? "warm  connected in" : "left out: there is no /usr/sbin/sshd"))
+        #expect(
+            result.output.contains(
+                MartletProgram.hasServer ? "warm  connected in" : "left out: there is no /usr/sbin/sshd"))
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch).isEmpty)
         await eventually { ProcessTable.carrying(scratch).isEmpty }
     }

@@ -1,17 +1,9 @@
 import Foundation
-@testable import MartletCommand
 import Testing
 
-@Suite struct TextTests {
-    @Test(arguments: [
-        (["df -h | tail -1"], "df -h | tail -1"), (["ls", "-l"], "ls -l"), (["echo", "a b"], "echo 'a b'"),
-        (["echo", ""], "echo ''"), (["echo", "it's"], #"echo 'it'\''s'"#), (["echo", "$HOME", "*"], "echo '$HOME' '*'"),
-        (["echo", "~"], "echo '~'"), (["A=1", "b"], "'A=1' b"),
-    ])
-    func `One word is a line of shell and several are quoted`(_ words: [String], line: String) {
-        #expect(ShellWords.line(words) == line)
-    }
+@testable import MartletCommand
 
+@Suite struct TextTests {
     @Test(arguments: [
         ("plain\ttext", "plain\ttext"), ("a\u{1b}[31mb", "a^[[31mb"), ("10%\r20%", "10%^M20%"), ("\u{7f}\u{0}", "^?^@"),
         ("a\u{9b}b", "a<U+9B>b"), ("a\u{202e}b", "a<U+202E>b"), ("grün 日本", "grün 日本"), ("a\nb", "a^Jb"),
@@ -49,7 +41,8 @@ import Testing
 
     @Test(arguments: [
         (Duration.microseconds(61), "61 µs"), (.microseconds(1_214), "1.21 ms"), (.microseconds(48_020), "48.0 ms"),
-        (.milliseconds(182), "182 ms"), (.milliseconds(2_310), "2.31 s"), (.seconds(192), "3 min 12 s"), (.zero, "0 µs"),
+        (.milliseconds(182), "182 ms"), (.milliseconds(2_310), "2.31 s"), (.seconds(192), "3 min 12 s"),
+        (.zero, "0 µs"),
     ])
     func `Durations have three digits or so`(_ duration: Duration, text: String) {
         #expect(Format.duration(duration) == text)
@@ -71,6 +64,7 @@ import Testing
 
     @Test func `Long remarks are cut between words`() {
         #expect(Checklist.wrapped("one two three\nfour", width: 8) == ["one two", "three", "four"])
+        #expect(Checklist.wrapped("  one two three", width: 9) == ["  one two", "  three"])
         #expect(Checklist.wrapped("unbreakable", width: 4) == ["unbreakable"])
     }
 }

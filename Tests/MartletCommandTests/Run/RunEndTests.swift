@@ -23,7 +23,10 @@ import Testing
     @Test func `A timeout keeps what came and ends what runs`() async throws {
         let marker = MartletProgram.marker()
         let result = try await MartletProgram.run(
-            ["run", "-H", "local", "--timeout", "0.5", "--env", "MARKER=\(marker)", "--", "echo first; sleep 300; echo second"])
+            [
+                "run", "-H", "local", "--timeout", "0.5", "--env", "MARKER=\(marker)", "--",
+                "echo first; sleep 300; echo second",
+            ])
         #expect(result.exitCode == 1)
         #expect(result.output == "local: first\n")
         #expect(result.errors.contains("timed out after 0.5 s"))
@@ -31,12 +34,15 @@ import Testing
     }
 
     @Test(arguments: [
-        ["run"], ["run", "--", "x"], ["run", "-H", "local"], ["run", "-H", "a b", "--", "x"], ["run", "-H", "-x", "--", "x"],
-        ["run", "-H", "local,", "--", "x"], ["run", "-H", "$(x)", "--", "x"], ["run", "-H", "local", "--timeout", "0", "--", "x"],
+        ["run"], ["run", "--", "x"], ["run", "-H", "local"], ["run", "-H", "a b", "--", "x"],
+        ["run", "-H", "-x", "--", "x"],
+        ["run", "-H", "local,", "--", "x"], ["run", "-H", "$(x)", "--", "x"],
+        ["run", "-H", "local", "--timeout", "0", "--", "x"],
         ["run", "-H", "local", "--timeout", "nan", "--", "x"], ["run", "-H", "local", "--fanout", "0", "--", "x"],
         ["run", "-H", "local", "--env", "x", "--", "x"], ["run", "-H", "local", "--image-policy", "y", "--", "x"],
         ["run", "-H", "local", "--agent", "/nowhere", "--", "x"], ["run", "--hosts-file", "/nowhere", "--", "x"],
-        ["run", "-H", "local", "--unknown", "--", "x"], ["ping"], ["facts", "-H", "a;b"], ["doctor"], ["doctor", "a b"],
+        ["run", "-H", "local", "--unknown", "--", "x"], ["ping"], ["facts", "-H", "a;b"], ["doctor"],
+        ["doctor", "a b"],
         ["clean"], ["clean", "a\u{1b}b"], ["nonsense"], ["ping", "-H", "local", "--count", "0"],
     ])
     func `Wrong usage gives status 64 and says why`(_ arguments: [String]) async throws {
@@ -63,7 +69,10 @@ import Testing
     func `A signal ends everything here and there and what came is told`(_ signal: Int32, status: Int32) async throws {
         let marker = MartletProgram.marker()
         async let running = MartletProgram.run(
-            ["run", "-H", "local,local,local", "--fanout", "2", "--", "echo started; trap '' INT; sleep 300; : \(marker)"])
+            [
+                "run", "-H", "local,local,local", "--fanout", "2", "--",
+                "echo started; trap '' INT; sleep 300; : \(marker)",
+            ])
         var program: ProcessTable.Entry?
         await eventually(within: .seconds(20), "both far commands run") {
             let all = ProcessTable.carrying(marker)
@@ -87,10 +96,16 @@ import Testing
     @Test func `After an interruption JSON still has a result for each host`() async throws {
         let marker = MartletProgram.marker()
         let result = try await MartletProgram.run(
-            ["run", "-H", "local,local,local", "--fanout", "1", "--json", "--", "kill -INT $(ps -o ppid= -p $PPID); sleep 300; : \(marker)"])
+            [
+                "run", "-H", "local,local,local", "--fanout", "1", "--json", "--",
+                "kill -INT $(ps -o ppid= -p $PPID); sleep 300; : \(marker)",
+            ])
         let events = try jsonLines(result.output)
         #expect(result.exitCode == 130)
-        #expect(events.filter { $0["event"] as? String == "result" }.compactMap { $0["interrupted"] as? Bool } == [true, true, true])
+        #expect(
+            events.filter { $0["event"] as? String == "result" }.compactMap { $0["interrupted"] as? Bool } == [
+                true, true, true,
+            ])
         #expect(events.last?["interrupted"] as? Int == 3)
         await eventually { ProcessTable.carrying(marker).isEmpty }
     }

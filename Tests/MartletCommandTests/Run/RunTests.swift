@@ -44,7 +44,9 @@ import Testing
     }
 
     @Test func `Options end where the command begins`() async throws {
-        let result = try await MartletProgram.run(["run", "-H", "local", "--no-prefix", "echo", "-n", "--json", "-H", "x"])
+        let result = try await MartletProgram.run([
+            "run", "-H", "local", "--no-prefix", "echo", "-n", "--json", "-H", "x",
+        ])
         #expect(result.output == "--json -H x\n")
     }
 
@@ -57,8 +59,9 @@ import Testing
     @Test func `Bytes pass unchanged where there is no terminal`() async throws {
         let result = try await MartletProgram.shell(
             #""$martlet" run -H local --no-prefix -- 'printf "\377\033[31m\001\n"' | od -An -tx1"#)
-        #expect(result.output.split(separator: " ").map { $0.trimmingCharacters(in: .newlines) }
-            == ["ff", "1b", "5b", "33", "31", "6d", "01", "0a"])
+        #expect(
+            result.output.split(separator: " ").map { $0.trimmingCharacters(in: .newlines) }
+                == ["ff", "1b", "5b", "33", "31", "6d", "01", "0a"])
     }
 
     @Test func `What is not UTF-8 is base64 in JSON`() async throws {
@@ -70,25 +73,31 @@ import Testing
 
     @Test func `Variables and the directory are set`() async throws {
         let result = try await MartletProgram.run(
-            ["run", "-H", "local", "--no-prefix", "--env", "A=x=y z", "--env", "B=", "--dir", "/usr", "--", "echo \"$A,$B,$(pwd)\""])
+            [
+                "run", "-H", "local", "--no-prefix", "--env", "A=x=y z", "--env", "B=", "--dir", "/usr", "--",
+                "echo \"$A,$B,$(pwd)\"",
+            ])
         #expect(result.output == "x=y z,,/usr\n")
     }
 
     @Test func `Standard input goes to every host`() async throws {
         for hosts in ["local", "local,local,local"] {
             let result = try await MartletProgram.run(
-                ["run", "-H", hosts, "--stdin", "--no-prefix", "-q", "--", "wc -c"], input: String(repeating: "x", count: 300_000))
+                ["run", "-H", hosts, "--stdin", "--no-prefix", "-q", "--", "wc -c"],
+                input: String(repeating: "x", count: 300_000))
             #expect(Set(result.outputLines) == ["300000"])
             #expect(result.outputLines.count == hosts.split(separator: ",").count)
         }
-        let piped = try await MartletProgram.shell(#"seq 1 100000 | "$martlet" run -H local --stdin --no-prefix -- tail -n 1"#)
+        let piped = try await MartletProgram.shell(
+            #"seq 1 100000 | "$martlet" run -H local --stdin --no-prefix -- tail -n 1"#)
         #expect(piped.output == "100000\n")
     }
 
     @Test func `A command that does not read ends though input never does`() async throws {
         let result = try await MartletProgram.shell(
             #"mkfifo_dir=$(mktemp -d); mkfifo "$mkfifo_dir/p"; exec 3<>"$mkfifo_dir/p"; "#
-                + #""$martlet" run -H local --stdin --no-prefix -- echo done <&3; rm -rf "$mkfifo_dir""#, within: .seconds(20))
+                + #""$martlet" run -H local --stdin --no-prefix -- echo done <&3; rm -rf "$mkfifo_dir""#,
+            within: .seconds(20))
         #expect(result.output == "done\n")
     }
 

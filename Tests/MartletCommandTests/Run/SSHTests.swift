@@ -7,7 +7,8 @@ struct SSHTests {
     @Test func `run, ping, facts, doctor and clean work over ssh`() async throws {
         try await withThrowawaySSHD { sshd in
             let way = ["-F", sshd.configPath]
-            let run = try await MartletProgram.run(["run"] + way + ["-H", "\(sshd.hostAlias),\(sshd.hostAlias)", "--", "echo $HOME"])
+            let run = try await MartletProgram.run(
+                ["run"] + way + ["-H", "\(sshd.hostAlias),\(sshd.hostAlias)", "--", "echo $HOME"])
             #expect(run.exitCode == 0, "\(run.errors)")
             #expect(run.outputLines.sorted() == [1, 2].map { "\(sshd.hostAlias)#\($0): \(sshd.home)" })
             let ping = try await MartletProgram.run(["ping"] + way + ["-H", sshd.hostAlias, "--json"])
@@ -29,12 +30,16 @@ struct SSHTests {
     @Test func `A host that is not reached does not harm the others`() async throws {
         try await withThrowawaySSHD { sshd in
             let (good, bad) = (sshd.hostAlias, sshd.hostAlias(.closedPort))
-            let text = try await MartletProgram.run(["run", "-F", sshd.configPath, "-H", "\(bad),\(good)", "--", "echo fine"])
+            let text = try await MartletProgram.run([
+                "run", "-F", sshd.configPath, "-H", "\(bad),\(good)", "--", "echo fine",
+            ])
             #expect(text.exitCode == 3)
             #expect(text.output == "\(good): fine\n")
             #expect(text.errors.contains("\(bad): error: \(bad) refused the connection"))
             #expect(text.errors.contains("2 hosts: 1 succeeded, 1 not reached in "))
-            let json = try await MartletProgram.run(["run", "-F", sshd.configPath, "-H", "\(bad),\(good)", "--json", "--", "exit 4"])
+            let json = try await MartletProgram.run([
+                "run", "-F", sshd.configPath, "-H", "\(bad),\(good)", "--json", "--", "exit 4",
+            ])
             #expect(json.exitCode == 3)
             let results = try jsonLines(json.output).filter { $0["event"] as? String == "result" }
             let failed = try #require(results.first { $0["index"] as? Int == 0 })
@@ -49,7 +54,10 @@ struct SSHTests {
 
     @Test func `doctor names the phase that fails and what to try`() async throws {
         try await withThrowawaySSHD { sshd in
-            for (variant, phase) in [(ThrowawaySSHD.Variant.closedPort, "reach"), (.refusedKey, "authenticate"), (.unknownHostKey, "authenticate")] {
+            for (variant, phase) in [
+                (ThrowawaySSHD.Variant.closedPort, "reach"), (.refusedKey, "authenticate"),
+                (.unknownHostKey, "authenticate"),
+            ] {
                 let result = try await MartletProgram.run(["doctor", "-F", sshd.configPath, sshd.hostAlias(variant)])
                 #expect(result.exitCode == 3)
                 #expect(result.output.contains("  FAILED \(phase)"), "\(result.output)")
@@ -61,14 +69,17 @@ struct SSHTests {
     @Test func `A name that nobody knows is said to be one`() async throws {
         let result = try await MartletProgram.run(["run", "-F", "/dev/null", "-H", "nobody.invalid", "--", "true"])
         #expect(result.exitCode == 3)
-        #expect(result.errors.hasPrefix("nobody.invalid: error: there is no host called nobody.invalid"), "\(result.errors)")
+        #expect(
+            result.errors.hasPrefix("nobody.invalid: error: there is no host called nobody.invalid"), "\(result.errors)"
+        )
     }
 
     @Test func `An interruption ends far commands over ssh`() async throws {
         try await withThrowawaySSHD { sshd in
             let marker = MartletProgram.marker()
             async let running = MartletProgram.shell(
-                #"exec "$martlet" run -F '\#(sshd.configPath)' -H \#(sshd.hostAlias) -- 'echo up; sleep 300; : \#(marker)'"#)
+                #"exec "$martlet" run -F '\#(sshd.configPath)' -H \#(sshd.hostAlias) -- 'echo up; sleep 300; : \#(marker)'"#
+            )
             var programs: [ProcessTable.Entry] = []
             await eventually(within: .seconds(30), "the far command runs") {
                 programs = ProcessTable.carrying(marker)

@@ -3,10 +3,13 @@ import MartletTestKit
 import Testing
 
 /// What `martlet run` shows on a terminal: util-linux's `script` makes one.
-@Suite(.leakChecked, .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/script"), "needs util-linux's script"))
+@Suite(
+    .leakChecked,
+    .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/script"), "needs util-linux's script"))
 struct TerminalTests {
     private func onTerminal(_ arguments: String, environment: [String: String] = [:]) async throws -> String {
-        try await MartletProgram.shell(#"script -qec '"$martlet" \#(arguments)' /dev/null"#, environment: environment).output
+        try await MartletProgram.shell(#"script -qec '"$martlet" \#(arguments)' /dev/null"#, environment: environment)
+            .output
     }
 
     @Test func `Colours are for terminals`() async throws {
