@@ -44,7 +44,7 @@ let package = Package(
         ),
         .target(
             name: "MartletCommand",
-            dependencies: ["Martlet", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+            dependencies: ["Martlet", "MartletReactor", .product(name: "ArgumentParser", package: "swift-argument-parser")]
         ),
         .executableTarget(name: "martlet-cli", dependencies: ["MartletCommand"], linkerSettings: staticLinux),
         .executableTarget(name: "martlet-agent", dependencies: ["Martlet"], linkerSettings: staticLinux),

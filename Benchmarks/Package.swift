@@ -10,7 +10,9 @@ let package = Package(
             name: "martlet-benchmarks",
             dependencies: [.product(name: "Martlet", package: "martlet")],
             // This program is what the ssh cases send: it is linked as a user's program for other machines would be.
-            linkerSettings: [.unsafeFlags(["-static-executable", "-lswiftSynchronization"], .when(platforms: [.linux]))]
+            linkerSettings: [
+                .unsafeFlags(["-static-executable", "-lswiftSynchronization"], .when(platforms: [.linux]))
+            ]
         )
     ],
     swiftLanguageModes: [.v6]

@@ -55,7 +55,7 @@ try:
 except KeyboardInterrupt:
     print("interrupted", file=sys.stderr)
 left = leftovers()
-print(table(chosen, samples, rounds), file=sys.stderr if options.json else sys.stdout, flush=True)
+print(table(chosen, samples), file=sys.stderr if options.json else sys.stdout, flush=True)
 for line in left:
     print("left behind, now ended: " + line, file=sys.stderr)
 missing = [case.name for case in chosen

@@ -34,7 +34,7 @@ def verdict(row, ours, ratios):
     return "yes" if (value >= row.limit if row.kind == AT_LEAST else value <= row.limit) else "NO"
 
 
-def table(cases, samples, rounds):
+def table(cases, samples):
     lines = [["what", "unit", "Martlet", "floor", "ratio", "target", "met", "peers"]]
     for case in cases:
         skipped = [s["skip"] for s in samples if s["case"] == case.name and s["who"] == "martlet" and "skip" in s]
@@ -61,6 +61,6 @@ def table(cases, samples, rounds):
     text = "\n".join("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |" for line in lines)
     if loads:
         text += "\n\nMedians of %d rounds [least–greatest]; %d processors, load average %.1f [%.1f–%.1f], idle before a " \
-                "sample %d %% in the median." % (rounds, os.cpu_count(), statistics.median(loads), min(loads), max(loads),
+                "sample %d %% in the median." % (len({s["round"] for s in samples}), os.cpu_count(), statistics.median(loads), min(loads), max(loads),
                                                 statistics.median(idle) * 100)
     return text

@@ -3,11 +3,13 @@
 #define _GNU_SOURCE
 #include "CMartlet.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -118,3 +120,30 @@ pid_t martlet_spawn(const struct martlet_spawn *spawn, int *pidfd, int *guard_sl
 }
 
 int martlet_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0; }
+
+bool martlet_group_is_alive(pid_t group) {
+  if (kill(-group, 0) < 0 && errno == ESRCH) return false;
+  DIR *processes = opendir("/proc");
+  if (!processes) return true;
+  bool alive = false, any = false;
+  for (struct dirent *entry; !alive && (entry = readdir(processes));) {
+    if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
+    char path[300], text[512];
+    snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) continue;
+    ssize_t count = read(file, text, sizeof text - 1);
+    close(file);
+    if (count <= 0) continue;
+    text[count] = 0;
+    // The name may hold anything, parentheses too: the fields begin behind the last one.
+    char *fields = strrchr(text, ')'), state;
+    int parent, process_group;
+    if (!fields || sscanf(fields + 1, " %c %d %d", &state, &parent, &process_group) != 3) continue;
+    any = true;
+    alive = process_group == group && state != 'Z' && state != 'X';
+  }
+  closedir(processes);
+  // A /proc that hides other users' processes, or is empty, tells nothing.
+  return alive || !any;
+}

@@ -7,6 +7,7 @@
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -123,3 +124,18 @@ const char *martlet_error_text(int error) {
 }
 
 void martlet_line_buffer_output(void) { setvbuf(stdout, NULL, _IOLBF, BUFSIZ); }
+
+static int release_segments(struct dl_phdr_info *info, size_t size, void *argument) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  for (int i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+    // What is writable may have been written: only the rest can be read again.
+    if (header->p_type != PT_LOAD || header->p_flags & PF_W) continue;
+    uintptr_t start = (info->dlpi_addr + header->p_vaddr + page - 1) & ~(page - 1);
+    uintptr_t end = (info->dlpi_addr + header->p_vaddr + header->p_memsz) & ~(page - 1);
+    if (start < end) madvise((void *)start, end - start, MADV_DONTNEED);
+  }
+  return 0;
+}
+
+void martlet_release_code(void) { dl_iterate_phdr(release_segments, NULL); }

@@ -8,7 +8,7 @@ extension Context {
     /// - Throws: the task's declared `Failure`; else ``MartletError`` with `taskFailed` for any other error that it threw,
     ///   `deadlineExceeded`, `contextLost`, `taskNotRemote`, `valueUnusable`, `limitExceeded`. `CancellationError` if the
     ///   calling task is cancelled: the far task is cancelled too.
-    public func call<Task: RemoteTask>(_ task: Task, deadline: Duration? = nil) async throws -> Task.Output
+    public nonisolated(nonsending) func call<Task: RemoteTask>(_ task: Task, deadline: Duration? = nil) async throws -> Task.Output
     where Task.Output: Codable {
         let answer = try await answer(to: task, deadline: deadline)
         let value = try CallAnswer.open(answer, failure: Task.Failure.self, route: route)
@@ -22,42 +22,45 @@ extension Context {
     /// Runs a task that returns nothing.
     ///
     /// - Throws: as ``call(_:deadline:)`` for tasks with a result.
-    public func call<Task: RemoteTask>(_ task: Task, deadline: Duration? = nil) async throws
+    public nonisolated(nonsending) func call<Task: RemoteTask>(_ task: Task, deadline: Duration? = nil) async throws
     where Task.Output == Void {
         let answer = try await answer(to: task, deadline: deadline)
         _ = try CallAnswer.open(answer, failure: Task.Failure.self, route: route)
     }
 
-    private func answer<Task: RemoteTask>(to task: Task, deadline: Duration?) async throws -> [UInt8] {
+    private nonisolated(nonsending) func answer<Task: RemoteTask>(
+        to task: Task,
+        deadline: Duration?
+    ) async throws -> [UInt8] {
         do {
             let name = try TaskRegistry.name(of: Task.self)
             let milliseconds = deadline.map { $0.clampedMilliseconds } ?? 0
             let request = try CallRequest.encode(task, named: name, deadline: milliseconds)
-            return try await send(request, "\(Task.self)", deadline: deadline)
+            return try await send(request, Task.self, deadline: deadline)
         } catch var error as MartletError where error.route.steps.isEmpty {
             error.route = route
             throw error
         }
     }
 
-    private func send(_ request: [UInt8], _ what: String, deadline: Duration?) async throws -> [UInt8] {
-        let pending = PendingCall(node)
+    private nonisolated(nonsending) func send(
+        _ request: [UInt8],
+        _ task: any RemoteTask.Type,
+        deadline: Duration?
+    ) async throws -> [UInt8] {
         let isWhole = request.count <= ContextNode.maximumOpenPayload
-        let first = isWhole ? request : Array(request[..<ContextNode.maximumOpenPayload])
+        let gate = isWhole ? nil : CreditGate()
+        let pending = PendingCall(node, gate: gate)
         let outcome = await withTaskCancellationHandler {
-            guard
-                let key = node.open(
-                    to: address,
-                    .call,
-                    owner: pending,
-                    payload: first,
-                    flags: isWhole ? .last : [.more, .bulk]
-                )
-            else { return PendingCall.Outcome.reset(.notConnected) }
-            pending.endIfAbandoned()
+            let first = isWhole ? request : Array(request[..<ContextNode.maximumOpenPayload])
+            let flags: FrameHeader.Flags = isWhole ? .last : [.more, .bulk]
+            guard let key = node.open(to: address, .call, owner: pending, payload: first, flags: flags) else {
+                return PendingCall.Outcome.reset(.notConnected)
+            }
             if let deadline { pending.setDeadline(Reactor.now + deadline.clampedNanoseconds) }
-            if !isWhole {
-                _ = await node.sendMessage(key, request, from: first.count, end: true, gate: pending.gate)
+            if let gate {
+                pending.endIfAbandoned()
+                _ = await node.sendMessage(key, request, from: first.count, end: true, gate: gate)
             }
             return await pending.outcome()
         } onCancel: {
@@ -67,8 +70,8 @@ extension Context {
         case .answer(let bytes): return bytes
         case .cancelled: throw CancellationError()
         case .deadlineExceeded:
-            throw MartletError(.deadlineExceeded, "\(what) took longer than \(deadline!)", route: route)
-        case .reset(let reason): throw ResetError(reason: reason).error(route, what)
+            throw MartletError(.deadlineExceeded, "\(task) took longer than \(deadline!)", route: route)
+        case .reset(let reason): throw ResetError(reason: reason).error(route, "\(task)")
         }
     }
 
@@ -82,7 +85,6 @@ extension Context {
             guard node.open(to: address, .echo, owner: pending, payload: [], flags: .last) != nil else {
                 return PendingCall.Outcome.reset(.notConnected)
             }
-            pending.endIfAbandoned()
             pending.setDeadline(Reactor.now + deadline.clampedNanoseconds)
             return await pending.outcome()
         } onCancel: {

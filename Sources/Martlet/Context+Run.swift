@@ -75,8 +75,15 @@ extension Context {
         _ onLine: (@Sendable (OutputLine) async throws -> Void)?
     ) async throws -> CommandResult {
         var collector = OutputCollector(limit: options.outputLimit, splitsLines: onLine != nil)
-        let end = try await command(name, executable, arguments, options) { pipe, bytes in
-            for line in collector.append(pipe, bytes) { try await onLine?(line) }
+        let end: CommandEnd
+        do {
+            end = try await command(name, executable, arguments, options) { pipe, bytes in
+                for line in collector.append(pipe, bytes) { try await onLine?(line) }
+            }
+        } catch {
+            // What came is not lost, though it is no whole line.
+            for line in collector.finish() { try? await onLine?(line) }
+            throw error
         }
         for line in collector.finish() { try await onLine?(line) }
         let termination: Termination =

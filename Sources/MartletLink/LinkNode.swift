@@ -4,18 +4,18 @@ package import MartletWire
 /// those that pass through.
 ///
 /// A caller feeds it the header of each frame that comes from a neighbour and does what the verdict says.
-package struct LinkNode<Owner: Sendable>: Sendable {
+package struct LinkNode: Sendable {
     package enum Verdict: Sendable {
         /// A stream that may be opened: call ``StreamTable/accept(_:owner:ended:)``, or answer with a reset.
         case opened(StreamKey, StreamKind)
         /// A message, or a part of one, for a stream that ends here.
-        case message(Owner)
-        case credit(Owner)
-        case reset(Owner)
+        case message(any StreamOwner)
+        case credit(any StreamOwner)
+        case reset(any StreamOwner)
         /// Pass the frame on.
         case forward(Neighbour)
         /// Tell the frame's source that its stream is over; the owner here, if any, as well.
-        case refuse(StreamKey, ResetReason, Owner?)
+        case refuse(StreamKey, ResetReason, (any StreamOwner)?)
         /// Nobody is to be told.
         case drop
         /// The neighbour itself lies: its link is of no more use.
@@ -23,7 +23,7 @@ package struct LinkNode<Owner: Sendable>: Sendable {
     }
 
     package private(set) var router: Router
-    package var streams: StreamTable<Owner>
+    package var streams: StreamTable
     private var relays: RelayTable
 
     package init(address: ContextAddress, hasParent: Bool, limits: StreamLimits = .init()) {
@@ -104,7 +104,7 @@ package struct LinkNode<Owner: Sendable>: Sendable {
     ///   through.
     package mutating func lose(
         _ neighbour: Neighbour
-    ) -> (owners: [Owner], resets: [(reset: FrameHeader, to: Neighbour)]) {
+    ) -> (owners: [any StreamOwner], resets: [(reset: FrameHeader, to: Neighbour)]) {
         router.remove(neighbour)
         let address = address
         let lost = streams.removeAll { peer in
@@ -113,6 +113,6 @@ package struct LinkNode<Owner: Sendable>: Sendable {
             case .child(let number): address.childNumber(towards: peer) == number
             }
         }
-        return (lost.map(\.1), relays.lose(neighbour))
+        return (lost.map(\.owner), relays.lose(neighbour))
     }
 }

@@ -9,18 +9,18 @@ package import MartletWire
 ///
 /// Calls do not starve bulk: after ``callsBeforeBulk`` calls in a row a waiting bulk stream has its turn. What may wait
 /// here is bounded by the windows of the streams (see ``StreamState``), not by this queue.
-package struct Outbox<Chunk> {
+package struct Outbox: Sendable {
     package enum Priority: Sendable {
         case control
         case call
         case bulk
     }
 
-    package static var callsBeforeBulk: Int { 16 }
+    package static let callsBeforeBulk = 16
 
-    private var control = Deque<Chunk>()
-    private var calls = Deque<Chunk>()
-    private var bulk: [StreamKey: Deque<Chunk>] = [:]
+    private var control = Deque<[UInt8]>()
+    private var calls = Deque<[UInt8]>()
+    private var bulk: [StreamKey: Deque<[UInt8]>] = [:]
     /// Bulk streams with something to send, in the order of their turns.
     private var turns = Deque<StreamKey>()
     private var callsInARow = 0
@@ -32,47 +32,47 @@ package struct Outbox<Chunk> {
     /// wait belongs to a neighbour that does not read.
     package var urgentCount: Int { control.count + calls.count }
 
-    /// Adds the frame with this header, `chunk` being its bytes: the right way in for all frames of streams.
-    package mutating func append(_ chunk: Chunk, header: FrameHeader) {
+    /// Adds the frame with this header, `frame` being its bytes: the right way in for all frames of streams.
+    package mutating func append(_ frame: [UInt8], header: FrameHeader) {
         let stream = header.streamKey
         switch header.kind {
         case .open, .data, .end:
             // What follows bulk of its own stream waits behind it, whatever it says.
             let isBulk = header.flags.contains(.bulk) || bulk[stream] != nil
-            append(chunk, isBulk ? .bulk : .call, stream: stream)
+            append(frame, isBulk ? .bulk : .call, stream: stream)
         case .reset:
             discard(stream)
-            append(chunk, .call, stream: stream)
+            append(frame, .call, stream: stream)
         case .credit, .hello, .welcome, .ping, .pong:
-            append(chunk, .control, stream: stream)
+            append(frame, .control, stream: stream)
         case .goodbye:
             // Whoever says goodbye waits until all else has gone: here it would overtake what it follows.
-            append(chunk, .call, stream: stream)
+            append(frame, .call, stream: stream)
         }
     }
 
-    package mutating func append(_ chunk: Chunk, _ priority: Priority, stream: StreamKey) {
+    package mutating func append(_ frame: [UInt8], _ priority: Priority, stream: StreamKey) {
         switch priority {
-        case .control: control.append(chunk)
-        case .call: calls.append(chunk)
+        case .control: control.append(frame)
+        case .call: calls.append(frame)
         case .bulk:
             if bulk[stream] == nil { turns.append(stream) }
-            bulk[stream, default: []].append(chunk)
+            bulk[stream, default: []].append(frame)
         }
     }
 
     /// Takes what goes out next.
-    package mutating func next() -> Chunk? {
-        if let chunk = control.popFirst() { return chunk }
-        if callsInARow < Self.callsBeforeBulk || turns.isEmpty, let chunk = calls.popFirst() {
+    package mutating func next() -> [UInt8]? {
+        if let frame = control.popFirst() { return frame }
+        if callsInARow < Self.callsBeforeBulk || turns.isEmpty, let frame = calls.popFirst() {
             callsInARow += 1
-            return chunk
+            return frame
         }
         callsInARow = 0
         guard let stream = turns.popFirst() else { return nil }
-        let chunk = bulk[stream]!.removeFirst()
+        let frame = bulk[stream]!.removeFirst()
         if bulk[stream]!.isEmpty { bulk[stream] = nil } else { turns.append(stream) }
-        return chunk
+        return frame
     }
 
     /// Forgets the bulk that waits on a stream that was reset.

@@ -1,32 +1,49 @@
 package import MartletWire
 
-/// The streams that end in this context. `Owner` is whatever stands behind a stream: a call, a command.
-package struct StreamTable<Owner: Sendable>: Sendable {
+/// The streams that end in this context.
+///
+/// Streams that were opened here are found by number alone: we gave the numbers, so nobody can make them collide, and
+/// the other end is compared. For accepted ones the opener counts as well.
+package struct StreamTable: Sendable {
     package enum Event: Sendable {
         /// A new stream: `accept` or answer with a reset.
         case opened(StreamKey)
         /// A message, or a part of one, for the stream's owner.
-        case message(Owner)
+        case message(any StreamOwner)
         /// There is credit again.
-        case credit(Owner)
+        case credit(any StreamOwner)
         /// The other end ended the stream at once; it is out of the table.
-        case reset(Owner)
+        case reset(any StreamOwner)
         /// A frame of a stream that is over: it was under way when the stream ended.
         case stale
         /// The other end broke the rules of the stream; it is out of the table, and the other end has to be told.
-        case violation(Owner?, ResetReason)
+        case violation((any StreamOwner)?, ResetReason)
     }
 
     private struct Entry {
-        var owner: Owner
-        var state: StreamState
+        var owner: any StreamOwner
+        /// The other end.
+        var peer: ContextAddress
+        var state = StreamState()
+    }
+
+    /// What tells accepted streams apart: their acceptor is always this context.
+    private struct Origin: Hashable {
+        var opener: ContextAddress
+        var number: UInt32
+    }
+
+    private enum Place {
+        case opened(Dictionary<UInt32, Entry>.Index)
+        case accepted(Dictionary<Origin, Entry>.Index)
     }
 
     private let address: ContextAddress
     private let limits: StreamLimits
-    private var entries: [StreamKey: Entry] = [:]
-    /// Accepted streams by the child through which their opener is reached; 0 for those from beside or above us.
-    private var accepted: [UInt32: Int] = [:]
+    private var opened: [UInt32: Entry] = [:]
+    private var accepted: [Origin: Entry] = [:]
+    /// Accepted streams by the share that they count against.
+    private var shares: [UInt32: Int] = [:]
     private var lastNumber: UInt32
     private var budget: ReceiveBudget
 
@@ -38,35 +55,34 @@ package struct StreamTable<Owner: Sendable>: Sendable {
         budget = ReceiveBudget(limit: limits.receiveBudget)
     }
 
-    package var count: Int { entries.count }
-    package var keys: [StreamKey] { Array(entries.keys) }
+    package var count: Int { opened.count + accepted.count }
+    package var keys: [StreamKey] {
+        opened.map { StreamKey(opener: address, acceptor: $0.value.peer, number: $0.key) }
+            + accepted.keys.map { StreamKey(opener: $0.opener, acceptor: address, number: $0.number) }
+    }
 
     // MARK: Opening
 
     /// Opens a stream to `acceptor`.
     ///
     /// - Parameter ended: the `open` frame is also our last.
-    package mutating func open(to acceptor: ContextAddress, owner: Owner, ended: Bool) -> StreamKey {
-        var key: StreamKey
-        repeat {
-            lastNumber &+= 1
-            key = StreamKey(opener: address, acceptor: acceptor, number: lastNumber)
-        } while entries[key] != nil
-        var state = StreamState()
-        if ended { state.sentLast() }
-        entries[key] = Entry(owner: owner, state: state)
-        return key
+    package mutating func open(to acceptor: ContextAddress, owner: any StreamOwner, ended: Bool) -> StreamKey {
+        repeat { lastNumber &+= 1 } while opened[lastNumber] != nil
+        var entry = Entry(owner: owner, peer: acceptor)
+        if ended { entry.state.sentLast() }
+        opened[lastNumber] = entry
+        return StreamKey(opener: address, acceptor: acceptor, number: lastNumber)
     }
 
     /// Takes a stream that was reported as ``Event/opened(_:)``.
     ///
     /// - Parameter ended: the `open` frame was also the opener's last.
-    package mutating func accept(_ key: StreamKey, owner: Owner, ended: Bool) {
-        var state = StreamState()
-        if ended { _ = state.receivedLast() }
-        assert(key.opener != address && entries[key] == nil)
-        entries[key] = Entry(owner: owner, state: state)
-        accepted[side(of: key), default: 0] += 1
+    package mutating func accept(_ key: StreamKey, owner: any StreamOwner, ended: Bool) {
+        var entry = Entry(owner: owner, peer: key.opener)
+        if ended { _ = entry.state.receivedLast() }
+        let old = accepted.updateValue(entry, forKey: Origin(opener: key.opener, number: key.number))
+        assert(key.acceptor == address && key.opener != address && old == nil)
+        if let share = share(of: key.opener) { shares[share, default: 0] += 1 }
     }
 
     // MARK: Receiving
@@ -75,29 +91,29 @@ package struct StreamTable<Owner: Sendable>: Sendable {
     package mutating func receive(_ header: FrameHeader, credit: Int = 0) -> Event {
         let key = header.streamKey
         guard header.kind != .open else { return receiveOpen(key, header) }
-        guard let index = entries.index(forKey: key) else { return .stale }
-        let owner = entries.values[index].owner
+        guard let place = find(key) else { return .stale }
+        let owner = self[place].owner
         let isLegal: Bool
         switch header.kind {
         case .data:
-            isLegal = entries.values[index].state.receivedData(
+            isLegal = self[place].state.receivedData(
                 payload: header.payloadCount,
                 heldUp: header.flags.contains(.heldUp)
             )
         case .end:
-            isLegal = entries.values[index].state.receivedLast()
-            if isLegal, entries.values[index].state.isClosed { remove(at: index) }
+            isLegal = self[place].state.receivedLast()
+            if isLegal, self[place].state.isClosed { remove(at: place) }
         case .credit:
-            isLegal = entries.values[index].state.receivedCredit(credit)
+            isLegal = self[place].state.receivedCredit(credit)
             if isLegal { return .credit(owner) }
         case .reset:
-            remove(at: index)
+            remove(at: place)
             return .reset(owner)
         case .open, .hello, .welcome, .ping, .pong, .goodbye:
             isLegal = false
         }
         guard isLegal else {
-            remove(at: index)
+            remove(at: place)
             return .violation(owner, ResetReason(.protocolViolation, "illegal \(header.kind) on stream \(key.number)"))
         }
         return .message(owner)
@@ -110,48 +126,52 @@ package struct StreamTable<Owner: Sendable>: Sendable {
         if let owner = remove(key) {
             return .violation(owner, ResetReason(.protocolViolation, "stream \(key.number) is open already"))
         }
-        let isFromAbove = key.opener.isAncestor(of: address)
-        let count = isFromAbove ? entries.count : accepted[side(of: key)] ?? 0
-        guard count < (isFromAbove ? limits.maximumStreams : limits.maximumStreamsFromBelow)
-        else { return .violation(nil, ResetReason(.limitExceeded, "too many open streams")) }
-        return .opened(key)
+        let isFull =
+            if let share = share(of: key.opener) {
+                shares[share] ?? 0 >= limits.maximumStreamsFromBelow
+            } else {
+                count >= limits.maximumStreams
+            }
+        return isFull ? .violation(nil, ResetReason(.limitExceeded, "too many open streams")) : .opened(key)
     }
 
     // MARK: Using
 
     /// The owner of an open stream.
-    package func owner(of key: StreamKey) -> Owner? { entries[key]?.owner }
+    package func owner(of key: StreamKey) -> (any StreamOwner)? { find(key).map { self[$0].owner } }
 
     /// Takes the credit for a `data` payload; `nil` if the stream is over.
     package mutating func takeCredit(_ key: StreamKey, payload count: Int) -> Bool? {
-        guard let index = entries.index(forKey: key) else { return nil }
-        return entries.values[index].state.takeCredit(forPayload: count)
+        guard let place = find(key) else { return nil }
+        return self[place].state.takeCredit(forPayload: count)
     }
 
     /// Whether the next `data` frame has to say ``FrameHeader/Flags/heldUp``; asked once for each frame.
     package mutating func takeHeldUp(_ key: StreamKey) -> Bool {
-        guard let index = entries.index(forKey: key) else { return false }
-        return entries.values[index].state.takeHeldUp()
+        guard let place = find(key) else { return false }
+        return self[place].state.takeHeldUp()
     }
 
     /// The largest `data` payload that may be sent now; `nil` if the stream is over.
-    package func sendablePayload(_ key: StreamKey) -> Int? { entries[key]?.state.sendablePayload }
+    package func sendablePayload(_ key: StreamKey) -> Int? { find(key).map { self[$0].state.sendablePayload } }
 
     /// The owner's reader has taken a `data` payload of `count` bytes.
     ///
     /// - Returns: the credit to send; 0 for none.
     package mutating func consumed(_ key: StreamKey, payload count: Int) -> Int {
-        guard let index = entries.index(forKey: key) else { return 0 }
-        return entries.values[index].state.consumedData(payload: count, budget: &budget)
+        guard let place = find(key) else { return 0 }
+        var budget = budget
+        defer { self.budget = budget }
+        return self[place].state.consumedData(payload: count, budget: &budget)
     }
 
     /// Our last message goes out.
     ///
     /// - Returns: `false` if the stream is over already, so that nothing is to be sent.
     package mutating func sentLast(_ key: StreamKey) -> Bool {
-        guard let index = entries.index(forKey: key), !entries.values[index].state.localEnded else { return false }
-        entries.values[index].state.sentLast()
-        if entries.values[index].state.isClosed { remove(at: index) }
+        guard let place = find(key), !self[place].state.localEnded else { return false }
+        self[place].state.sentLast()
+        if self[place].state.isClosed { remove(at: place) }
         return true
     }
 
@@ -159,43 +179,60 @@ package struct StreamTable<Owner: Sendable>: Sendable {
     ///
     /// - Returns: its owner; `nil` if it is over already, so that nothing is to be sent.
     @discardableResult
-    package mutating func remove(_ key: StreamKey) -> Owner? {
-        guard let index = entries.index(forKey: key) else { return nil }
-        let owner = entries.values[index].owner
-        remove(at: index)
-        return owner
-    }
+    package mutating func remove(_ key: StreamKey) -> (any StreamOwner)? { find(key).map { remove(at: $0) } }
 
     /// Ends all streams whose other end matches.
-    package mutating func removeAll(where isLost: (ContextAddress) -> Bool) -> [(StreamKey, Owner)] {
-        let lost = entries.filter { isLost($0.key.opener == address ? $0.key.acceptor : $0.key.opener) }
-        for key in lost.keys { remove(key) }
-        return lost.map { ($0.key, $0.value.owner) }
+    package mutating func removeAll(
+        where isLost: (ContextAddress) -> Bool
+    ) -> [(key: StreamKey, owner: any StreamOwner)] {
+        let lost = keys.filter { isLost($0.opener == address ? $0.acceptor : $0.opener) }
+        return lost.compactMap { key in remove(key).map { (key, $0) } }
     }
 
-    private mutating func remove(at index: Dictionary<StreamKey, Entry>.Index) {
-        let (key, entry) = entries.remove(at: index)
+    // MARK: Entries
+
+    private func find(_ key: StreamKey) -> Place? {
+        if key.opener == address {
+            guard let index = opened.index(forKey: key.number), opened.values[index].peer == key.acceptor else {
+                return nil
+            }
+            return .opened(index)
+        }
+        return accepted.index(forKey: Origin(opener: key.opener, number: key.number)).map(Place.accepted)
+    }
+
+    private subscript(place: Place) -> Entry {
+        get {
+            switch place {
+            case .opened(let index): opened.values[index]
+            case .accepted(let index): accepted.values[index]
+            }
+        }
+        _modify {
+            switch place {
+            case .opened(let index): yield &opened.values[index]
+            case .accepted(let index): yield &accepted.values[index]
+            }
+        }
+    }
+
+    @discardableResult
+    private mutating func remove(at place: Place) -> any StreamOwner {
+        let entry: Entry
+        switch place {
+        case .opened(let index):
+            entry = opened.remove(at: index).value
+        case .accepted(let index):
+            entry = accepted.remove(at: index).value
+            if let share = share(of: entry.peer) { shares[share] = shares[share] == 1 ? nil : shares[share]! - 1 }
+        }
         entry.state.release(to: &budget)
-        guard key.opener != address else { return }
-        let side = side(of: key)
-        accepted[side] = accepted[side] == 1 ? nil : accepted[side]! - 1
+        return entry.owner
     }
 
-    private func side(of key: StreamKey) -> UInt32 { address.childNumber(towards: key.opener) ?? 0 }
-}
-
-/// How much others may make a context hold.
-package struct StreamLimits: Sendable {
-    /// Streams that end in one context. Default: 65,536.
-    package var maximumStreams = 65_536
-    /// Streams that the contexts below one child have opened to one context. Default: 4,096.
-    package var maximumStreamsFromBelow = 4_096
-    /// Streams that cross one relay: so many from above, and so many from below. Default: 262,144.
-    package var maximumRelayedStreams = 262_144
-    /// Streams that the contexts below one child have opened across one relay. Default: 65,536.
-    package var maximumRelayedStreamsPerChild = 65_536
-    /// What the streams of one context may buffer beyond their initial windows, in bytes. Default: 128 MiB.
-    package var receiveBudget = 128 * 1024 * 1024
-
-    package init() {}
+    /// Whose share of the table an opener uses up: that of the child through which it is reached, 0 for one beside us.
+    /// `nil` for one above us, which may use the whole.
+    private func share(of opener: ContextAddress) -> UInt32? {
+        opener.isAncestor(of: address) ? nil : address.childNumber(towards: opener) ?? 0
+    }
 }

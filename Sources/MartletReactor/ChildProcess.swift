@@ -166,7 +166,7 @@ package final class ChildProcess: EventHandler {
         let (isFirst, lingers, source) = state.withLock { state -> (Bool, Bool, EventSource?) in
             guard state.status == nil else { return (false, false, nil) }
             state.status = status
-            state.groupLingers = kill(-pid, 0) == 0 || errno == EPERM
+            state.groupLingers = martlet_group_is_alive(pid)
             if !state.groupLingers { forget(&state) }
             defer { state.source = nil }
             return (true, state.groupLingers, state.source)
@@ -183,7 +183,7 @@ package final class ChildProcess: EventHandler {
     private func watchGroup(after interval: UInt64 = 1_000_000) {
         reactor.schedule(at: Reactor.now + interval) { [self] in
             let lingers = state.withLock { state -> Bool in
-                state.groupLingers = state.groupLingers && (kill(-pid, 0) == 0 || errno == EPERM)
+                state.groupLingers = state.groupLingers && martlet_group_is_alive(pid)
                 if !state.groupLingers { forget(&state) }
                 return state.groupLingers
             }

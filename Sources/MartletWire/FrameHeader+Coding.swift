@@ -12,7 +12,7 @@ extension FrameHeader.Kind {
     fileprivate func allows(_ flags: FrameHeader.Flags) -> Bool {
         guard allowedFlags.isSuperset(of: flags) else { return false }
         // Only an opener opens, and a message that goes on is not the last one.
-        return self != .open || flags.contains(.fromOpener) && !flags.isSuperset(of: [.more, .last])
+        return self != .open || flags.contains(.fromOpener) && !(flags.contains(.more) && flags.contains(.last))
     }
 
     /// Frames that cost no credit are kept as small as their meaning allows.

@@ -29,13 +29,19 @@ package struct FrameHeader: Equatable, Sendable {
         /// The flags that mean something on such a frame; no other may be set.
         package var allowedFlags: Flags {
             switch self {
-            case .open: [.fromOpener, .more, .last, .bulk]
-            case .data: [.fromOpener, .more, .bulk, .heldUp]
-            case .end: [.fromOpener, .last, .bulk]
-            case .credit, .reset: [.fromOpener, .bulk]
-            case .hello, .welcome, .ping, .pong, .goodbye: []
+            case .open: Self.openFlags
+            case .data: Self.dataFlags
+            case .end: Self.endFlags
+            case .credit, .reset: Self.otherFlags
+            case .hello, .welcome, .ping, .pong, .goodbye: Flags(rawValue: 0)
             }
         }
+
+        // Made once: the compiler builds a set from a literal anew each time, for every frame that comes.
+        private static let openFlags: Flags = [.fromOpener, .more, .last, .bulk]
+        private static let dataFlags: Flags = [.fromOpener, .more, .bulk, .heldUp]
+        private static let endFlags: Flags = [.fromOpener, .last, .bulk]
+        private static let otherFlags: Flags = [.fromOpener, .bulk]
     }
 
     package struct Flags: OptionSet, Sendable {

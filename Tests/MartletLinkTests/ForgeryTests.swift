@@ -76,9 +76,9 @@ import Testing
                 by: child,
                 over: .parent
             )
-            func isOwn(_ owner: Int) -> Bool {
-                let key = original.keys[owner / 2]
-                let (peer, holder) = owner % 2 == 0 ? (key.acceptor, key.opener) : (key.opener, key.acceptor)
+            func isOwn(_ owner: any StreamOwner) -> Bool {
+                let key = original.keys[owner.tag / 2]
+                let (peer, holder) = owner.tag % 2 == 0 ? (key.acceptor, key.opener) : (key.opener, key.acceptor)
                 return own.contains(peer) && peer == header.source && holder == original.address(at)
             }
             if !own.contains(header.source) {

@@ -5,7 +5,7 @@ import MartletWire
 ///
 /// Owners are even for the opener's end of a stream and odd for the acceptor's.
 struct InstantNetwork {
-    private(set) var nodes: [LinkNode<Int>] = []
+    private(set) var nodes: [LinkNode] = []
     private(set) var parents: [Int?] = []
     private(set) var keys: [StreamKey] = []
     private var indexes: [ContextAddress: Int] = [:]
@@ -19,7 +19,7 @@ struct InstantNetwork {
         }
     }
 
-    private mutating func add(_ node: LinkNode<Int>, parent: Int?) {
+    private mutating func add(_ node: LinkNode, parent: Int?) {
         indexes[node.address] = nodes.count
         nodes.append(node)
         parents.append(parent)
@@ -49,7 +49,7 @@ struct InstantNetwork {
         credit: Int = 0,
         by context: Int,
         over neighbour: Neighbour
-    ) -> (verdict: LinkNode<Int>.Verdict, at: Int, hops: Int) {
+    ) -> (verdict: LinkNode.Verdict, at: Int, hops: Int) {
         var (here, from) = step(from: context, neighbour)
         var hops = 1
         while true {
@@ -63,15 +63,15 @@ struct InstantNetwork {
     /// Opens a stream from one context to another and accepts it.
     mutating func open(_ kind: StreamKind, from: Int, to: Int) -> Bool {
         guard let neighbour = nodes[from].route(to: address(to)) else { return false }
-        let key = nodes[from].streams.open(to: address(to), owner: 2 * keys.count, ended: false)
+        let key = nodes[from].streams.open(to: address(to), owner: Tag(2 * keys.count), ended: false)
         let header = FrameHeader(.open, flags: .fromOpener, stream: key.number, to: key.acceptor, from: key.opener)
         guard case .opened(key, kind) = send(header, kind: kind, by: from, over: neighbour).verdict else {
             return false
         }
-        nodes[to].streams.accept(key, owner: 2 * keys.count + 1, ended: false)
+        nodes[to].streams.accept(key, owner: Tag(2 * keys.count + 1), ended: false)
         keys.append(key)
         return true
     }
 
-    mutating func accept(_ key: StreamKey, at index: Int) { nodes[index].streams.accept(key, owner: 0, ended: false) }
+    mutating func accept(_ key: StreamKey, at index: Int) { nodes[index].streams.accept(key, owner: Tag(0), ended: false) }
 }

@@ -4,8 +4,8 @@ import Testing
 
 @Suite struct LinkNodeTests {
     /// /1 with the children /1/1 and /1/2.
-    static func relay() -> LinkNode<Int> {
-        var node = LinkNode<Int>(address: RandomTree.address([1]), hasParent: true)
+    static func relay() -> LinkNode {
+        var node = LinkNode(address: RandomTree.address([1]), hasParent: true)
         _ = node.addChild()
         _ = node.addChild()
         return node
@@ -21,15 +21,15 @@ import Testing
         )
     }
 
-    static func refusal(_ verdict: LinkNode<Int>.Verdict) -> ResetReason.Code? {
+    static func refusal(_ verdict: LinkNode.Verdict) -> ResetReason.Code? {
         if case .refuse(_, let reason, _) = verdict { reason.code } else { nil }
     }
 
-    static func isViolation(_ verdict: LinkNode<Int>.Verdict) -> Bool {
+    static func isViolation(_ verdict: LinkNode.Verdict) -> Bool {
         if case .violation = verdict { true } else { false }
     }
 
-    static func isDrop(_ verdict: LinkNode<Int>.Verdict) -> Bool {
+    static func isDrop(_ verdict: LinkNode.Verdict) -> Bool {
         if case .drop = verdict { true } else { false }
     }
 
@@ -89,13 +89,13 @@ import Testing
 
     @Test func `A link that is lost is lost for what ended here and for what passed through`() {
         var node = Self.relay()
-        let own = node.streams.open(to: RandomTree.address([1, 1, 3]), owner: 5, ended: false)
-        _ = node.streams.open(to: RandomTree.address([1, 2]), owner: 6, ended: false)
+        let own = node.streams.open(to: RandomTree.address([1, 1, 3]), owner: Tag(5), ended: false)
+        _ = node.streams.open(to: RandomTree.address([1, 2]), owner: Tag(6), ended: false)
         _ = node.receive(Self.frame(.open, from: [], to: [1, 1]), from: .parent, kind: .call)
         _ = node.receive(Self.frame(.open, from: [], to: [1, 2]), from: .parent, kind: .call)
         #expect(node.relayedStreams == 2)
         let lost = node.lose(.child(1))
-        #expect(lost.owners == [5])
+        #expect(lost.owners.map(\.tag) == [5])
         #expect(lost.resets.map(\.reset) == [Self.frame(.reset, from: [1, 1], to: [], opener: false)])
         #expect(lost.resets.map(\.to) == [.parent])
         #expect(node.route(to: own.acceptor) == nil && node.streams.count == 1 && node.relayedStreams == 1)

@@ -32,7 +32,7 @@ extension SimulatedNetwork {
         let from: Int
         let to: Int
         let arrivesFrom: Neighbour
-        var outbox = Outbox<Frame>()
+        var outbox = FrameQueue()
         var wire: [Frame] = []
         var isAlive = true
         var place: Int?
@@ -41,8 +41,26 @@ extension SimulatedNetwork {
         var waiting: [StreamKey: Int] = [:]
     }
 
+    /// An outbox for frames that have no bytes: it is given their numbers instead.
+    struct FrameQueue {
+        private var outbox = Outbox()
+        private var frames: [UInt32: Frame] = [:]
+        private var last: UInt32 = 0
+
+        mutating func append(_ frame: Frame) {
+            last += 1
+            frames[last] = frame
+            outbox.append(withUnsafeBytes(of: last) { Array($0) }, header: frame.header)
+        }
+
+        mutating func next() -> Frame? {
+            guard let bytes = outbox.next() else { return nil }
+            return frames.removeValue(forKey: bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) })!
+        }
+    }
+
     struct Context {
-        var node: LinkNode<Int>
+        var node: LinkNode
         let parent: Int?
         let depth: Int
         var directions: [Neighbour: Int] = [:]

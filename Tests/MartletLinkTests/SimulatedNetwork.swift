@@ -25,7 +25,7 @@ struct SimulatedNetwork {
         while contexts.count < count {
             let parent = Int.random(in: 0..<contexts.count, using: &random)
             guard contexts[parent].depth < 14, let child = contexts[parent].node.addChild() else { continue }
-            let node = LinkNode<Int>(address: child.address, hasParent: true, limits: limits)
+            let node = LinkNode(address: child.address, hasParent: true, limits: limits)
             let index = contexts.count
             contexts.append(Context(node: node, parent: parent, depth: contexts[parent].depth + 1))
             connect(parent, index, child.number)
@@ -54,7 +54,7 @@ struct SimulatedNetwork {
     mutating func open(_ kind: StreamKind, from: Int, to: Int, frames: Int, isCall: Bool, isBulk: Bool) {
         let target = contexts[to].node.address
         guard contexts[from].node.route(to: target) != nil else { return }
-        let key = contexts[from].node.streams.open(to: target, owner: ends.count, ended: isCall)
+        let key = contexts[from].node.streams.open(to: target, owner: Tag(ends.count), ended: isCall)
         var flags: FrameHeader.Flags = .fromOpener
         if isCall { flags.insert(.last) }
         if isBulk { flags.insert(.bulk) }
@@ -99,7 +99,7 @@ struct SimulatedNetwork {
     mutating func giveUp() {
         guard let index = live.randomElement(using: &random) else { return }
         let end = ends[index]
-        guard contexts[end.context].node.streams.remove(end.key) == index else { return fail("no entry to reset") }
+        guard contexts[end.context].node.streams.remove(end.key)?.tag == index else { return fail("no entry to reset") }
         finish(index, byReset: true)
         send(Frame(header: header(.reset, index)), by: end.context)
     }
@@ -198,7 +198,7 @@ struct SimulatedNetwork {
 
     private mutating func send(_ frame: Frame, from context: Int, over neighbour: Neighbour) {
         guard let index = contexts[context].directions[neighbour], directions[index].isAlive else { return }
-        directions[index].outbox.append(frame, header: frame.header)
+        directions[index].outbox.append(frame)
         if frame.header.kind == .data {
             let cost = StreamState.cost(ofPayload: frame.header.payloadCount)
             directions[index].waiting[frame.header.streamKey, default: 0] += cost
@@ -252,7 +252,7 @@ struct SimulatedNetwork {
             deactivate(index)
             directions[index].isAlive = false
             directions[index].wire = []
-            directions[index].outbox = Outbox()
+            directions[index].outbox = FrameQueue()
             directions[index].waiting = [:]
         }
         lossesToNotice.append((child, .parent))
@@ -265,7 +265,7 @@ struct SimulatedNetwork {
         let (owners, resets) = contexts[context].node.lose(neighbour)
         contexts[context].directions[neighbour] = nil
         // Sorted: the order of a dictionary differs from run to run, and a seed has to repeat its run.
-        for owner in owners.sorted() { finish(owner, byReset: true) }
+        for owner in owners.map(\.tag).sorted() { finish(owner, byReset: true) }
         for (reset, to) in resets.sorted(by: { $0.reset.bytes.lexicographicallyPrecedes($1.reset.bytes) }) {
             send(Frame(header: reset), from: context, over: to)
         }
@@ -282,7 +282,7 @@ struct SimulatedNetwork {
             send(frame, from: context, over: next)
         case .opened(let key, _):
             if Int.random(in: 0..<10, using: &random) == 0 { return answer(header, context, neighbour) }
-            contexts[context].node.streams.accept(key, owner: ends.count, ended: header.flags.contains(.last))
+            contexts[context].node.streams.accept(key, owner: Tag(ends.count), ended: header.flags.contains(.last))
             ends[frame.sender!].peer = ends.count
             add(
                 End(
@@ -296,7 +296,8 @@ struct SimulatedNetwork {
                     place: live.count
                 )
             )
-        case .message(let owner):
+        case .message(let someone):
+            let owner = someone.tag
             let end = ends[owner]
             if end.context != context || end.key != header.streamKey || end.outcomes > 0 || end.peer != frame.sender {
                 fail("a frame of \(header.streamKey) at the wrong end")
@@ -304,14 +305,16 @@ struct SimulatedNetwork {
             if frame.sequence != end.expected { fail("frame \(frame.sequence) where \(end.expected) is due") }
             ends[owner].expected += 1
             if header.kind == .data { ends[owner].unread.append(header.payloadCount) } else { finishIfClosed(owner) }
-        case .credit(let owner):
+        case .credit(let someone):
+            let owner = someone.tag
             if ends[owner].context != context || ends[owner].key != header.streamKey { fail("credit at the wrong end") }
-        case .reset(let owner):
+        case .reset(let someone):
+            let owner = someone.tag
             if ends[owner].context != context || ends[owner].key != header.streamKey { fail("reset at the wrong end") }
             finish(owner, byReset: true)
         case .refuse(_, let reason, let owner):
             if reason.code != .noRoute { fail("refused: \(reason.message)") }
-            if let owner { finish(owner, byReset: true) }
+            if let owner { finish(owner.tag, byReset: true) }
             answer(header, context, neighbour)
         case .drop:
             break

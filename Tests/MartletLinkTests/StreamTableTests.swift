@@ -11,15 +11,15 @@ enum Seen: Equatable {
     case stale
     case violation(Int?, ResetReason.Code)
 
-    init(_ event: StreamTable<Int>.Event) {
+    init(_ event: StreamTable.Event) {
         self =
             switch event {
             case .opened: .opened
-            case .message(let owner): .message(owner)
-            case .credit(let owner): .credit(owner)
-            case .reset(let owner): .reset(owner)
+            case .message(let owner): .message(owner.tag)
+            case .credit(let owner): .credit(owner.tag)
+            case .reset(let owner): .reset(owner.tag)
             case .stale: .stale
-            case .violation(let owner, let reason): .violation(owner, reason.code)
+            case .violation(let owner, let reason): .violation(owner?.tag, reason.code)
             }
     }
 }
@@ -38,24 +38,24 @@ enum Seen: Equatable {
         FrameHeader(kind, flags: flags, stream: number, to: here, from: source, payloadCount: payload)
     }
 
-    static func receive(_ table: inout StreamTable<Int>, _ header: FrameHeader, credit: Int = 0) -> Seen {
+    static func receive(_ table: inout StreamTable, _ header: FrameHeader, credit: Int = 0) -> Seen {
         Seen(table.receive(header, credit: credit))
     }
 
     /// A table with stream 1 from above, accepted for owner 7.
-    static func accepted(ended: Bool = false, limits: StreamLimits = .init()) -> (StreamTable<Int>, StreamKey) {
-        var table = StreamTable<Int>(address: here, limits: limits)
+    static func accepted(ended: Bool = false, limits: StreamLimits = .init()) -> (StreamTable, StreamKey) {
+        var table = StreamTable(address: here, limits: limits)
         let key = StreamKey(opener: above, acceptor: here, number: 1)
         let seen = receive(&table, frame(.open, flags: ended ? [.fromOpener, .last] : .fromOpener))
         #expect(seen == .opened)
-        table.accept(key, owner: 7, ended: ended)
+        table.accept(key, owner: Tag(7), ended: ended)
         return (table, key)
     }
 
     @Test func `A call is open, answered and gone at both ends`() {
-        var caller = StreamTable<Int>(address: Self.above)
-        let key = caller.open(to: Self.here, owner: 3, ended: true)
-        #expect(caller.owner(of: key) == 3)
+        var caller = StreamTable(address: Self.above)
+        let key = caller.open(to: Self.here, owner: Tag(3), ended: true)
+        #expect(caller.owner(of: key)?.tag == 3)
         var (table, _) = Self.accepted(ended: true)
         let answered = table.sentLast(key)
         #expect(answered && table.count == 0)
@@ -82,7 +82,7 @@ enum Seen: Equatable {
     @Test func `Frames of streams that are over are stale, whatever they are`() {
         for kind in [.data, .end, .reset, .credit] as [FrameHeader.Kind] {
             for flags in [.fromOpener, []] as [FrameHeader.Flags] {
-                var table = StreamTable<Int>(address: Self.here)
+                var table = StreamTable(address: Self.here)
                 let seen = Self.receive(&table, Self.frame(kind, 5, flags: flags), credit: 100_000)
                 #expect(seen == .stale)
             }
@@ -95,12 +95,12 @@ enum Seen: Equatable {
         let seen = Self.receive(&table, Self.frame(.reset))
         #expect(seen == .stale && table.count == 0)
         // And the end that crosses our own reset is stale as well.
-        var caller = StreamTable<Int>(address: Self.above)
-        let call = caller.open(to: Self.here, owner: 3, ended: true)
+        var caller = StreamTable(address: Self.above)
+        let call = caller.open(to: Self.here, owner: Tag(3), ended: true)
         let owner = caller.remove(call)
         let answer = Self.receive(&caller, FrameHeader(.end, stream: call.number, to: Self.above, from: Self.here))
         let again = caller.remove(call)
-        #expect(owner == 3 && answer == .stale && again == nil)
+        #expect(owner?.tag == 3 && answer == .stale && again == nil)
     }
 
     @Test func `What breaks the rules ends the stream and tells its owner`() {
@@ -124,7 +124,7 @@ enum Seen: Equatable {
 
     @Test func `Another end's stream with the same number is another stream`() {
         var (table, _) = Self.accepted()
-        let own = table.open(to: Self.above, owner: 8, ended: false)
+        let own = table.open(to: Self.above, owner: Tag(8), ended: false)
         #expect(own.number == 1 && table.count == 2)
         let theirs = Self.receive(&table, Self.frame(.data, flags: .fromOpener))
         let ours = Self.receive(&table, Self.frame(.data, flags: []))
@@ -133,23 +133,23 @@ enum Seen: Equatable {
     }
 
     @Test func `Numbers go round without touching streams that are open`() {
-        var table = StreamTable<Int>(address: .root, lastNumber: .max - 2)
-        let keys = (0..<5).map { table.open(to: Self.here, owner: $0, ended: false).number }
+        var table = StreamTable(address: .root, lastNumber: .max - 2)
+        let keys = (0..<5).map { table.open(to: Self.here, owner: Tag($0), ended: false).number }
         #expect(keys == [.max - 1, .max, 0, 1, 2])
-        var full = StreamTable<Int>(address: .root, lastNumber: .max)
-        for owner in 0..<3 { _ = full.open(to: Self.here, owner: owner, ended: false) }
+        var full = StreamTable(address: .root, lastNumber: .max)
+        for owner in 0..<3 { _ = full.open(to: Self.here, owner: Tag(owner), ended: false) }
         #expect(Set(full.keys.map(\.number)) == [0, 1, 2])
     }
 
     @Test func `Each child has its own share of the streams from below`() {
         var limits = StreamLimits()
         limits.maximumStreamsFromBelow = 3
-        var table = StreamTable<Int>(address: .root, limits: limits)
+        var table = StreamTable(address: .root, limits: limits)
         func open(_ number: UInt32, from path: [UInt32]) -> Seen {
             let source = RandomTree.address(path)
             let header = FrameHeader(.open, flags: .fromOpener, stream: number, to: .root, from: source)
             let seen = Self.receive(&table, header)
-            if seen == .opened { table.accept(header.streamKey, owner: 1, ended: false) }
+            if seen == .opened { table.accept(header.streamKey, owner: Tag(1), ended: false) }
             return seen
         }
         let flood = (1...10 as ClosedRange<UInt32>).map { open($0, from: [1, $0]) }
@@ -168,7 +168,7 @@ enum Seen: Equatable {
         var limits = StreamLimits()
         limits.maximumStreams = 2
         var (table, _) = Self.accepted(limits: limits)
-        _ = table.open(to: RandomTree.address([1, 1]), owner: 1, ended: false)
+        _ = table.open(to: RandomTree.address([1, 1]), owner: Tag(1), ended: false)
         let seen = Self.receive(&table, Self.frame(.open, 9))
         #expect(seen == .violation(nil, .limitExceeded))
     }
@@ -177,11 +177,11 @@ enum Seen: Equatable {
         var random = SeededGenerator(seed: 20)
         var limits = StreamLimits()
         limits.receiveBudget = StreamState.initialWindow
-        var table = StreamTable<Int>(address: .root, limits: limits)
+        var table = StreamTable(address: .root, limits: limits)
         for round in 0..<30 {
             let paths: [[UInt32]] = (0..<20).map { _ in [UInt32.random(in: 1...4, using: &random), 5] }
             for (owner, path) in paths.enumerated() {
-                let key = table.open(to: RandomTree.address(path), owner: owner, ended: false)
+                let key = table.open(to: RandomTree.address(path), owner: Tag(owner), ended: false)
                 // Only one stream at a time can have the budget: it must come back each round.
                 let data = FrameHeader(
                     .data,
@@ -197,11 +197,11 @@ enum Seen: Equatable {
                 #expect((credit > 0) == (owner == 0), "round \(round)")
             }
             let lost = table.removeAll { RandomTree.address([2]).contains($0) }
-            #expect(Set(lost.map(\.1)) == Set(paths.indices.filter { paths[$0][0] == 2 }))
+            #expect(Set(lost.map(\.owner.tag)) == Set(paths.indices.filter { paths[$0][0] == 2 }))
             #expect(table.count == paths.count - lost.count)
             let rest = table.removeAll { _ in true }
             #expect(rest.count + lost.count == paths.count && table.count == 0)
-            #expect(table.consumed(lost.first?.0 ?? rest[0].0, payload: 10) == 0)
+            #expect(table.consumed(lost.first?.key ?? rest[0].key, payload: 10) == 0)
         }
     }
 }

@@ -1,12 +1,14 @@
 import Martlet
 
-/// One case in a process of its own: runs it and prints one line of JSON. `Benchmarks/run` takes turns among such processes.
+/// One case in a process of its own: runs it and prints one line of JSON. `Benchmarks/run` takes turns among such
+/// processes.
 @main
 struct Program {
     static func main() async {
         var arguments = CommandLine.arguments.dropFirst()
         guard let name = arguments.popFirst(), let body = Cases.all[name] else {
-            print("usage: martlet-benchmarks CASE [--OPTION VALUE]...\ncases: \(Cases.all.keys.sorted().joined(separator: " "))")
+            print("usage: martlet-benchmarks CASE [--OPTION VALUE]...")
+            print("cases: \(Cases.all.keys.sorted().joined(separator: " "))")
             exitProcess(2)
         }
         let options = Options(arguments)

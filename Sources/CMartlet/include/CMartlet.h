@@ -45,6 +45,10 @@ enum martlet_spawn_step {
 /// `*guard_slot` is the group's slot in the guard's table, taken before the program runs; NULL: it is not guarded.
 pid_t martlet_spawn(const struct martlet_spawn *spawn, int *pidfd, int *guard_slot, int *failed_step);
 
+/// Whether a process group has a process that has not ended. One that has ended but was not reaped by its parent does not
+/// count: where nobody adopts orphans, as in many containers, it stays for ever.
+bool martlet_group_is_alive(pid_t group);
+
 /// A pipe, both ends close-on-exec. Returns 0 or -errno.
 int martlet_pipe(int ends[2]);
 
@@ -98,6 +102,9 @@ void martlet_sha256(const void *bytes, size_t count, uint8_t digest[32]);
 size_t martlet_build_id(uint8_t *bytes, size_t capacity);
 /// Fills `bytes` from the kernel's random source. Returns false if there is none.
 bool martlet_random(void *bytes, size_t count);
+/// Gives back the pages of code that starting has touched and that are not needed again soon: an idle agent is small.
+/// They come back from the file, or from memory, as they are used.
+void martlet_release_code(void);
 /// Makes standard output write line by line, so that what is printed is seen at once.
 void martlet_line_buffer_output(void);
 /// errno in words. Thread-safe.

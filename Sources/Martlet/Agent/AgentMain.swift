@@ -22,6 +22,8 @@ func agentMain() {
 final class Agent: Sendable {
     /// For all of the ending, in milliseconds; then the kernel ends the process.
     private static let endLimit: UInt32 = 5_000
+    /// After this time the code that only starting needs is given back, in nanoseconds.
+    private static let settlingTime: UInt64 = 500_000_000
     /// For what is still to be sent then, in nanoseconds.
     private static let lastWordsLimit: UInt64 = 1_000_000_000
     /// How long a parent may take to answer the hello, in nanoseconds.
@@ -140,6 +142,7 @@ final class Agent: Sendable {
             state.output = output
         }
         output.resume()
+        reactor.schedule(at: Reactor.now + Self.settlingTime) { martlet_release_code() }
     }
 
     // MARK: End

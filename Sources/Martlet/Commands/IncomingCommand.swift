@@ -1,4 +1,5 @@
 import CMartlet
+import MartletLink
 import MartletReactor
 import MartletWire
 import Synchronization

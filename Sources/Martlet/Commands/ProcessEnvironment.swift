@@ -49,6 +49,6 @@ enum ProgramSearch {
             if access(candidate, X_OK) == 0 { return candidate }
             denied = true
         }
-        throw SystemError(denied ? EACCES : ENOENT, "find \(name) in PATH (\(path))")
+        throw SystemError(denied ? EACCES : ENOENT, "find \(name) in PATH")
     }
 }

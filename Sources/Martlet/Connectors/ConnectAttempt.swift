@@ -19,6 +19,8 @@ final class ConnectAttempt: EventHandler {
 
     let connector: any Connector
     let options: ConnectOptions
+    /// When it is over, in nanoseconds of the reactor's clock.
+    private let deadline: UInt64
     let runtime: ContextRuntime
     let image: ImageStore.Image?
     let state: Mutex<State>
@@ -54,6 +56,7 @@ final class ConnectAttempt: EventHandler {
     init(
         _ connector: any Connector,
         options: ConnectOptions,
+        until deadline: UInt64,
         first: FirstStage,
         image: ImageStore.Image?,
         runtime: ContextRuntime,
@@ -61,6 +64,7 @@ final class ConnectAttempt: EventHandler {
     ) {
         self.connector = connector
         self.options = options
+        self.deadline = deadline
         self.runtime = runtime
         self.image = image
         self.onProgress = onProgress
@@ -123,7 +127,6 @@ final class ConnectAttempt: EventHandler {
                 reactor: runtime.reactor
             ) { [self] in exited($0) }
             runtime.add(connector: process)
-            let deadline = Reactor.now + options.deadline.clampedNanoseconds
             let timer = runtime.reactor.schedule(at: deadline) { [self] in deadlinePassed() }
             let isOver = state.withLock { state in
                 state.process = process

@@ -9,10 +9,18 @@ final class ConnectPacer: Sendable {
 
     private let state = Mutex(State())
 
+    private struct Waiter {
+        var ticket: Int
+        var door: String
+        /// Gets whether it is its turn, or it was cancelled.
+        var continuation: UnsafeContinuation<Bool, Never>
+    }
+
     private struct State {
         var underWay = 0
         var atDoor: [String: Int] = [:]
-        var waiting = Deque<(door: String, continuation: UnsafeContinuation<Void, Never>)>()
+        var waiting = Deque<Waiter>()
+        var lastTicket = 0
 
         mutating func enter(_ door: String) -> Bool {
             guard underWay < limit, atDoor[door, default: 0] < limitPerDoor else { return false }
@@ -22,37 +30,53 @@ final class ConnectPacer: Sendable {
         }
     }
 
-    func withTurn<R: Sendable>(at door: String, _ body: () async throws -> R) async rethrows -> R {
-        await enter(door)
+    /// Runs `body` when it is its turn.
+    ///
+    /// - Throws: what `body` throws; `CancellationError` if the task is cancelled while it waits.
+    func withTurn<R: Sendable>(at door: String, _ body: () async throws -> R) async throws -> R {
+        guard await enter(door) else { throw CancellationError() }
         defer { leave(door) }
         return try await body()
     }
 
-    private func enter(_ door: String) async {
-        await withUnsafeContinuation { continuation in
-            let isNow = state.withLock { state in
-                if state.enter(door) { return true }
-                state.waiting.append((door, continuation))
-                return false
+    private func enter(_ door: String) async -> Bool {
+        let ticket = state.withLock { state in
+            state.lastTicket += 1
+            return state.lastTicket
+        }
+        return await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                let isTurn = state.withLock { state -> Bool? in
+                    // Whoever is cancelled from here on finds the waiter.
+                    if Task.isCancelled { return false }
+                    if state.enter(door) { return true }
+                    state.waiting.append(Waiter(ticket: ticket, door: door, continuation: continuation))
+                    return nil
+                }
+                if let isTurn { continuation.resume(returning: isTurn) }
             }
-            if isNow { continuation.resume() }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                state.waiting.firstIndex { $0.ticket == ticket }.map { state.waiting.remove(at: $0) }
+            }
+            waiter?.continuation.resume(returning: false)
         }
     }
 
     private func leave(_ door: String) {
-        let next = state.withLock { state -> [UnsafeContinuation<Void, Never>] in
+        let next = state.withLock { state -> [Waiter] in
             state.underWay -= 1
             state.atDoor[door]! -= 1
             if state.atDoor[door] == 0 { state.atDoor[door] = nil }
-            var next: [UnsafeContinuation<Void, Never>] = []
+            var next: [Waiter] = []
             // In order, but nobody waits for somebody else's door.
             let waiting = state.waiting
             state.waiting.removeAll(keepingCapacity: true)
             for one in waiting {
-                if state.enter(one.door) { next.append(one.continuation) } else { state.waiting.append(one) }
+                if state.enter(one.door) { next.append(one) } else { state.waiting.append(one) }
             }
             return next
         }
-        for continuation in next { continuation.resume() }
+        for waiter in next { waiter.continuation.resume(returning: true) }
     }
 }

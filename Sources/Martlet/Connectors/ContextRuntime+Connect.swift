@@ -20,13 +20,12 @@ extension ContextRuntime {
         return try await pacer.withTurn(at: connector.door) {
             try Task.checkCancellation()
             let started = Reactor.now
+            let deadline = started + options.deadline.clampedNanoseconds
             onProgress(.queue, .nanoseconds(started - queued))
             var tries = 0
             while true {
                 tries += 1
-                var options = options
-                options.deadline -= .nanoseconds(Reactor.now - started)
-                switch await attempt(connector, options, here, onProgress) {
+                switch await attempt(connector, options, until: deadline, here, onProgress) {
                 case .success(var success):
                     success.timings.phases[.queue] = .nanoseconds(started - queued)
                     return success
@@ -34,7 +33,7 @@ extension ContextRuntime {
                     try Task.checkCancellation()
                     let pause = UInt64(tries) * 100_000_000 + UInt64.random(in: 0..<100_000_000)
                     guard tries < 5, SSHDiagnosis.isTransient(error),
-                        options.deadline.clampedNanoseconds > pause + 1_000_000_000
+                        deadline > Reactor.now + pause + 1_000_000_000
                     else { throw error }
                     await reactor.sleep(pause)
                 }
@@ -52,6 +51,7 @@ extension ContextRuntime {
     private func attempt(
         _ connector: any Connector,
         _ options: ConnectOptions,
+        until deadline: UInt64,
         _ here: Route,
         _ onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
     ) async -> Result<ConnectAttempt.Success, MartletError> {
@@ -63,6 +63,7 @@ extension ContextRuntime {
                 let attempt = ConnectAttempt(
                     connector,
                     options: options,
+                    until: deadline,
                     first: first,
                     image: nil,
                     runtime: self,
@@ -93,6 +94,7 @@ extension ContextRuntime {
             let attempt = ConnectAttempt(
                 connector,
                 options: options,
+                until: deadline,
                 first: first,
                 image: image,
                 runtime: self,

@@ -1,3 +1,4 @@
+import MartletLink
 import MartletReactor
 import MartletWire
 import Synchronization

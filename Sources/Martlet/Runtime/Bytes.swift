@@ -17,11 +17,21 @@ func writeBytes(_ descriptor: Int32, _ pointer: UnsafeRawPointer, _ count: Int) 
 }
 
 extension [UInt8] {
-    /// Appends `count` bytes that `fill` writes.
+    /// Appends `count` bytes, few of them, that `fill` writes.
     @inline(__always)
     mutating func append(addingCapacity count: Int, _ fill: (UnsafeMutableRawPointer) -> Void) {
-        let start = self.count
-        append(contentsOf: repeatElement(0, count: count))
-        withUnsafeMutableBytes { fill($0.baseAddress! + start) }
+        guard count > 0 else { return }
+        withUnsafeTemporaryAllocation(byteCount: count, alignment: 8) { room in
+            fill(room.baseAddress!)
+            append(contentsOf: room)
+        }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool {
+        guard count == other.count else { return false }
+        guard let a = baseAddress, let b = other.baseAddress else { return true }
+        return memcmp(a, b, count) == 0
     }
 }

@@ -13,7 +13,7 @@ final class ContextNode: Sendable {
     /// Answers a stream that another context opens: returns its owner, or why not. It must not block.
     typealias Acceptor =
         @Sendable (ContextNode, StreamKey, StreamKind, UnsafeRawBufferPointer, FrameHeader.Flags) ->
-        Result<any StreamOwner, StreamRefusal>
+        Result<any AcceptedStreamOwner, StreamRefusal>
 
     let address: ContextAddress
     let reactor: Reactor
@@ -22,8 +22,24 @@ final class ContextNode: Sendable {
     private let onLost: @Sendable (ContextNode, Neighbour, LinkEnd) -> Void
 
     private struct State {
-        var node: LinkNode<any StreamOwner>
-        var links: [Neighbour: Link] = [:]
+        var node: LinkNode
+        var parent: Link?
+        var children: [UInt32: Link] = [:]
+
+        subscript(neighbour: Neighbour) -> Link? {
+            get {
+                switch neighbour {
+                case .parent: parent
+                case .child(let number): children[number]
+                }
+            }
+            set {
+                switch neighbour {
+                case .parent: parent = newValue
+                case .child(let number): children[number] = newValue
+                }
+            }
+        }
     }
 
     init(
@@ -48,24 +64,27 @@ final class ContextNode: Sendable {
         state.withLock { $0.node.addChild() }
     }
 
+    /// Takes a link into use: its streams' frames come here from now on. Called by the link's `onFrame`.
     func attach(_ link: Link) {
-        state.withLock { $0.links[link.neighbour] = link }
+        state.withLock { $0[link.neighbour] = link }
+        link.deliver(to: self)
     }
 
     func link(to neighbour: Neighbour) -> Link? {
-        state.withLock { $0.links[neighbour] }
+        state.withLock { $0[neighbour] }
     }
 
-    var links: [Link] { state.withLock { Array($0.links.values) } }
+    var links: [Link] { state.withLock { ($0.parent.map { [$0] } ?? []) + $0.children.values } }
     var openStreams: Int { state.withLock { $0.node.streams.count } }
 
     /// A link is gone, or a child that was numbered never got one.
     func lose(_ neighbour: Neighbour, _ end: LinkEnd) {
         let reason = ResetReason(.contextLost, end.description)
         let (owners, wasThere) = state.withLock { state in
-            let wasThere = state.links.removeValue(forKey: neighbour) != nil
+            let wasThere = state[neighbour] != nil
+            state[neighbour] = nil
             let lost = state.node.lose(neighbour)
-            for (header, to) in lost.resets { Self.send(header, reason.bytes, over: state.links[to]) }
+            for (header, to) in lost.resets { Self.send(header, reason.bytes, over: state[to]) }
             return (lost.owners, wasThere)
         }
         for owner in owners { owner.wasReset(reason) }
@@ -84,7 +103,7 @@ final class ContextNode: Sendable {
         let verdict = state.withLock { state in
             let verdict = state.node.receive(header, from: link.neighbour, kind: kind, credit: credit)
             switch verdict {
-            case .forward(let neighbour): state.links[neighbour]?.send(header, payload)
+            case .forward(let neighbour): state[neighbour]?.send(header, payload)
             case .refuse(let key, let reason, _): sendReset(key, reason, state)
             default: break
             }
@@ -115,11 +134,11 @@ final class ContextNode: Sendable {
         case .success(let owner):
             let isThere = state.withLock { state in
                 // The link may have been lost since the frame was looked at: then nobody would ever end the stream.
-                guard state.links[link.neighbour] === link else { return false }
+                guard state[link.neighbour] === link else { return false }
                 state.node.streams.accept(key, owner: owner, ended: flags.contains(.last))
                 return true
             }
-            if isThere { (owner as? any AcceptedStreamOwner)?.begin() }
+            if isThere { owner.begin() }
         }
     }
 
@@ -138,19 +157,13 @@ final class ContextNode: Sendable {
         payload: [UInt8],
         flags: FrameHeader.Flags
     ) -> StreamKey? {
-        withUnsafeTemporaryAllocation(byteCount: payload.count + 1, alignment: 8) { buffer in
-            buffer[0] = kind.rawValue
-            payload.withUnsafeBytes { bytes in
-                if let base = bytes.baseAddress {
-                    (buffer.baseAddress! + 1).copyMemory(from: base, byteCount: bytes.count)
-                }
-            }
-            return state.withLock { state in
-                guard let neighbour = state.node.route(to: acceptor), let link = state.links[neighbour] else { return nil }
+        payload.withUnsafeBytes { bytes in
+            state.withLock { state in
+                guard let neighbour = state.node.route(to: acceptor), let link = state[neighbour] else { return nil }
                 let key = state.node.streams.open(to: acceptor, owner: owner, ended: flags.contains(.last))
                 // Before anything can come back.
                 owner.opened(key)
-                link.send(header(.open, key, flags, buffer.count), UnsafeRawBufferPointer(buffer))
+                link.send(header(.open, key, flags, bytes.count + 1), first: kind.rawValue, bytes)
                 return key
             }
         }
@@ -247,7 +260,7 @@ final class ContextNode: Sendable {
 
     /// The link towards the other end of a stream. A relay that refuses a stream answers its opener.
     private func link(for key: StreamKey, _ state: State) -> Link? {
-        state.node.route(to: peer(of: key)).flatMap { state.links[$0] }
+        state.node.route(to: peer(of: key)).flatMap { state[$0] }
     }
 
     private func peer(of key: StreamKey) -> ContextAddress { key.opener == address ? key.acceptor : key.opener }
@@ -270,9 +283,14 @@ final class ContextNode: Sendable {
     }
 }
 
-/// An owner that starts to work only once its stream is in the table.
+/// The owner of a stream that another context opened.
 protocol AcceptedStreamOwner: StreamOwner {
+    /// The stream is in the table: time to start to work.
     func begin()
+}
+
+extension AcceptedStreamOwner {
+    func begin() {}
 }
 
 /// Why a stream that another context opened is not taken.

@@ -74,7 +74,7 @@ final class ContextRuntime: ContextScope {
         _ kind: StreamKind,
         _ payload: UnsafeRawBufferPointer,
         _ flags: FrameHeader.Flags
-    ) -> Result<any StreamOwner, StreamRefusal> {
+    ) -> Result<any AcceptedStreamOwner, StreamRefusal> {
         if state.withLock({ $0.isShuttingDown }) {
             return .failure(StreamRefusal(.shuttingDown, "the context is shutting down"))
         }
@@ -178,6 +178,6 @@ final class ContextRuntime: ContextScope {
     }
 }
 
-extension Result where Success: StreamOwner {
-    fileprivate func mapOwner() -> Result<any StreamOwner, Failure> { map { $0 as any StreamOwner } }
+extension Result where Success: AcceptedStreamOwner {
+    fileprivate func mapOwner() -> Result<any AcceptedStreamOwner, Failure> { map { $0 } }
 }

@@ -1,4 +1,5 @@
 import DequeModule
+import MartletLink
 import MartletWire
 import Synchronization
 

@@ -1,3 +1,4 @@
+import MartletLink
 import MartletWire
 
 /// Answers at once with what was sent, on the I/O side: it tells the round trip while every thread is busy.

@@ -1,7 +1,8 @@
+import MartletLink
 import MartletWire
 
 /// The controller's end of a context's output: hands lines to the user's handler as they come.
-final class IncomingOutput: StreamOwner {
+final class IncomingOutput: AcceptedStreamOwner {
     private let key: StreamKey
     private let runtime: ContextRuntime
     private let onOutput: @Sendable (ContextOutput) -> Void

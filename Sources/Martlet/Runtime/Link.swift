@@ -29,15 +29,19 @@ final class Link: EventHandler, Flushable {
     private let onEnd: @Sendable (Link, LinkEnd) -> Void
     private let outgoing = Mutex(Outgoing())
     private let hearing: Mutex<Hearing>
-    private let ending = Mutex(Ending())
-    /// Touched only by `ready`, which the reactor never calls twice at once.
+    /// Written under the lock of `beatTimer`.
+    private let over = Atomic(false)
+    private let beatTimer = Mutex<Reactor.TimerToken?>(nil)
+    /// Touched only by `ready`, which the reactor never calls twice at once, and by `start` before that.
     private nonisolated(unsafe) var incoming = Incoming()
+    /// Takes the frames of streams, once the handshake is over. Touched as `incoming`.
+    private nonisolated(unsafe) var node: ContextNode?
 
     private struct Outgoing {
         var committed: [UInt8] = []
         /// How much of `committed` is written.
         var offset = 0
-        var outbox = Outbox<[UInt8]>()
+        var outbox = Outbox()
         var isWaitingForFlush = false
         var isWaitingForDescriptor = false
         var isOver = false
@@ -52,11 +56,6 @@ final class Link: EventHandler, Flushable {
     private struct Hearing {
         var heartbeat: Heartbeat
         var bytesRead: UInt64 = 0
-    }
-
-    private struct Ending {
-        var isOver = false
-        var timer: Reactor.TimerToken?
     }
 
     /// Takes both descriptors over.
@@ -94,24 +93,30 @@ final class Link: EventHandler, Flushable {
             }
         }
         if !early.isEmpty { parse() }
-        guard !ending.withLock({ $0.isOver }) else { return }
+        guard !isOver else { return }
         do { try input.watch(for: .readable, self) } catch { end(.failed(error.description)) }
         beat()
     }
 
     static var maximumEarlyBytes: Int { readBufferSize }
 
+    /// From now on the frames of streams go to `node`. Called by `onFrame`.
+    func deliver(to node: ContextNode) { self.node = node }
+
     // MARK: Sending
 
     /// Sends a frame. The bytes are copied before this returns.
-    func send(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
+    ///
+    /// - Parameter first: a byte of the payload that goes before the others.
+    func send(_ header: FrameHeader, first: UInt8? = nil, _ payload: UnsafeRawBufferPointer) {
         outgoing.withLock { outgoing in
             guard !outgoing.isOver else { return }
             if outgoing.outbox.isEmpty, outgoing.committed.count - outgoing.offset < Self.commitLimit {
-                Self.append(header, payload, to: &outgoing.committed)
+                Self.append(header, first, payload, to: &outgoing.committed)
             } else {
                 var frame: [UInt8] = []
-                Self.append(header, payload, to: &frame)
+                frame.reserveCapacity(header.byteCount + header.payloadCount)
+                Self.append(header, first, payload, to: &frame)
                 outgoing.outbox.append(frame, header: header)
                 guard outgoing.outbox.urgentCount <= Self.urgentLimit else {
                     outgoing.isOver = true
@@ -127,11 +132,14 @@ final class Link: EventHandler, Flushable {
     /// Tells the neighbour that no more will come from here: a child drains and exits.
     func sendGoodbye() { send(FrameHeader(.goodbye), UnsafeRawBufferPointer(start: nil, count: 0)) }
 
-    private static func append(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer, to bytes: inout [UInt8]) {
-        withUnsafeTemporaryAllocation(byteCount: header.byteCount, alignment: 1) { buffer in
-            header.write(to: buffer.baseAddress!)
-            bytes.append(contentsOf: UnsafeRawBufferPointer(buffer))
-        }
+    private static func append(
+        _ header: FrameHeader,
+        _ first: UInt8?,
+        _ payload: UnsafeRawBufferPointer,
+        to bytes: inout [UInt8]
+    ) {
+        bytes.append(addingCapacity: header.byteCount) { header.write(to: $0) }
+        if let first { bytes.append(first) }
         bytes.append(contentsOf: payload)
     }
 
@@ -152,6 +160,11 @@ final class Link: EventHandler, Flushable {
                     outgoing.committed.removeAll(keepingCapacity: true)
                 }
                 while outgoing.committed.count < Self.commitLimit, let frame = outgoing.outbox.next() {
+                    // A large frame is not copied: it goes out by itself.
+                    if outgoing.committed.isEmpty, frame.count >= Self.commitLimit / 2 {
+                        outgoing.committed = frame
+                        break
+                    }
                     outgoing.committed.append(contentsOf: frame)
                 }
                 if outgoing.committed.isEmpty { break }
@@ -200,7 +213,7 @@ final class Link: EventHandler, Flushable {
                     hearing.heartbeat.heard(now: now)
                 }
                 parse()
-                if count < room || ending.withLock({ $0.isOver }) { return }
+                if count < room || isOver { return }
             } else if count == 0 {
                 return end(.closed)
             } else if errno == EAGAIN || errno == EINTR {
@@ -227,7 +240,7 @@ final class Link: EventHandler, Flushable {
                 let payload = UnsafeRawBufferPointer(rebasing: rest[headerCount..<headerCount + header.payloadCount])
                 offset += headerCount + header.payloadCount
                 received(header, payload)
-                if ending.withLock({ $0.isOver }) { return }
+                if isOver { return }
             }
         }
         incoming.count -= offset
@@ -238,6 +251,7 @@ final class Link: EventHandler, Flushable {
     }
 
     private func received(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
+        if let node, !header.kind.isLinkLocal { return node.receive(self, header, payload) }
         switch header.kind {
         case .ping: send(FrameHeader(.pong), UnsafeRawBufferPointer(start: nil, count: 0))
         case .pong: break
@@ -260,20 +274,20 @@ final class Link: EventHandler, Flushable {
         case .none:
             break
         }
-        ending.withLock { ending in
-            guard !ending.isOver else { return }
-            ending.timer = reactor.schedule(at: max(next, Reactor.now + 1_000_000)) { [weak self] in self?.beat() }
+        beatTimer.withLock { timer in
+            guard !isOver else { return }
+            timer = reactor.schedule(at: max(next, Reactor.now + 1_000_000)) { [weak self] in self?.beat() }
         }
     }
 
     /// Sets how long the neighbour may be silent, in nanoseconds.
     func setHeartbeatLimit(_ limit: UInt64) {
         hearing.withLock { $0.heartbeat = Heartbeat(limit: limit, now: Reactor.now) }
-        let timer = ending.withLock { $0.timer }
+        let timer = beatTimer.withLock { $0 }
         if let timer, reactor.cancel(timer) { beat() }
     }
 
-    var isOver: Bool { ending.withLock { $0.isOver } }
+    var isOver: Bool { over.load(ordering: .relaxed) }
 
     /// Whether all that was sent has been given to the descriptor.
     var isDrained: Bool {
@@ -287,10 +301,9 @@ final class Link: EventHandler, Flushable {
 
     /// Ends the link: both descriptors are closed and `onEnd` is told, once.
     func end(_ reason: LinkEnd) {
-        let isFirst = ending.withLock { ending in
-            guard !ending.isOver else { return false }
-            ending.isOver = true
-            if let timer = ending.timer { reactor.cancel(timer) }
+        let isFirst = beatTimer.withLock { timer in
+            guard !over.exchange(true, ordering: .relaxed) else { return false }
+            if let timer { reactor.cancel(timer) }
             return true
         }
         guard isFirst else { return }

@@ -13,6 +13,12 @@ struct MessageAssembly {
         bytes.append(contentsOf: part)
         return true
     }
+
+    /// Takes what has come; nothing is left.
+    mutating func take() -> [UInt8] {
+        defer { bytes = [] }
+        return bytes
+    }
 }
 
 extension ResetReason {

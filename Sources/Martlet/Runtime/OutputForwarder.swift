@@ -1,4 +1,5 @@
 import DequeModule
+import MartletLink
 import MartletReactor
 import MartletWire
 import Synchronization

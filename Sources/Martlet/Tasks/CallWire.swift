@@ -2,8 +2,30 @@ import MartletWire
 
 /// The `open` payload of a call, behind the stream's kind: the deadline in milliseconds (big-endian 32 bits, 0 for none),
 /// the length of the task's name (16 bits), the name, the arguments as CBOR.
-enum CallRequest {
-    static let headerCount = 6
+struct CallRequest {
+    /// 0: none.
+    var milliseconds: UInt32
+    /// Where the task's name and its arguments are.
+    var name: Range<Int>
+    var arguments: Range<Int>
+
+    private static let headCount = 6
+
+    /// Takes a request apart; `nil` if it is none.
+    init?(_ bytes: [UInt8]) {
+        guard bytes.count >= Self.headCount else { return nil }
+        milliseconds = bytes.withUnsafeBytes { UInt32(bigEndian: $0.loadUnaligned(as: UInt32.self)) }
+        let middle = Self.headCount + (Int(bytes[4]) << 8 | Int(bytes[5]))
+        guard bytes.count >= middle else { return nil }
+        name = Self.headCount..<middle
+        arguments = middle..<bytes.count
+    }
+
+    /// What all requests for one task that has no deadline begin with.
+    static func head(named name: String) -> [UInt8] {
+        let name = name.utf8
+        return [0, 0, 0, 0, UInt8(truncatingIfNeeded: name.count >> 8), UInt8(truncatingIfNeeded: name.count)] + name
+    }
 
     static func encode<Task: RemoteTask>(
         _ task: Task,
@@ -11,11 +33,11 @@ enum CallRequest {
         deadline milliseconds: UInt32
     ) throws(MartletError) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(headerCount + name.bytes.count + 64)
-        withUnsafeBytes(of: milliseconds.bigEndian) { bytes.append(contentsOf: $0) }
-        bytes.append(UInt8(truncatingIfNeeded: name.bytes.count >> 8))
-        bytes.append(UInt8(truncatingIfNeeded: name.bytes.count))
-        bytes.append(contentsOf: name.bytes)
+        bytes.reserveCapacity(name.requestHead.count + 128)
+        bytes += name.requestHead
+        if milliseconds > 0 {
+            bytes.withUnsafeMutableBytes { $0.storeBytes(of: milliseconds.bigEndian, as: UInt32.self) }
+        }
         do {
             try CallAnswer.encoder.encode(task, into: &bytes)
         } catch {
@@ -25,25 +47,6 @@ enum CallRequest {
             throw MartletError(.limitExceeded, "\(Task.self) is \(ResetReason.valueTooLarge.message)")
         }
         return bytes
-    }
-
-    struct Parsed {
-        var milliseconds: UInt32
-        var name: UnsafeRawBufferPointer
-        var arguments: UnsafeRawBufferPointer
-    }
-
-    static func parse(_ bytes: UnsafeRawBufferPointer) -> Parsed? {
-        guard bytes.count >= headerCount else { return nil }
-        let milliseconds = UInt32(bigEndian: bytes.loadUnaligned(as: UInt32.self))
-        let nameCount = Int(bytes[4]) << 8 | Int(bytes[5])
-        guard bytes.count >= headerCount + nameCount else { return nil }
-        let middle = headerCount + nameCount
-        return Parsed(
-            milliseconds: milliseconds,
-            name: UnsafeRawBufferPointer(rebasing: bytes[headerCount..<middle]),
-            arguments: UnsafeRawBufferPointer(rebasing: bytes[middle...])
-        )
     }
 }
 

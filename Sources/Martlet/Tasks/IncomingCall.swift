@@ -1,3 +1,4 @@
+import MartletLink
 import MartletReactor
 import MartletWire
 import Synchronization
@@ -6,7 +7,6 @@ import Synchronization
 final class IncomingCall: AcceptedStreamOwner {
     private let scope: any ContextScope
     private let key: StreamKey
-    private let gate = CreditGate()
     private let state: Mutex<State>
 
     private struct State {
@@ -15,6 +15,8 @@ final class IncomingCall: AcceptedStreamOwner {
         var task: Task<Void, Never>?
         var isOver = false
         var timer: Reactor.TimerToken?
+        /// Where an answer of many frames waits for credit.
+        var gate: CreditGate?
     }
 
     init(_ key: StreamKey, _ payload: UnsafeRawBufferPointer, isComplete: Bool, scope: any ContextScope) {
@@ -26,22 +28,20 @@ final class IncomingCall: AcceptedStreamOwner {
     }
 
     func begin() {
-        if state.withLock({ $0.isComplete }) { run() }
+        if let request = state.withLock({ $0.isComplete ? $0.assembly.take() : nil }) { run(request) }
     }
 
-    private func run() {
+    private func run(_ request: [UInt8]) {
         // The one unstructured task of a call: nobody here waits for it. It ends by itself or is cancelled by a reset,
         // and the stream table holds it until then.
         scope.taskStarted()
         let task = Task(executorPreference: scope.node.reactor) { [self] in
-            let answer = await answer()
+            let answer = await answer(request)
             end()
             if answer.count <= FrameHeader.maximumPayload {
                 scope.node.sendEnd(key, answer)
-            } else if answer.count <= MessageAssembly.limit {
-                _ = await scope.node.sendMessage(key, answer, end: true, gate: gate)
             } else {
-                scope.node.reset(key, .valueTooLarge)
+                await sendLarge(answer)
             }
             scope.taskEnded()
         }
@@ -52,37 +52,38 @@ final class IncomingCall: AcceptedStreamOwner {
         if isOver { task.cancel() }
     }
 
-    private func answer() async -> [UInt8] {
-        let request = state.withLock { state in
-            defer { state.assembly = MessageAssembly() }
-            return state.assembly.bytes
-        }
-        let parsed = request.withUnsafeBytes { bytes -> (TaskHandler?, [UInt8], UInt32, String)? in
-            guard let parsed = CallRequest.parse(bytes) else { return nil }
-            let handler = TaskRegistry.handler(named: parsed.name)
-            let name = handler == nil ? String(decoding: parsed.name, as: UTF8.self) : ""
-            return (handler, Array(parsed.arguments), parsed.milliseconds, name)
-        }
-        guard let (handler, arguments, milliseconds, name) = parsed else {
+    private nonisolated(nonsending) func answer(_ request: [UInt8]) async -> [UInt8] {
+        guard let call = CallRequest(request) else {
             return CallAnswer.failure(.init(.protocolViolation, "a call that cannot be read"))
         }
-        guard let handler else {
+        guard let handler = request.withUnsafeBytes({ TaskRegistry.handler(named: .init(rebasing: $0[call.name])) }) else {
             return CallAnswer.failure(
                 .init(
                     .taskNotRemote,
-                    "this context's program has no task \(name)",
+                    "this context's program has no task \(String(decoding: request[call.name], as: UTF8.self))",
                     advice: "build the image that is sent from the same sources, with the same module names"
                 )
             )
         }
-        if milliseconds > 0 { setDeadline(milliseconds) }
+        if call.milliseconds > 0 { setDeadline(call.milliseconds) }
         let context = RemoteContext(
             contextID: scope.node.address,
             callerID: key.opener,
             route: scope.route,
             scope: scope
         )
-        return await handler.run(arguments, in: context)
+        return await handler.run(request[call.arguments], in: context)
+    }
+
+    private func sendLarge(_ answer: [UInt8]) async {
+        guard answer.count <= MessageAssembly.limit else {
+            scope.node.reset(key, .valueTooLarge)
+            return
+        }
+        // A reset that came before has taken the stream away, so that nothing waits here.
+        let gate = CreditGate()
+        state.withLock { $0.gate = gate }
+        _ = await scope.node.sendMessage(key, answer, end: true, gate: gate)
     }
 
     /// The caller keeps the same deadline; this one counts if it is gone or its clock stands still.
@@ -109,33 +110,33 @@ final class IncomingCall: AcceptedStreamOwner {
     }
 
     private func cancel() {
-        let (task, timer) = state.withLock { state in
+        let (task, timer, gate) = state.withLock { state in
             state.isOver = true
-            return (state.task, state.timer)
+            return (state.task, state.timer, state.gate)
         }
         if let timer { scope.node.reactor.cancel(timer) }
         task?.cancel()
-        gate.open()
+        gate?.open()
     }
 
     // MARK: StreamOwner
 
     func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {
-        let (fits, isComplete) = state.withLock { state in
+        let (fits, request) = state.withLock { state -> (Bool, [UInt8]?) in
             let fits = state.assembly.append(payload)
             state.isComplete = kind == .end
-            return (fits, state.isComplete)
+            return (fits, fits && state.isComplete ? state.assembly.take() : nil)
         }
         if !fits {
             scope.node.reset(key, .valueTooLarge)
             cancel()
-        } else if isComplete {
-            run()
+        } else if let request {
+            run(request)
         } else {
             scope.node.consumed(key, payload: payload.count)
         }
     }
 
-    func creditArrived() { gate.open() }
+    func creditArrived() { state.withLock { $0.gate }?.open() }
     func wasReset(_ reason: ResetReason) { cancel() }
 }

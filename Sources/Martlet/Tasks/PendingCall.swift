@@ -1,3 +1,4 @@
+import MartletLink
 import MartletReactor
 import MartletWire
 import Synchronization
@@ -12,7 +13,7 @@ final class PendingCall: StreamOwner {
     }
 
     private let node: ContextNode
-    let gate = CreditGate()
+    private let gate: CreditGate?
     private let state = Mutex(State())
 
     private struct State {
@@ -21,14 +22,28 @@ final class PendingCall: StreamOwner {
         var continuation: UnsafeContinuation<Outcome, Never>?
         var outcome: Outcome?
         var timer: Reactor.TimerToken?
+
+        /// Notes the outcome if it is the first; else returns nothing to do.
+        mutating func end(_ outcome: Outcome) -> Ending? {
+            guard self.outcome == nil else { return nil }
+            self.outcome = outcome
+            defer { (continuation, timer) = (nil, nil) }
+            return Ending(outcome: outcome, key: key, continuation: continuation, timer: timer)
+        }
     }
 
-    init(_ node: ContextNode) { self.node = node }
+    /// What is to be done when the lock is free again.
+    private struct Ending {
+        var outcome: Outcome
+        var key: StreamKey?
+        var continuation: UnsafeContinuation<Outcome, Never>?
+        var timer: Reactor.TimerToken?
+    }
 
-    /// Whoever was cancelled before there was a stream ends it as soon as there is one.
-    func endIfAbandoned() {
-        let (key, isOver) = state.withLock { ($0.key, $0.outcome != nil) }
-        if isOver, let key { node.reset(key, ResetReason(.cancelled, "the caller was cancelled")) }
+    /// - Parameter gate: where the caller waits for credit, if the arguments need more than one frame.
+    init(_ node: ContextNode, gate: CreditGate? = nil) {
+        self.node = node
+        self.gate = gate
     }
 
     /// Ends the call at `deadline`.
@@ -42,38 +57,39 @@ final class PendingCall: StreamOwner {
     }
 
     /// Waits for what comes of the call.
-    func outcome() async -> Outcome {
+    nonisolated(nonsending) func outcome() async -> Outcome {
         await withUnsafeContinuation { continuation in
             let outcome = state.withLock { state in
                 if state.outcome == nil { state.continuation = continuation }
                 return state.outcome
             }
-            if let outcome { continuation.resume(returning: outcome) }
+            guard let outcome else { return }
+            endIfAbandoned()
+            continuation.resume(returning: outcome)
         }
+    }
+
+    /// Who was cancelled before there was a stream could not end it, and does so as soon as there is one.
+    func endIfAbandoned() {
+        let (key, outcome) = state.withLock { ($0.key, $0.outcome) }
+        if case .cancelled = outcome, let key { node.reset(key, ResetReason(.cancelled, "the caller was cancelled")) }
     }
 
     /// The caller does not want the answer any more; the far side is told.
     func abandon(_ outcome: Outcome) {
-        guard let key = finish(outcome) else { return }
+        guard let key = finish(state.withLock { $0.end(outcome) }) else { return }
         let code: ResetReason.Code = if case .deadlineExceeded = outcome { .deadlineExceeded } else { .cancelled }
         node.reset(key, ResetReason(code, "the caller does not wait any more"))
     }
 
-    /// - Returns: the stream, if this was the first outcome and there is a stream.
+    /// - Returns: the stream, if there is one that has ended now.
     @discardableResult
-    private func finish(_ outcome: Outcome) -> StreamKey? {
-        let (continuation, timer, key) = state.withLock { state -> (UnsafeContinuation<Outcome, Never>?, Reactor.TimerToken?, StreamKey?) in
-            guard state.outcome == nil else {
-                return (nil, nil, nil)
-            }
-            state.outcome = outcome
-            defer { (state.continuation, state.timer) = (nil, nil) }
-            return (state.continuation, state.timer, state.key)
-        }
-        if let timer { node.reactor.cancel(timer) }
-        gate.open()
-        continuation?.resume(returning: outcome)
-        return key
+    private func finish(_ ending: Ending?) -> StreamKey? {
+        guard let ending else { return nil }
+        if let timer = ending.timer { node.reactor.cancel(timer) }
+        gate?.open()
+        ending.continuation?.resume(returning: ending.outcome)
+        return ending.key
     }
 
     // MARK: StreamOwner
@@ -81,22 +97,16 @@ final class PendingCall: StreamOwner {
     func opened(_ key: StreamKey) { state.withLock { $0.key = key } }
 
     func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {
-        let (fits, answer, key) = state.withLock { state -> (Bool, [UInt8]?, StreamKey?) in
-            if kind == .end, state.assembly.bytes.isEmpty { return (true, Array(payload), state.key) }
+        let (fits, key, ending) = state.withLock { state -> (Bool, StreamKey?, Ending?) in
             let fits = state.assembly.append(payload)
-            return (fits, kind == .end && fits ? state.assembly.bytes : nil, state.key)
+            let outcome: Outcome? = !fits ? .reset(.valueTooLarge) : kind == .end ? .answer(state.assembly.take()) : nil
+            return (fits, state.key, outcome.flatMap { state.end($0) })
         }
-        guard let key else { return }
-        if !fits {
-            node.reset(key, .valueTooLarge)
-            finish(.reset(.valueTooLarge))
-        } else if let answer {
-            finish(.answer(answer))
-        } else {
-            node.consumed(key, payload: payload.count)
-        }
+        finish(ending)
+        guard kind != .end, let key else { return }
+        if fits { node.consumed(key, payload: payload.count) } else { node.reset(key, .valueTooLarge) }
     }
 
-    func creditArrived() { gate.open() }
-    func wasReset(_ reason: ResetReason) { finish(.reset(reason)) }
+    func creditArrived() { gate?.open() }
+    func wasReset(_ reason: ResetReason) { finish(state.withLock { $0.end(.reset(reason)) }) }
 }

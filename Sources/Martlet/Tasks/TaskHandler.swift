@@ -3,19 +3,17 @@ import Synchronization
 
 /// What a task's type can do, found once for each type: decode its arguments, run it, encode what comes of it.
 class TaskHandler: @unchecked Sendable {
-    let name: String
-    init(name: String) { self.name = name }
-
     /// Decodes, runs and encodes. The result is an `end` payload of ``CallAnswer``.
-    func run(_ arguments: [UInt8], in context: RemoteContext) async -> [UInt8] { fatalError("abstract") }
+    nonisolated(nonsending) func run(_ arguments: ArraySlice<UInt8>, in context: RemoteContext) async -> [UInt8] {
+        fatalError("abstract")
+    }
 }
 
 private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked Sendable {
     private let encodeOutput: @Sendable (Task.Output, inout [UInt8]) throws -> Void
 
-    init(name: String, as type: Task.Type) {
+    override init() {
         encodeOutput = Self.outputEncoder()
-        super.init(name: name)
     }
 
     private static func outputEncoder() -> @Sendable (Task.Output, inout [UInt8]) throws -> Void {
@@ -33,16 +31,21 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
         }
     }
 
-    override func run(_ arguments: [UInt8], in context: RemoteContext) async -> [UInt8] {
+    override nonisolated(nonsending) func run(
+        _ arguments: ArraySlice<UInt8>,
+        in context: RemoteContext
+    ) async -> [UInt8] {
         let task: Task
         do {
-            task = try CBORDecoder().decode(Task.self, from: arguments)
+            task = try arguments.withUnsafeBytes { try CBORDecoder().decode(Task.self, from: $0) }
         } catch {
             return CallAnswer.failure(.init(.valueUnusable, "the arguments of \(Task.self) do not decode: \(ErrorText.of(error))"))
         }
         do {
             let output = try await task.run(in: context)
-            var bytes: [UInt8] = [CallAnswer.success]
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(64)
+            bytes.append(CallAnswer.success)
             do {
                 try encodeOutput(output, &bytes)
             } catch {
@@ -57,12 +60,32 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
 
 /// The tasks of this program, by name, as they are asked for.
 enum TaskRegistry {
-    private static let byName = Mutex<[[UInt8]: TaskHandler]>([:])
+    private static let handlers = Mutex(Handlers())
     private static let names = Mutex<[ObjectIdentifier: TaskName]>([:])
 
     /// How a type is called on the wire.
     struct TaskName: Sendable {
-        var bytes: [UInt8]
+        /// What a request for it begins with.
+        var requestHead: [UInt8]
+    }
+
+    private struct Handlers {
+        /// Those that were asked for last, first: comparing a few names costs less than hashing one.
+        var recent: [(name: [UInt8], handler: TaskHandler)] = []
+        var all: [[UInt8]: TaskHandler] = [:]
+        static let recentLimit = 8
+
+        mutating func find(_ name: UnsafeRawBufferPointer) -> TaskHandler? {
+            for index in recent.indices where recent[index].name.withUnsafeBytes(name.hasSameBytes) {
+                if index > 0 { recent.swapAt(index, index - 1) }
+                return recent[max(0, index - 1)].handler
+            }
+            let name = Array(name)
+            guard let handler = all[name] else { return nil }
+            if recent.count == Self.recentLimit { recent.removeLast() }
+            recent.append((name, handler))
+            return handler
+        }
     }
 
     /// The name by which a copy of this program finds `type`.
@@ -77,21 +100,20 @@ enum TaskRegistry {
                 advice: "make \(type) internal or public and declare it outside of any function"
             )
         }
-        let name = TaskName(bytes: Array(text.utf8))
+        let name = TaskName(requestHead: CallRequest.head(named: text))
         names.withLock { $0[ObjectIdentifier(type)] = name }
         return name
     }
 
     /// The task that a context above asks for. Only ever called for contexts above: whoever names a type here could name
     /// any type of the program.
-    static func handler(named bytes: UnsafeRawBufferPointer) -> TaskHandler? {
-        let name = Array(bytes)
-        if let handler = byName.withLock({ $0[name] }) { return handler }
+    static func handler(named name: UnsafeRawBufferPointer) -> TaskHandler? {
+        if let handler = handlers.withLock({ $0.find(name) }) { return handler }
         let text = String(decoding: name, as: UTF8.self)
         guard let type = _typeByName(text) as? any RemoteTask.Type else { return nil }
-        func make<Task: RemoteTask>(_ type: Task.Type) -> TaskHandler { TypedTaskHandler(name: text, as: type) }
+        func make<Task: RemoteTask>(_ type: Task.Type) -> TaskHandler { TypedTaskHandler<Task>() }
         let handler = make(type)
-        byName.withLock { $0[name] = handler }
+        handlers.withLock { $0.all[Array(name)] = handler }
         return handler
     }
 }

@@ -51,7 +51,7 @@ struct FactsCommand: AsyncParsableCommand {
         for host in hosts {
             guard let facts = answers[host.index] else { continue }
             let cells = [
-                host.label, facts.distribution ?? facts.system, "\(facts.system) \(facts.release)", facts.architecture,
+                host.label, facts.distribution ?? facts.system, facts.release, facts.architecture,
                 "\(facts.processors)", Format.bytes(Int(clamping: facts.memory)), facts.user, facts.hostname,
             ]
             table.add(cells.map { HarmlessText.of($0) })

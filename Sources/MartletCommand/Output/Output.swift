@@ -1,17 +1,20 @@
 import Synchronization
 
-/// Everything that the program prints, in one order, by one writer.
+/// Everything that the program prints, by one writer.
 ///
-/// Whoever prints much waits while a slow reader has not taken what is queued; no thread does, but the writer's. On a
-/// terminal a status line stays below what is printed.
+/// What is said is queued as it is; a host's lines gather in its ``OutputLane``, which is queued as a whole, so that many
+/// hosts that print much do not meet at one lock for every line. No thread waits for a slow reader but the writer's. On
+/// a terminal a status line stays below what is printed.
 final class Output: Sendable {
     enum Pipe: Int32, Sendable {
         case output = 1
         case error = 2
     }
 
-    /// How much is queued before producers wait, in bytes.
-    private static let limit = 256 * 1024
+    private enum Entry {
+        case text(Pipe, [UInt8])
+        case lane(OutputLane)
+    }
 
     let style: Style
     let errorStyle: Style
@@ -21,25 +24,15 @@ final class Output: Sendable {
     private let state = Mutex(State())
 
     private struct State {
-        var pending: [(pipe: Pipe, bytes: [UInt8])] = []
-        var pendingCount = 0
+        var queue: [Entry] = []
         var status: String?
         var statusChanged = false
         var statusIsShown = false
         var isFinished = false
         var isBroken = false
         var writer: UnsafeContinuation<Void, Never>?
-        var producers: [UnsafeContinuation<Void, Never>] = []
 
-        mutating func append(_ pipe: Pipe, _ bytes: [UInt8]) {
-            if pipe == .output, isBroken { return }
-            pendingCount += bytes.count
-            if pending.last?.pipe == pipe {
-                pending[pending.count - 1].bytes += bytes
-            } else {
-                pending.append((pipe, bytes))
-            }
-        }
+        var hasWork: Bool { !queue.isEmpty || statusChanged || isFinished }
     }
 
     init(colour: ColourChoice, interruption: Interruption) {
@@ -56,34 +49,15 @@ final class Output: Sendable {
 
     // MARK: Printing
 
-    /// Prints; waits while too much is queued, unless the task is cancelled.
-    func write(_ bytes: [UInt8], to pipe: Pipe = .output) async {
-        wakeWriter { $0.append(pipe, bytes) }
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in
-                let mustWait = state.withLock { state in
-                    guard state.pendingCount >= Self.limit, !state.isFinished, !Task.isCancelled else { return false }
-                    state.producers.append(continuation)
-                    return true
-                }
-                if !mustWait { continuation.resume() }
-            }
-        } onCancel: {
-            releaseProducers()
-        }
-    }
+    /// Where one host's lines go.
+    func makeLane() -> OutputLane { OutputLane(self) }
 
-    private func releaseProducers() {
-        let producers = state.withLock { state in
-            defer { state.producers = [] }
-            return state.producers
-        }
-        for producer in producers { producer.resume() }
-    }
+    /// Has the writer come by at a lane.
+    func enqueue(_ lane: OutputLane) { wakeWriter { $0.queue.append(.lane(lane)) } }
 
     /// Prints a line without ever waiting: for the little that we say ourselves.
     func say(_ line: String, to pipe: Pipe = .output) {
-        wakeWriter { $0.append(pipe, Array((line + "\n").utf8)) }
+        wakeWriter { $0.queue.append(.text(pipe, Array((line + "\n").utf8))) }
     }
 
     /// Shows a line at the end of the terminal until the next one; nil takes it away. Nothing where there is no terminal.
@@ -110,17 +84,17 @@ final class Output: Sendable {
     /// Writes until ``finish()`` was called and nothing is left.
     func runWriter() async {
         while true {
-            let batch = state.withLock { state -> (segments: [(pipe: Pipe, bytes: [UInt8])], isLast: Bool)? in
-                guard !state.pending.isEmpty || state.statusChanged || state.isFinished else { return nil }
-                defer { state.pending = [] }
+            let batch = state.withLock { state -> (entries: [Entry], isLast: Bool)? in
+                guard state.hasWork else { return nil }
+                defer { state.queue = [] }
                 if state.isFinished { state.status = nil }
-                return (state.pending, state.isFinished && state.pending.isEmpty)
+                return (state.queue, state.isFinished && state.queue.isEmpty)
             }
             guard let batch else {
                 await awaitWork()
                 continue
             }
-            write(batch.segments)
+            write(batch.entries)
             if batch.isLast { return }
         }
     }
@@ -128,41 +102,44 @@ final class Output: Sendable {
     private func awaitWork() async {
         await withUnsafeContinuation { continuation in
             let hasWork = state.withLock { state in
-                let hasWork = !state.pending.isEmpty || state.statusChanged || state.isFinished
-                if !hasWork { state.writer = continuation }
-                return hasWork
+                if !state.hasWork { state.writer = continuation }
+                return state.hasWork
             }
             if hasWork { continuation.resume() }
         }
     }
 
-    private func write(_ segments: [(pipe: Pipe, bytes: [UInt8])]) {
-        let (status, wasShown) = state.withLock { state in
+    private func write(_ entries: [Entry]) {
+        let (status, wasShown, isBroken) = state.withLock { state in
             defer {
                 state.statusChanged = false
                 state.statusIsShown = state.status != nil
             }
-            return (state.status, state.statusIsShown)
+            return (state.status, state.statusIsShown, state.isBroken)
         }
         if wasShown { _ = SystemCalls.writeAll(Array("\r\u{1b}[K".utf8), to: Pipe.error.rawValue) }
-        for segment in segments {
-            let error = SystemCalls.writeAll(segment.bytes, to: segment.pipe.rawValue)
-            if error != 0, segment.pipe == .output { outputFailed(error) }
+        var gathered = OutputSegments()
+        for entry in entries {
+            switch entry {
+            case .text(let pipe, let bytes): gathered.append(pipe, bytes)
+            case .lane(let lane): lane.drain(into: &gathered)
+            }
+            if gathered.byteCount >= 64 * 1024 { write(&gathered, isBroken) }
         }
+        write(&gathered, isBroken)
         if let status {
             // The last column stays free: some terminals begin a new line there.
             let width = (SystemCalls.columns(Pipe.error.rawValue) ?? 80) - 1
             let line = errorStyle.faint(status.truncated(to: width))
             _ = SystemCalls.writeAll(Array(line.utf8), to: Pipe.error.rawValue)
         }
-        let written = segments.reduce(0) { $0 + $1.bytes.count }
-        let producers = state.withLock { state -> [UnsafeContinuation<Void, Never>] in
-            state.pendingCount -= written
-            guard state.pendingCount < Self.limit else { return [] }
-            defer { state.producers = [] }
-            return state.producers
+    }
+
+    private func write(_ segments: inout OutputSegments, _ isBroken: Bool) {
+        for (pipe, bytes) in segments.take() where !(isBroken && pipe == .output) {
+            let error = SystemCalls.writeAll(bytes, to: pipe.rawValue)
+            if error != 0, pipe == .output { outputFailed(error) }
         }
-        for producer in producers { producer.resume() }
     }
 
     private func outputFailed(_ error: Int32) {
@@ -177,8 +154,5 @@ final class Output: Sendable {
     }
 
     /// Lets the writer end when all is written.
-    func finish() {
-        wakeWriter { $0.isFinished = true }
-        releaseProducers()
-    }
+    func finish() { wakeWriter { $0.isFinished = true } }
 }

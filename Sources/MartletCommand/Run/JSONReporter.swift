@@ -2,13 +2,19 @@ import Martlet
 
 /// Tells machines what happens: one JSON object a line on standard output, nothing else.
 struct JSONReporter: RunReporter {
-    let output: Output
+    private let output: Output
+    private let lanes: [OutputLane]
+
+    init(_ output: Output, hosts: [Host]) {
+        self.output = output
+        lanes = hosts.map { _ in output.makeLane() }
+    }
 
     func line(_ line: OutputLine, from host: Host) async {
         var object = JSONObject(event: "line", host)
         object.add("pipe", line.pipe == .output ? "stdout" : "stderr")
         object.add("text", bytes: line.bytes)
-        await output.write(Array((object.finished + "\n").utf8))
+        await lanes[host.index].write(Array((object.finished + "\n").utf8))
     }
 
     func ended(_ outcome: HostOutcome<CommandResult>) {

@@ -80,7 +80,7 @@ struct RunCommand: AsyncParsableCommand {
         let progress = Progress(session.output, total: hosts.count)
         let reporter: any RunReporter =
             json
-            ? JSONReporter(output: session.output)
+            ? JSONReporter(session.output, hosts: hosts)
             : TextReporter(session.output, hosts: hosts, hasPrefix: !noPrefix, isQuiet: quiet, progress: progress)
         let fleet = Fleet(hosts: hosts, wayIn: wayOptions.wayIn, limit: hostOptions.limit)
         let words = words

@@ -3,6 +3,7 @@ import Martlet
 /// Tells people what happens: lines with the host's name in front, errors in full, a summary at the end.
 final class TextReporter: RunReporter {
     private let output: Output
+    private let lanes: [OutputLane]
     private let hasPrefix: Bool
     private let isQuiet: Bool
     private let hostCount: Int
@@ -14,6 +15,7 @@ final class TextReporter: RunReporter {
         self.hasPrefix = hasPrefix
         self.isQuiet = isQuiet
         self.progress = progress
+        lanes = hosts.map { _ in output.makeLane() }
         hostCount = hosts.count
         // One long name does not push everything to the right.
         width = min(24, hosts.map(\.label.count).max() ?? 0)
@@ -25,7 +27,7 @@ final class TextReporter: RunReporter {
         // A program that reads us gets what the far program wrote; a terminal gets what does no harm.
         if output.isTerminal(pipe) { bytes += Array(HarmlessText.of(line.bytes).utf8) } else { bytes += line.bytes }
         bytes.append(0x0a)
-        await output.write(bytes, to: pipe)
+        await lanes[host.index].write(bytes, to: pipe)
     }
 
     private func prefix(_ host: Host, _ pipe: Output.Pipe) -> String {

@@ -160,10 +160,10 @@ struct SSHFiles: Sendable {
         }
         let passwd = try directory.write("passwd", users.joined(separator: "\n") + "\n", mode: 0o644)
         let script = """
-            #!/bin/sh
             exec unshare --mount --propagation slave -- \
             sh -c 'mount --bind "$0" /etc/passwd && exec "$@"' \(passwd) "$@"
             """
-        return [try directory.write("with-login-shell", script, mode: 0o700)] + server
+        // Not executed itself: a file that was just written may be open for writing in some new process still.
+        return ["/bin/sh", try directory.write("with-login-shell", script)] + server
     }
 }

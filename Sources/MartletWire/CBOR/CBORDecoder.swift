@@ -12,7 +12,7 @@
 package struct CBORDecoder: Sendable {
     package var limits: CBORLimits
     /// What values find in `Decoder.userInfo`. Default: nothing.
-    package var userInfo: [CodingUserInfoKey: any Sendable] = [:]
+    package var userInfo = [CodingUserInfoKey: any Sendable]()
 
     package init(limits: CBORLimits = .default) {
         self.limits = limits

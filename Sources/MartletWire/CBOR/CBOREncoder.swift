@@ -7,7 +7,7 @@
 package struct CBOREncoder: Sendable {
     package var limits: CBORLimits
     /// What values find in `Encoder.userInfo`. Default: nothing.
-    package var userInfo: [CodingUserInfoKey: any Sendable] = [:]
+    package var userInfo = [CodingUserInfoKey: any Sendable]()
 
     package init(limits: CBORLimits = .default) {
         self.limits = limits

@@ -112,4 +112,17 @@ import Testing
             input: "# a comment\nlocal\n\n  local  # another\n")
         #expect(result.outputLines.sorted() == ["local#1: x", "local#2: x", "local#3: x"])
     }
+
+    @Test func `Many lines from many hosts arrive whole and in order`() async throws {
+        let hosts = Array(repeating: "local", count: 10).joined(separator: ",")
+        let result = try await MartletProgram.run(["run", "-q", "-H", hosts, "--", "seq 1 5000"])
+        var next: [Substring: Int] = [:]
+        for line in result.output.split(separator: "\n") {
+            let parts = line.split(separator: " ")
+            next[parts[0], default: 0] += 1
+            #expect(Int(parts[1]) == next[parts[0]])
+        }
+        #expect(next.count == 10)
+        #expect(next.values.allSatisfy { $0 == 5000 })
+    }
 }

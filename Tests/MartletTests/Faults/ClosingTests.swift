@@ -1,0 +1,121 @@
+import Foundation
+@testable import Martlet
+import MartletTestKit
+import Testing
+
+/// Ignores all polite requests to end, and holds its thread.
+struct NeverEnd: RemoteTask {
+    var started: String
+
+    func run(in context: RemoteContext) async throws {
+        for number in [SIGTERM, SIGHUP, SIGINT, SIGQUIT] { signal(number, SIG_IGN) }
+        Signpost.leave(started)
+        while true { usleep(100_000) }
+    }
+}
+
+@Suite(.leakChecked) struct ClosingTests {
+    @Test func `a task that never ends holds nobody up`() async throws {
+        try await TestFolder.with { folder in
+            try await withLocalContext { _, context in
+                let call = Task { try await context.call(NeverEnd(started: folder.file("started"))) }
+                await eventually { folder.has("started") }
+                let entry = try #require(ProcessTable.entry(of: context.processID))
+                let time = await Duration.of { await context.close(within: .seconds(3)) }
+                #expect(time < .seconds(6), "\(time)")
+                #expect(!entry.isAlive)
+                await #expect(throws: (any Error).self) { try await call.value }
+            }
+        }
+    }
+
+    @Test(.enabled(if: hasSSHServer, "needs openssh-server"))
+    func `a task that never ends behind ssh ends with the scope`() async throws {
+        try await TestFolder.with { folder in
+            try await withThrowawaySSHD(.warm) { sshd in
+                let time = try await Duration.of {
+                    try await withMartlet(OutputLog().options) { martlet in
+                        let context = try await martlet.connect(sshd.connector(.pipe))
+                        let below = try await context.connect(.local)
+                        for (number, target) in [context, below].enumerated() {
+                            let task = NeverEnd(started: folder.file("started\(number)"))
+                            _ = Task { try await target.call(task) }
+                        }
+                        await eventually { folder.count("started") == 2 }
+                    }
+                }
+                #expect(time < .seconds(20), "\(time)")
+            }
+        }
+    }
+
+    @Test func `closing twice, at once or one after the other, is closing once`() async throws {
+        try await withLocalContext { _, context in
+            let below = try await context.connect(.local)
+            await withTaskGroup(of: Void.self) { group in
+                for _ in 0..<8 {
+                    group.addTask { await below.close() }
+                    group.addTask { await context.close() }
+                }
+            }
+            await context.close()
+            await below.close()
+            #expect(ProcessTable.entry(of: context.processID) == nil)
+            #expect(ProcessTable.entry(of: below.processID) == nil)
+        }
+    }
+
+    @Test func `an error in the scope ends everything, and comes out of it`() async throws {
+        let marker = makeMarker()
+        await #expect(throws: PlainError.self) {
+            try await withLocalContext { _, context in
+                let run = Task { try await context.run("sleep \(marker)") }
+                await eventually { !ProcessTable.carrying(marker).isEmpty }
+                _ = run
+                throw PlainError(text: "out")
+            }
+        }
+        #expect(ProcessTable.carrying(marker).isEmpty)
+    }
+
+    @Test func `a scope whose task is cancelled still ends everything`() async throws {
+        let marker = makeMarker()
+        let scope = Task {
+            try await withLocalContext { _, context in
+                try await context.run("sleep \(marker)")
+            }
+        }
+        await eventually { !ProcessTable.carrying(marker).isEmpty }
+        scope.cancel()
+        await #expect(throws: CancellationError.self) { try await scope.value }
+        #expect(ProcessTable.carrying(marker).isEmpty)
+    }
+
+    @Test func `two hundred contexts that open and close leave nothing`() async throws {
+        try await withMartlet(OutputLog().options) { martlet in
+            let first = try await martlet.connect(.local)
+            let descriptors = openDescriptors()
+            for round in 0..<20 {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for number in 0..<10 {
+                        group.addTask {
+                            try await martlet.withContext(.local) { context in
+                                #expect(try await context.call(Add(a: round, b: number)) == round + number)
+                                if number == 0 { _ = try await context.run("true") }
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+            }
+            #expect(ProcessTable.descendants().filter { $0.parent == getpid() && $0.isZombie }.isEmpty)
+            await eventually { openDescriptors() <= descriptors }
+            #expect(martlet.runtime.children.count == 1)
+            #expect(try await first.call(Add(a: 1, b: 1)) == 2)
+        }
+    }
+
+    private func openDescriptors() -> Int {
+        ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []).count
+    }
+}

@@ -1,0 +1,188 @@
+import Foundation
+@testable import Martlet
+import MartletTestKit
+import Testing
+
+/// Runs a command for ever, here and one context below, as a program that is to be killed would.
+struct KeepRunning: RemoteTask {
+    var marker: String
+
+    func run(in context: RemoteContext) async throws {
+        let below = try await context.connect(.local)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for target in [below, try await below.connect(.local)] {
+                group.addTask { _ = try await target.run("(trap '' TERM HUP; sleep \(marker)) & sleep \(marker)") }
+            }
+            try await group.waitForAll()
+        }
+    }
+}
+
+@Suite(.leakChecked) struct LossTests {
+    /// Waits until all is gone that carries the marker, within the three seconds that are promised.
+    private func expectEnd(of marker: String, within limit: Duration = .seconds(3)) async {
+        let ended = await eventually(within: limit, "the end of everything") { ProcessTable.carrying(marker).isEmpty }
+        if !ended { Issue.record("left: \(ProcessTable.carrying(marker))") }
+    }
+
+    /// Starts commands at two depths below `context`, and waits until they run.
+    private func startCommands(_ marker: String, below context: Context) async -> Task<Void, any Error> {
+        let call = Task { try await context.call(KeepRunning(marker: marker)) }
+        await eventually(within: .seconds(20)) {
+            ProcessTable.carrying(marker).filter { $0.name == "sleep" }.count == 4
+        }
+        return call
+    }
+
+    @Test(arguments: [SIGKILL, SIGTERM, SIGSEGV])
+    func `a context that a signal ends takes its contexts and commands along`(signal: Int32) async throws {
+        try await withLocalContext { _, context in
+            let marker = makeMarker()
+            let call = await startCommands(marker, below: context)
+            let own = Task { try await context.run("(trap '' TERM; sleep \(marker)) & sleep \(marker)") }
+            await eventually { ProcessTable.carrying(marker).filter { $0.name == "sleep" }.count == 6 }
+            kill(context.processID, signal)
+            let time = await Duration.of {
+                await #expect(throws: MartletError.self) { try await call.value }
+                await #expect(throws: MartletError.self) { try await own.value }
+            }
+            #expect(time < .seconds(20))
+            await expectEnd(of: marker)
+        }
+    }
+
+    @Test(.enabled(if: hasSSHServer, "needs openssh-server"))
+    func `a controller that is killed takes everything along, at every depth, also behind ssh`() async throws {
+        try await withThrowawaySSHD(.warm) { sshd in
+            let marker = makeMarker()
+            let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path
+            let controller = Task {
+                try await runProgram(
+                    [executable, "--testing-library", "swift-testing", "--filter", "ControllerToBeKilled"],
+                    environment: [
+                        markerVariable: marker, "MARTLET_TEST_HOST": sshd.hostAlias(.pipe),
+                        "MARTLET_TEST_CONFIG": sshd.configPath,
+                    ],
+                    within: .seconds(120)
+                )
+            }
+            await eventually(within: .seconds(60)) {
+                ProcessTable.carrying("sleep \(marker)").count >= 0
+                    && ProcessTable.carrying(marker).filter { $0.name == "sleep" }.count == 6
+            }
+            let victim = try #require(
+                ProcessTable.carrying(marker).first { $0.commandLine.contains("ControllerToBeKilled") })
+            victim.send(signal: SIGKILL)
+            #expect(try await controller.value.signal == SIGKILL)
+            await expectEnd(of: marker)
+        }
+    }
+
+    @Test func `a stopped context is lost after the heartbeat limit, and ended`() async throws {
+        var options = OutputLog().options
+        options.heartbeatLimit = .seconds(1)
+        try await withLocalContext(options) { _, context in
+            let marker = makeMarker()
+            let command = Task { try await context.run("sleep \(marker)") }
+            await eventually { !ProcessTable.carrying(marker).isEmpty }
+            let entry = try #require(ProcessTable.entry(of: context.processID))
+            entry.send(signal: SIGSTOP)
+            let time = await Duration.of {
+                await #expect(throws: MartletError.self) { try await command.value }
+            }
+            #expect(time < .seconds(2) && time > .milliseconds(500), "\(time)")
+            let error = try await expectError(.contextLost) { try await context.call(Nothing()) }
+            #expect(error.route == context.route)
+            await eventually(within: .seconds(4)) { !entry.isAlive }
+            await expectEnd(of: marker)
+        }
+    }
+
+    @Test(.enabled(if: hasSSHServer, "needs openssh-server"))
+    func `a context that is stopped behind ssh is lost, and ends when it goes on`() async throws {
+        var options = OutputLog().options
+        options.heartbeatLimit = .seconds(1)
+        try await withSSHContext(options) { context in
+            let marker = makeMarker()
+            let command = Task { try await context.run("sleep \(marker)") }
+            await eventually { !ProcessTable.carrying(marker).isEmpty }
+            let entry = try #require(ProcessTable.entry(of: context.processID))
+            entry.send(signal: SIGSTOP)
+            let time = await Duration.of {
+                await #expect(throws: MartletError.self) { try await command.value }
+            }
+            #expect(time < .seconds(2), "\(time)")
+            entry.send(signal: SIGCONT)
+            await eventually(within: .seconds(5)) { !entry.isAlive }
+            await expectEnd(of: marker)
+        }
+    }
+
+    @Test(.enabled("needs root and namespaces") { await ThrowawayMachine.obstacle() == nil && hasSSHServer })
+    func `a network that is cut without a word ends both sides within the heartbeat limit`() async throws {
+        try await withNetworkHost { host in
+            var options = OutputLog().options
+            options.heartbeatLimit = .seconds(2)
+            try await withMartlet(options) { martlet in
+                let context = try await martlet.connect(.ssh(host.hostAlias, configuration: host.configPath))
+                let marker = makeMarker()
+                let command = Task { try await context.run("(trap '' TERM; sleep \(marker)) & sleep \(marker)") }
+                let call = Task { try await context.call(Block(way: .sleeping, started: "/tmp/s", release: "/tmp/r")) }
+                await eventually { ProcessTable.carrying(marker).filter { $0.name == "sleep" }.count == 2 }
+                try await host.cut()
+                let time = await Duration.of {
+                    await #expect(throws: MartletError.self) { try await command.value }
+                    await #expect(throws: MartletError.self) { try await call.value }
+                }
+                #expect(time < .seconds(3), "\(time)")
+                // The far side has heard nothing, and ends by itself.
+                await expectEnd(of: marker, within: .seconds(6))
+                await eventually { !host.machine.programs().contains { $0.commandLine.first?.hasPrefix("martlet") == true } }
+            }
+        }
+    }
+
+    @Test(.enabled(if: hasSSHServer, "needs openssh-server"))
+    func `a connection that breaks fails what is under way, and the far side ends`() async throws {
+        try await withThrowawaySSHD(.warm) { sshd in
+            try await withMartlet(OutputLog().options) { martlet in
+                let context = try await martlet.connect(sshd.connector())
+                let other = try await martlet.connect(.local)
+                let marker = makeMarker()
+                let call = await startCommands(marker, below: context)
+                sshd.dropConnections()
+                let error = await #expect(throws: MartletError.self) { try await call.value }
+                #expect(error?.code == .contextLost)
+                await expectEnd(of: marker)
+                await eventually { sshd.programs().isEmpty }
+                #expect(try await other.call(Add(a: 1, b: 1)) == 2)
+                let again = try await martlet.connect(sshd.connector())
+                #expect(try await again.call(Add(a: 1, b: 1)) == 2)
+            }
+        }
+    }
+}
+
+/// The body of a process that `LossTests` starts and kills.
+private let markerVariable = "MARTLET_TEST_MARKER"
+
+struct ControllerToBeKilled {
+    @Test(.enabled(if: ProcessInfo.processInfo.environment[markerVariable] != nil, "is started by another test"))
+    func `commands run for ever at several depths`() async throws {
+        let environment = ProcessInfo.processInfo.environment
+        let marker = environment[markerVariable] ?? ""
+        let far = SSHConnector.ssh(
+            environment["MARTLET_TEST_HOST"] ?? "", configuration: environment["MARTLET_TEST_CONFIG"])
+        try await withMartlet { martlet in
+            let local = try await martlet.connect(.local)
+            let below = try await local.connect(.local)
+            let ssh = try await below.connect(far)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for target in [local, below, ssh] {
+                    group.addTask { _ = try await target.run("(trap '' TERM HUP; sleep \(marker)) & sleep \(marker)") }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+}
