@@ -33,15 +33,24 @@ package struct StreamTable: Sendable {
         var number: UInt32
     }
 
-    private enum Place {
-        case opened(Dictionary<UInt32, Entry>.Index)
-        case accepted(Dictionary<Origin, Entry>.Index)
+    /// Where a stream's entry is, and where the look-up by which it was found.
+    private struct Place {
+        enum Index {
+            case opened(Dictionary<UInt32, Int>.Index)
+            case accepted(Dictionary<Origin, Int>.Index)
+        }
+
+        var slot: Int
+        var index: Index
     }
 
     private let address: ContextAddress
     private let limits: StreamLimits
-    private var opened: [UInt32: Entry] = [:]
-    private var accepted: [Origin: Entry] = [:]
+    /// Apart from the dictionaries, which would copy a whole entry to look at one field of it.
+    private var slots: [Entry?] = []
+    private var freeSlots: [Int] = []
+    private var opened: [UInt32: Int] = [:]
+    private var accepted: [Origin: Int] = [:]
     /// Accepted streams by the share that they count against.
     private var shares: [UInt32: Int] = [:]
     private var lastNumber: UInt32
@@ -57,7 +66,7 @@ package struct StreamTable: Sendable {
 
     package var count: Int { opened.count + accepted.count }
     package var keys: [StreamKey] {
-        opened.map { StreamKey(opener: address, acceptor: $0.value.peer, number: $0.key) }
+        opened.map { StreamKey(opener: address, acceptor: slots[$0.value]!.peer, number: $0.key) }
             + accepted.keys.map { StreamKey(opener: $0.opener, acceptor: address, number: $0.number) }
     }
 
@@ -70,7 +79,7 @@ package struct StreamTable: Sendable {
         repeat { lastNumber &+= 1 } while opened[lastNumber] != nil
         var entry = Entry(owner: owner, peer: acceptor)
         if ended { entry.state.sentLast() }
-        opened[lastNumber] = entry
+        opened[lastNumber] = add(entry)
         return StreamKey(opener: address, acceptor: acceptor, number: lastNumber)
     }
 
@@ -80,7 +89,7 @@ package struct StreamTable: Sendable {
     package mutating func accept(_ key: StreamKey, owner: any StreamOwner, ended: Bool) {
         var entry = Entry(owner: owner, peer: key.opener)
         if ended { _ = entry.state.receivedLast() }
-        let old = accepted.updateValue(entry, forKey: Origin(opener: key.opener, number: key.number))
+        let old = accepted.updateValue(add(entry), forKey: Origin(opener: key.opener, number: key.number))
         assert(key.acceptor == address && key.opener != address && old == nil)
         if let share = share(of: key.opener) { shares[share, default: 0] += 1 }
     }
@@ -92,19 +101,19 @@ package struct StreamTable: Sendable {
         let key = header.streamKey
         guard header.kind != .open else { return receiveOpen(key, header) }
         guard let place = find(key) else { return .stale }
-        let owner = self[place].owner
+        let owner = slots[place.slot]!.owner
         let isLegal: Bool
         switch header.kind {
         case .data:
-            isLegal = self[place].state.receivedData(
+            isLegal = slots[place.slot]!.state.receivedData(
                 payload: header.payloadCount,
                 heldUp: header.flags.contains(.heldUp)
             )
         case .end:
-            isLegal = self[place].state.receivedLast()
-            if isLegal, self[place].state.isClosed { remove(at: place) }
+            isLegal = slots[place.slot]!.state.receivedLast()
+            if isLegal, slots[place.slot]!.state.isClosed { remove(at: place) }
         case .credit:
-            isLegal = self[place].state.receivedCredit(credit)
+            isLegal = slots[place.slot]!.state.receivedCredit(credit)
             if isLegal { return .credit(owner) }
         case .reset:
             remove(at: place)
@@ -138,40 +147,38 @@ package struct StreamTable: Sendable {
     // MARK: Using
 
     /// The owner of an open stream.
-    package func owner(of key: StreamKey) -> (any StreamOwner)? { find(key).map { self[$0].owner } }
+    package func owner(of key: StreamKey) -> (any StreamOwner)? { find(key).map { slots[$0.slot]!.owner } }
 
     /// Takes the credit for a `data` payload; `nil` if the stream is over.
     package mutating func takeCredit(_ key: StreamKey, payload count: Int) -> Bool? {
         guard let place = find(key) else { return nil }
-        return self[place].state.takeCredit(forPayload: count)
+        return slots[place.slot]!.state.takeCredit(forPayload: count)
     }
 
     /// Whether the next `data` frame has to say ``FrameHeader/Flags/heldUp``; asked once for each frame.
     package mutating func takeHeldUp(_ key: StreamKey) -> Bool {
         guard let place = find(key) else { return false }
-        return self[place].state.takeHeldUp()
+        return slots[place.slot]!.state.takeHeldUp()
     }
 
     /// The largest `data` payload that may be sent now; `nil` if the stream is over.
-    package func sendablePayload(_ key: StreamKey) -> Int? { find(key).map { self[$0].state.sendablePayload } }
+    package func sendablePayload(_ key: StreamKey) -> Int? { find(key).map { slots[$0.slot]!.state.sendablePayload } }
 
     /// The owner's reader has taken a `data` payload of `count` bytes.
     ///
     /// - Returns: the credit to send; 0 for none.
     package mutating func consumed(_ key: StreamKey, payload count: Int) -> Int {
         guard let place = find(key) else { return 0 }
-        var budget = budget
-        defer { self.budget = budget }
-        return self[place].state.consumedData(payload: count, budget: &budget)
+        return slots[place.slot]!.state.consumedData(payload: count, budget: &budget)
     }
 
     /// Our last message goes out.
     ///
     /// - Returns: `false` if the stream is over already, so that nothing is to be sent.
     package mutating func sentLast(_ key: StreamKey) -> Bool {
-        guard let place = find(key), !self[place].state.localEnded else { return false }
-        self[place].state.sentLast()
-        if self[place].state.isClosed { remove(at: place) }
+        guard let place = find(key), !slots[place.slot]!.state.localEnded else { return false }
+        slots[place.slot]!.state.sentLast()
+        if slots[place.slot]!.state.isClosed { remove(at: place) }
         return true
     }
 
@@ -191,39 +198,35 @@ package struct StreamTable: Sendable {
 
     // MARK: Entries
 
-    private func find(_ key: StreamKey) -> Place? {
-        if key.opener == address {
-            guard let index = opened.index(forKey: key.number), opened.values[index].peer == key.acceptor else {
-                return nil
-            }
-            return .opened(index)
+    private mutating func add(_ entry: Entry) -> Int {
+        guard let slot = freeSlots.popLast() else {
+            slots.append(entry)
+            return slots.count - 1
         }
-        return accepted.index(forKey: Origin(opener: key.opener, number: key.number)).map(Place.accepted)
+        slots[slot] = entry
+        return slot
     }
 
-    private subscript(place: Place) -> Entry {
-        get {
-            switch place {
-            case .opened(let index): opened.values[index]
-            case .accepted(let index): accepted.values[index]
-            }
+    private func find(_ key: StreamKey) -> Place? {
+        if key.opener == address {
+            guard let index = opened.index(forKey: key.number) else { return nil }
+            let slot = opened.values[index]
+            return slots[slot]!.peer == key.acceptor ? Place(slot: slot, index: .opened(index)) : nil
         }
-        _modify {
-            switch place {
-            case .opened(let index): yield &opened.values[index]
-            case .accepted(let index): yield &accepted.values[index]
-            }
-        }
+        guard let index = accepted.index(forKey: Origin(opener: key.opener, number: key.number)) else { return nil }
+        return Place(slot: accepted.values[index], index: .accepted(index))
     }
 
     @discardableResult
     private mutating func remove(at place: Place) -> any StreamOwner {
-        let entry: Entry
-        switch place {
+        let entry = slots[place.slot]!
+        slots[place.slot] = nil
+        freeSlots.append(place.slot)
+        switch place.index {
         case .opened(let index):
-            entry = opened.remove(at: index).value
+            opened.remove(at: index)
         case .accepted(let index):
-            entry = accepted.remove(at: index).value
+            accepted.remove(at: index)
             if let share = share(of: entry.peer) { shares[share] = shares[share] == 1 ? nil : shares[share]! - 1 }
         }
         entry.state.release(to: &budget)

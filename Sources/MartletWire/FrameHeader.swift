@@ -46,7 +46,14 @@ package struct FrameHeader: Equatable, Sendable {
 
     package struct Flags: OptionSet, Sendable {
         package var rawValue: UInt8
+        @inlinable
         package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        // The standard library's own is not specialised for other modules, and every frame that is sent needs it.
+        @inlinable
+        package init(arrayLiteral flags: Flags...) {
+            self.init(rawValue: flags.reduce(0) { $0 | $1.rawValue })
+        }
 
         /// Sent by the end that opened the stream: both ends number their own streams.
         package static let fromOpener = Flags(rawValue: 1)

@@ -3,7 +3,8 @@ enum SSHDiagnosis {
     private struct Symptom {
         var words: String
         var code: MartletError.Code
-        var phase: ConnectPhase
+        /// `nil`: how far the connect had come.
+        var phase: ConnectPhase?
         var message: (String) -> String
         var advice: (String) -> String?
     }
@@ -50,8 +51,17 @@ enum SSHDiagnosis {
             Symptom(words: "kex_exchange_identification", code: .unreachable, phase: .reach) {
                 "\($0) closed the connection before it said who it is"
             } advice: { _ in "too many connects at once for its MaxStartups, or it is not an ssh server" },
-        ]
+        ] + brokenConnection.map { words in
+            Symptom(words: words, code: .connectorFailed) {
+                "the connection to \($0) broke"
+            } advice: { _ in "did the machine or its sshd go down, or does something between here and there cut connections?" }
+        }
     }
+
+    /// What ssh says when a connection ends in the midst of things.
+    private static let brokenConnection = [
+        "closed by remote host", "Broken pipe", "Connection reset by", "Connection closed by",
+    ]
 
     static func error(_ failure: ConnectorFailure, host: String, program: String) -> MartletError? {
         let lines = failure.lines
@@ -63,7 +73,7 @@ enum SSHDiagnosis {
             return MartletError(
                 symptom.code,
                 symptom.message(host),
-                phase: symptom.phase,
+                phase: symptom.phase ?? failure.phase,
                 detail: lines.joined(separator: "\n"),
                 advice: symptom.advice(host)
             )

@@ -18,9 +18,11 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
 
     private static func outputEncoder() -> @Sendable (Task.Output, inout [UInt8]) throws -> Void {
         if Task.Output.self == Void.self { return { _, _ in } }
-        func encoder<Value: Encodable & SendableMetatype>(for type: Value.Type) -> @Sendable (Task.Output, inout [UInt8]) throws -> Void {
-            // The type test succeeds: `Value` is `Task.Output`.
-            { output, bytes in try CallAnswer.encoder.encode(output as! Value, into: &bytes) }
+        func encoder<Value: Encodable & SendableMetatype>(
+            for type: Value.Type
+        ) -> @Sendable (Task.Output, inout [UInt8]) throws -> Void {
+            // `Value` is `Task.Output`, which only the compiler does not know.
+            { output, bytes in try CallAnswer.encoder.encode(unsafeBitCast(output, to: Value.self), into: &bytes) }
         }
         if let type = Task.Output.self as? any (Encodable & SendableMetatype).Type { return encoder(for: type) }
         return { _, _ in

@@ -34,7 +34,7 @@ struct KeepRunning: RemoteTask {
         return call
     }
 
-    @Test(arguments: [SIGKILL, SIGTERM, SIGSEGV])
+    @Test(arguments: [SIGKILL, SIGTERM, SIGHUP])
     func `a context that a signal ends takes its contexts and commands along`(signal: Int32) async throws {
         try await withLocalContext { _, context in
             let marker = makeMarker()

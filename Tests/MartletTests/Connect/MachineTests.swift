@@ -1,0 +1,222 @@
+import Foundation
+@testable import Martlet
+import MartletTestKit
+import Testing
+
+/// An agent that is linked statically, if the build has made one.
+private let staticAgent: String? = {
+    let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+    let path = folder.appending(path: "martlet-agent").path
+    return FileManager.default.isExecutableFile(atPath: path) ? path : nil
+}()
+
+/// Where the toolchain is whose libraries this program uses.
+private let toolchain: String = {
+    let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
+    let library = maps.split(separator: "\n").first { $0.hasSuffix("/libswiftCore.so") }?.split(separator: " ").last
+    return library.map { URL(fileURLWithPath: String($0)).deletingLastPathComponent().path } ?? "/no/toolchain"
+}()
+
+@Suite(.leakChecked, .enabled("needs root and namespaces") { await ThrowawayMachine.obstacle() == nil })
+struct MachineTests {
+    private typealias Configuration = ThrowawayMachine.Configuration
+
+    /// A machine like this one, but without Swift.
+    private var bare: Configuration {
+        var configuration = Configuration()
+        configuration.setup = "rm -rf '\(toolchain)'"
+        return configuration
+    }
+
+    private func way(into machine: ThrowawayMachine) -> CommandConnector {
+        .command(machine.commandPrefix + ["/bin/sh", "-c"])
+    }
+
+    @Test func `a program with its libraries runs where there is no Swift`() async throws {
+        try await withThrowawayMachine(bare) { machine in
+            try await withMartlet(OutputLog().options) { martlet in
+                let context = try await martlet.connect(way(into: machine))
+                #expect(context.facts.hostname == "throwaway")
+                #expect(try await context.call(Add(a: 1, b: 2)) == 3)
+                let below = try await context.connect(.local)
+                #expect(try await below.call(Echo(value: "deep")) == "deep")
+                #expect(try await below.run("hostname").lines == ["throwaway"])
+            }
+            await eventually { machine.programs().isEmpty }
+        }
+    }
+
+    @Test func `under memory nothing new is on the disk`() async throws {
+        try await withThrowawayMachine(bare) { machine in
+            _ = try await machine.run("touch /marker; sleep 0.01")
+            try await withMartlet(OutputLog().options) { martlet in
+                var options = ConnectOptions()
+                options.policy = .memory
+                let context = try await martlet.connect(way(into: machine), options: options)
+                #expect(try await context.call(Add(a: 1, b: 2)) == 3)
+                let below = try await context.connect(.local)
+                #expect(try await below.call(Add(a: 1, b: 2)) == 3)
+                let found = try await machine.run("find / -xdev -newer /marker -type f")
+                #expect(found.output == "")
+            }
+            let left = try await machine.run("find / /dev/shm /run /tmp -xdev -newer /marker -type f")
+            #expect(left.output == "")
+        }
+    }
+
+    @Test func `without any place the error lists each try`() async throws {
+        var configuration = bare
+        configuration.traits = [.readOnly, .noexec]
+        try await withThrowawayMachine(configuration) { machine in
+            try await withMartlet(OutputLog().options) { martlet in
+                for policy in [ImagePolicy.disk, .nothing, .memory] {
+                    var options = ConnectOptions()
+                    options.policy = policy
+                    let error = try await expectError(.noPlace) { [options] in
+                        try await martlet.connect(way(into: machine), options: options)
+                    }
+                    #expect(error.phase == .boot)
+                    #expect(error.detail?.contains("/dev/shm: ") == true, "\(error)")
+                    #expect(error.detail?.contains("/tmp: ") == true, "\(error)")
+                    #expect(error.advice != nil)
+                }
+            }
+            #expect(machine.programs().isEmpty)
+        }
+    }
+
+    @Test func `a cached image that lacks a library says which`() async throws {
+        try await withThrowawayMachine(bare) { machine in
+            try await withMartlet(OutputLog().options) { martlet in
+                try await martlet.connect(way(into: machine)).call(Nothing())
+                _ = try await machine.run("rm /root/.cache/martlet/*/libswiftCore.so")
+                let error = try await expectError(.imageDied) { try await martlet.connect(way(into: machine)) }
+                #expect(error.message.contains("libswiftCore.so"))
+                #expect(error.phase == .boot)
+                #expect(error.advice?.contains("static") == true)
+            }
+        }
+    }
+
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/bin/busybox"), "needs busybox-static"))
+    func `a dynamic program where there is not even a C library says so`() async throws {
+        var configuration = Configuration()
+        configuration.root = .busybox
+        try await withThrowawayMachine(configuration) { machine in
+            try await withMartlet(OutputLog().options) { martlet in
+                let error = try await expectError(.imageDied) { try await martlet.connect(way(into: machine)) }
+                #expect(error.phase == .boot)
+                #expect(error.advice?.contains("static") == true)
+                let left = try await machine.run("ls -A /tmp /dev/shm /run")
+                #expect(!left.output.contains("martlet"), "\(left.output)")
+            }
+        }
+    }
+
+    @Test(
+        .enabled(if: staticAgent != nil, "needs martlet-agent, which a whole build makes"),
+        .enabled(if: FileManager.default.isExecutableFile(atPath: "/bin/busybox"), "needs busybox-static"),
+        arguments: [[], [.readOnlyRoot], [.noProc], [.readOnlyRoot, .noProc]] as [Set<ThrowawayMachine.Configuration.Trait>]
+    )
+    func `a static agent runs where there is busybox and nothing else`(
+        traits: Set<ThrowawayMachine.Configuration.Trait>
+    ) async throws {
+        var configuration = Configuration()
+        configuration.root = .busybox
+        configuration.traits = traits
+        let agent = try #require(staticAgent)
+        try await withThrowawayMachine(configuration) { machine in
+            var options = OutputLog().options
+            options.images = .executables([agent])
+            try await withMartlet(options) { martlet in
+                for policy in ImagePolicy.allCases {
+                    var options = ConnectOptions()
+                    options.policy = policy
+                    let context = try await martlet.connect(way(into: machine), options: options)
+                    #expect(try await context.run("hostname; exit 3").termination == .exited(3))
+                    #expect(context.facts.hostname == "throwaway")
+                    await context.close()
+                }
+                // A child of it is started from what it runs from.
+                let context = try await martlet.connect(way(into: machine))
+                if !traits.contains(.noProc) {
+                    let below = try await context.connect(.local)
+                    #expect(try await below.run("echo deep").lines == ["deep"])
+                }
+            }
+            await eventually { machine.programs().isEmpty }
+        }
+    }
+
+    @Test(
+        .enabled(if: staticAgent != nil, "needs martlet-agent, which a whole build makes"),
+        arguments: [
+            [.noexec], [.noexec, .readOnlyRoot], [.readOnly], [.noexec, .readOnly], [.noMemoryFiles], [.noProc],
+        ] as [Set<ThrowawayMachine.Configuration.Trait>]
+    )
+    func `a static agent finds its place on an odd machine`(
+        traits: Set<ThrowawayMachine.Configuration.Trait>
+    ) async throws {
+        var configuration = Configuration()
+        configuration.traits = traits
+        let agent = try #require(staticAgent)
+        try await withThrowawayMachine(configuration) { machine in
+            var options = OutputLog().options
+            options.images = .executables([agent])
+            try await withMartlet(options) { martlet in
+                let context = try await martlet.connect(way(into: machine))
+                #expect(try await context.run("echo here").lines == ["here"])
+            }
+            await eventually { machine.programs().isEmpty }
+        }
+    }
+
+    @Test(.enabled(if: hasSSHServer, "needs openssh-server"))
+    func `a machine that only the middle one can reach is reached through it`() async throws {
+        try await withNetworkHost { host in
+            let folder = URL(fileURLWithPath: host.configPath).deletingLastPathComponent().path
+            // A third machine on a cable to the second one alone.
+            let inner = Task {
+                try await host.machine.run(
+                    """
+                    exec unshare -n -- sh -c '
+                    echo $$ >/tmp/inner; while ! ip link show v1 >/dev/null 2>&1; do sleep 0.01; done
+                    ip addr add 10.99.0.2/24 dev v1; ip link set v1 up; ip link set lo up
+                    exec /usr/sbin/sshd -D -f \(folder)/sshd_config -o PidFile=/tmp/inner.pid'
+                    """
+                )
+            }
+            let cable = try await host.machine.run(
+                """
+                while ! [ -s /tmp/inner ]; do sleep 0.01; done
+                ip link add v0 type veth peer name v1 netns $(cat /tmp/inner)
+                ip addr add 10.99.0.1/24 dev v0; ip link set v0 up
+                while ! [ -e /tmp/inner.pid ]; do sleep 0.01; done
+                """
+            )
+            #expect(cable.exitCode == 0, "\(cable.errors)")
+            let route = try await runProgram(host.controllerPrefix + ["ip", "route", "get", "10.99.0.2"])
+            #expect(route.exitCode != 0)
+            try await withMartlet(OutputLog().options) { martlet in
+                let middle = try await martlet.connect(.ssh(host.hostAlias, configuration: host.configPath))
+                let way = SSHConnector.ssh(
+                    "10.99.0.2",
+                    identity: "\(folder)/user",
+                    configuration: "/dev/null",
+                    options: [
+                        "HostKeyAlias=\(host.hostAlias)", "UserKnownHostsFile=\(folder)/known_hosts",
+                        "StrictHostKeyChecking=yes",
+                    ]
+                )
+                let far = try await middle.connect(way)
+                #expect(far.route.steps == [middle.route.steps[0], "ssh:10.99.0.2"])
+                #expect(try await far.call(Add(a: 1, b: 2)) == 3)
+                #expect(try await far.run("ip -o addr show v1").text.contains("10.99.0.2"))
+                let bytes = pattern(2 << 20)
+                #expect(try await far.call(Echo(value: bytes)) == bytes)
+            }
+            for program in host.machine.programs() where program.name == "sshd" { program.send(signal: SIGKILL) }
+            _ = await inner.result
+        }
+    }
+}
