@@ -44,7 +44,9 @@ let package = Package(
         ),
         .target(
             name: "MartletCommand",
-            dependencies: ["Martlet", "MartletReactor", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+            dependencies: [
+                "Martlet", "MartletReactor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]
         ),
         .executableTarget(name: "martlet-cli", dependencies: ["MartletCommand"], linkerSettings: staticLinux),
         .executableTarget(name: "martlet-agent", dependencies: ["Martlet"], linkerSettings: staticLinux),
@@ -52,7 +54,11 @@ let package = Package(
         .testTarget(name: "MartletWireTests", dependencies: ["MartletWire"]),
         .testTarget(name: "MartletLinkTests", dependencies: ["MartletLink", "MartletWire"]),
         .testTarget(name: "MartletReactorTests", dependencies: ["MartletReactor", "MartletTestKit"]),
-        .testTarget(name: "MartletTests", dependencies: ["Martlet", "MartletTestKit", "MartletWire", "MartletLink", "MartletReactor"]),
+        .testTarget(
+            name: "MartletTests",
+            dependencies: ["Martlet", "MartletTestKit", "MartletWire", "MartletLink", "MartletReactor"]),
+        .testTarget(name: "MartletBootstrapTests", dependencies: ["Martlet"]),
+        .testTarget(name: "MartletTestKitTests", dependencies: ["MartletTestKit"]),
         .testTarget(name: "MartletCommandTests", dependencies: ["MartletCommand", "MartletTestKit"]),
     ],
     swiftLanguageModes: [.v6]

@@ -8,14 +8,17 @@ extension Context {
     /// - Throws: the task's declared `Failure`; else ``MartletError`` with `taskFailed` for any other error that it threw,
     ///   `deadlineExceeded`, `contextLost`, `taskNotRemote`, `valueUnusable`, `limitExceeded`. `CancellationError` if the
     ///   calling task is cancelled: the far task is cancelled too.
-    public nonisolated(nonsending) func call<Task: RemoteTask>(_ task: Task, deadline: Duration? = nil) async throws -> Task.Output
+    public nonisolated(nonsending) func call<Task: RemoteTask>(
+        _ task: Task, deadline: Duration? = nil
+    ) async throws -> Task.Output
     where Task.Output: Codable {
         let answer = try await answer(to: task, deadline: deadline)
         let value = try CallAnswer.open(answer, failure: Task.Failure.self, route: route)
         do {
             return try value.withUnsafeBytes { try CBORDecoder().decode(Task.Output.self, from: $0) }
         } catch {
-            throw MartletError(.valueUnusable, "the result of \(Task.self) does not decode: \(ErrorText.of(error))", route: route)
+            throw MartletError(
+                .valueUnusable, "the result of \(Task.self) does not decode: \(ErrorText.of(error))", route: route)
         }
     }
 

@@ -105,7 +105,9 @@ extension ConnectRequest {
                 while let message = try await queue.next() {
                     switch message {
                     case .data(let bytes):
-                        guard let progress = try? CBORDecoder().decode(ConnectProgress.self, from: bytes) else { continue }
+                        guard let progress = try? CBORDecoder().decode(ConnectProgress.self, from: bytes) else {
+                            continue
+                        }
                         onPhase?(progress.phase, .microseconds(progress.microseconds))
                     case .end(let bytes):
                         return try CBORDecoder().decode(ConnectEnd.self, from: bytes)

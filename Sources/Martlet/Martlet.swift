@@ -48,7 +48,8 @@ public func withMartlet<R: Sendable>(
 ) async throws -> R {
     if martlet_is_agent() {
         // The take-over before main failed or was bypassed: going on would run the controller's code on a far machine.
-        fatalError("withMartlet was entered in a process that was started as an agent: nothing may run before the agent")
+        fatalError(
+            "withMartlet was entered in a process that was started as an agent: nothing may run before the agent")
     }
     return try await withTaskExecutorPreference(Reactor.shared) {
         let controller = Controller(options)

@@ -102,7 +102,9 @@ extension MartletError: CustomStringConvertible {
         if let phase { text += ", phase \(phase)" }
         text += "]"
         if let detail, !detail.isEmpty {
-            text += "\n" + detail.split(separator: "\n", omittingEmptySubsequences: true)
+            text +=
+                "\n"
+                + detail.split(separator: "\n", omittingEmptySubsequences: true)
                 .map { "    \($0)" }.joined(separator: "\n")
         }
         if let advice { text += "\n  try: \(advice)" }

@@ -162,7 +162,8 @@ package final class ChildProcess: EventHandler {
         if result == 0 || (result < 0 && errno == EINTR) { return false }
         // Somebody else's wait in this process may have taken the status.
         let signal = raw & 0x7f
-        let status: ExitStatus = result < 0 ? .exited(255) : signal == 0 ? .exited((raw >> 8) & 0xff) : .signalled(signal)
+        let status: ExitStatus =
+            result < 0 ? .exited(255) : signal == 0 ? .exited((raw >> 8) & 0xff) : .signalled(signal)
         let (isFirst, lingers, source) = state.withLock { state -> (Bool, Bool, EventSource?) in
             guard state.status == nil else { return (false, false, nil) }
             state.status = status

@@ -24,7 +24,8 @@ package struct Pipe {
     /// Asks the kernel to hold `count` bytes in the pipe; it may refuse, and that does no harm.
     package func grow(to count: Int) {
         #if os(Linux)
-        _ = fcntl(readEnd, 1031 /* F_SETPIPE_SZ */, Int32(count))
+        // F_SETPIPE_SZ
+        _ = fcntl(readEnd, 1031, Int32(count))
         #endif
     }
 

@@ -37,7 +37,8 @@ extension Reactor {
             if isBusy, !state.isPolling, state.polls == polls { state.pollIsDue = true }
 
             idle = isBusy || state.hasWork || state.progress != progress ? 0 : idle + interval
-            interval = state.hasWork || (isBusy && !state.isPolling)
+            interval =
+                state.hasWork || (isBusy && !state.isPolling)
                 ? Self.shortestInterval : min(interval * 2, Self.longestInterval)
             // Blocked jobs beside a thread that polls are well looked after, too; so is a pool at its limit.
             let nothingToDo = isStuck && state.isPolling && !(state.hasWork && mayRunJob)

@@ -69,12 +69,14 @@ extension Reactor {
         #else
         var thread = pthread_t()
         #endif
-        let error = pthread_create(&thread, &attributes, { argument in
-            let box = Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue()
-            martlet_name_thread(box.name)
-            box.body()
-            return nil
-        }, box.toOpaque())
+        let error = pthread_create(
+            &thread, &attributes,
+            { argument in
+                let box = Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue()
+                martlet_name_thread(box.name)
+                box.body()
+                return nil
+            }, box.toOpaque())
         if error != 0 { box.release() }
         return error == 0
     }

@@ -73,5 +73,7 @@ struct InstantNetwork {
         return true
     }
 
-    mutating func accept(_ key: StreamKey, at index: Int) { nodes[index].streams.accept(key, owner: Tag(0), ended: false) }
+    mutating func accept(_ key: StreamKey, at index: Int) {
+        nodes[index].streams.accept(key, owner: Tag(0), ended: false)
+    }
 }

@@ -8,7 +8,9 @@ import Testing
     static let up = Neighbour.parent
     static let down = Neighbour.child(2)
 
-    static func there(_ kind: FrameHeader.Kind, _ number: UInt32 = 1, last: Bool = false, payload: Int = 0)
+    static func there(
+        _ kind: FrameHeader.Kind, _ number: UInt32 = 1, last: Bool = false, payload: Int = 0
+    )
         -> FrameHeader
     {
         let flags: FrameHeader.Flags = last ? [.fromOpener, .last] : .fromOpener

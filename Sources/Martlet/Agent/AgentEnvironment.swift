@@ -18,7 +18,9 @@ enum AgentEnvironment {
             var parts = libraries.split(separator: ":", omittingEmptySubsequences: false)
             if let first = parts.first, ownDirectory() == first {
                 parts.removeFirst()
-                if parts.isEmpty { unsetenv("LD_LIBRARY_PATH") } else {
+                if parts.isEmpty {
+                    unsetenv("LD_LIBRARY_PATH")
+                } else {
                     setenv("LD_LIBRARY_PATH", parts.joined(separator: ":"), 1)
                 }
             }
@@ -32,7 +34,9 @@ enum AgentEnvironment {
             return
         }
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if name != ".", name != ".." { unlink("\(path)/\(name)") }
         }
         closedir(directory)

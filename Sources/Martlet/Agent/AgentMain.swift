@@ -109,13 +109,16 @@ final class Agent: Sendable {
         case .welcome: welcomed(link, payload, printed)
         case .goodbye: end()
         default:
-            guard let runtime = state.withLock({ $0.runtime }) else { return link.end(.violated("a frame before welcome")) }
+            guard let runtime = state.withLock({ $0.runtime }) else {
+                return link.end(.violated("a frame before welcome"))
+            }
             runtime.node.receive(link, header, payload)
         }
     }
 
     private func welcomed(_ link: Link, _ payload: UnsafeRawBufferPointer, _ printed: Int32) {
-        guard state.withLock({ $0.runtime == nil }), let welcome = try? CBORDecoder().decode(Welcome.self, from: payload)
+        guard state.withLock({ $0.runtime == nil }),
+            let welcome = try? CBORDecoder().decode(Welcome.self, from: payload)
         else { return link.end(.violated("a welcome that cannot be read")) }
         martlet_set_title(welcome.title)
         link.setHeartbeatLimit(UInt64(welcome.heartbeatLimit) * 1_000_000)

@@ -26,15 +26,16 @@ package struct BootstrapFailure: Error, Sendable, Hashable {
 
 extension BootstrapFailure: CustomStringConvertible {
     package var description: String {
-        var text = switch kind {
-        case .nothingReported: "the far side ended before a shell of ours ran there"
-        case .noImage(let system, let machine): "there is no image for \(system) \(machine)"
-        case .noPlace: "no place at the far side can hold and run the image"
-        case .ended: "the far side ended while the image was being sent"
-        case .agentDidNotStart: "the image is there, but no agent answered"
-        case .unexpectedReport(let report): "the far side reported \(report) out of turn"
-        case .deadline(let phase): "the deadline passed while \(phase)"
-        }
+        var text =
+            switch kind {
+            case .nothingReported: "the far side ended before a shell of ours ran there"
+            case .noImage(let system, let machine): "there is no image for \(system) \(machine)"
+            case .noPlace: "no place at the far side can hold and run the image"
+            case .ended: "the far side ended while the image was being sent"
+            case .agentDidNotStart: "the image is there, but no agent answered"
+            case .unexpectedReport(let report): "the far side reported \(report) out of turn"
+            case .deadline(let phase): "the deadline passed while \(phase)"
+            }
         if !places.isEmpty { text += " (\(places.map(\.description).joined(separator: ", ")))" }
         return text
     }

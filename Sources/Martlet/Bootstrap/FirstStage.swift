@@ -55,7 +55,8 @@ package struct FirstStage: Sendable, Hashable {
     private var lookup: String {
         let machine = namesMachine ? "-$(uname -m)" : ""
         let file = "$_d/\(imageID)\(machine)\(usesFolder ? "/image" : "")"
-        let libraryPath = setsLibraryPath
+        let libraryPath =
+            setsLibraryPath
             ? "export LD_LIBRARY_PATH=\"${_f%/*}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\"&&" : ""
         return "_m=\"echo \\\"MARTLET\\\"-\\$MARTLET_AGENT miss \\$(uname -sm);read -r _s;eval \\\"\\$_s\\\"\";"
             + "_c=${XDG_CACHE_HOME:-$HOME/.cache};_d=$_c/martlet;_f=\(file);trap \"exec sh -c \\\"\\$_m\\\"\" 0;"

@@ -86,7 +86,8 @@ package enum MemfdStage {
 
     /// perl-base is enough. Raw bytes only: there is no zlib in it, and a child that inflates could not be told from
     /// one that fails.
-    private static let perl = #"($s,$r,$l,$N)=@ARGV;sub o{syswrite STDOUT,"MARTLET-$ENV{MARTLET_AGENT} @_\n"}"#
+    private static let perl =
+        #"($s,$r,$l,$N)=@ARGV;sub o{syswrite STDOUT,"MARTLET-$ENV{MARTLET_AGENT} @_\n"}"#
         + #"chomp($m=qx(uname -m));$k={x86_64=>319,i686=>356,armv7l=>385,ppc64le=>360,s390x=>350}->{$m}||279;"#
         + #"$a="martlet";$q="no-memfd";$f=syscall($k,$a,17);$f=syscall($k,$a,1)if$f<0&&$!==22;$p="/proc/self/fd/$f";"#
         + #"if($f>=0&&-e$p){o("ready $l 0 , - 0");"#

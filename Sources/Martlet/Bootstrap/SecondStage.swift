@@ -62,7 +62,8 @@ package enum SecondStage {
     /// `_r` reports, `_b` gives a place up with its reason, `_w` finds the reason in an error's text (`_w TEXT
     /// IF-DENIED OTHERWISE`); dash says "I/O error" for a full disk. `_n` takes the free KiB out of df's words, if df
     /// knows them.
-    private static let functions = #"_R=$2;_D=;_X=;_r(){ echo "MARTLET-$MARTLET_AGENT $*";};"#
+    private static let functions =
+        #"_R=$2;_D=;_X=;_r(){ echo "MARTLET-$MARTLET_AGENT $*";};"#
         + #"_b(){ _R="$_R $_l:$1";[ "$_D" ]&&rm -rf "$_D";_D=;};"#
         + #"_w(){ case $1 in *ead-only*)_q=read-only;;*"o space"*|*"I/O error"*)_q=no-space;;*uota*)_q=quota;;"#
         + #"*ermi*)_q=$2;;*)_q=$3;;esac;};"#
@@ -72,7 +73,8 @@ package enum SecondStage {
 
     /// The cache is made only below what belongs to us: under sudo with the caller's HOME, a directory of root's would
     /// lock the caller out of their own cache, and the caller could exchange it.
-    private static let cacheArm = #"cache)_c=${XDG_CACHE_HOME:-$HOME/.cache};_C=$_c/martlet;_d=$_C;"#
+    private static let cacheArm =
+        #"cache)_c=${XDG_CACHE_HOME:-$HOME/.cache};_C=$_c/martlet;_d=$_C;"#
         + #"[ "$XDG_CACHE_HOME$HOME" ]||{ _b unset;continue;};"#
         + #"[ "$XDG_CACHE_HOME" ]||[ -d "$HOME" ]||{ _b missing;continue;};"#
         + #"[ "$XDG_CACHE_HOME" ]||[ -O "$HOME" ]||{ _b not-ours;continue;};"#
@@ -90,7 +92,8 @@ package enum SecondStage {
     }
 
     /// Whether a directory is RAM: by `stat`, else by the mount table, else it does not count as RAM.
-    private static let isRAM = #"_m(){ _t=$(stat -f -c %T "$1");[ "$_t" ]||{ _x=;[ -r /proc/mounts ]||return 1;"#
+    private static let isRAM =
+        #"_m(){ _t=$(stat -f -c %T "$1");[ "$_t" ]||{ _x=;[ -r /proc/mounts ]||return 1;"#
         + #"_p=$(cd -P "$1"&&pwd -P);while read -r _a _b _y _o;do case $_p/ in "${_b%/}"/*)"#
         + #"[ ${#_b} -ge ${#_x} ]&&_x=$_b&&_t=$_y;;esac;done </proc/mounts;};"#
         + #"case $_t in tmpfs|ramfs)return 0;;esac;return 1;};"#

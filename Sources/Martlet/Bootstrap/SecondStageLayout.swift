@@ -52,10 +52,13 @@ struct SecondStageLayout {
     /// Renames into the cache, or lets the name go: a static image is executed by descriptor after its directory is
     /// gone; without /proc, and for a dynamic image, whose loader looks next to it, the agent removes the directory.
     var install: String {
-        let libraryPath = setsLibraryPath
+        let libraryPath =
+            setsLibraryPath
             ? #"export LD_LIBRARY_PATH="${_f%/*}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}";"# : ""
         let handOver = #"export MARTLET_REMOVE="$_D";_D="#
-        let vanish = isDynamic ? handOver
+        let vanish =
+            isDynamic
+            ? handOver
             : #"exec 9<"$_f";if [ -e /proc/self/fd/9 ];then rm -rf "$_D";_D=;_f=/proc/self/fd/9;else \#(handOver);fi"#
         guard keepsCache else { return vanish + ";" + libraryPath }
         return "if [ $_k = 1 ];then \(keep)||{ _b failed;_r again $_l:failed;continue;};rm -rf \"$_D\";_D=;"

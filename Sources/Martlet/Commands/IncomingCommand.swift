@@ -113,7 +113,9 @@ final class IncomingCommand: AcceptedStreamOwner {
         let reader = { (pipe: CommandPipe, descriptor: Int32) in
             ByteSource(descriptor, reactor: self.runtime.reactor, maximumRead: Self.chunk) { [self] bytes in
                 forward(pipe, bytes)
-            } onEnd: { [self] in pipeEnded() }
+            } onEnd: { [self] in
+                pipeEnded()
+            }
         }
         let sink = ByteSink(input.writeEnd, reactor: runtime.reactor) { [runtime, key] count in
             runtime.node.consumed(key, payload: count)
@@ -186,7 +188,9 @@ final class IncomingCommand: AcceptedStreamOwner {
     }
 
     private func drainTimeUp() {
-        guard let isWaitingForReader = state.withLock({ $0.isOver ? nil : $0.openPipes > 0 && !hasRoom }) else { return }
+        guard let isWaitingForReader = state.withLock({ $0.isOver ? nil : $0.openPipes > 0 && !hasRoom }) else {
+            return
+        }
         if isWaitingForReader {
             // The reader is slow, not the pipe: everything still comes.
             let timer = runtime.reactor.schedule(at: Reactor.now + Self.drainLimit) { [self] in drainTimeUp() }

@@ -8,7 +8,8 @@ extension ConnectAttempt {
     func linkUp(_ early: [UInt8]) {
         let (input, output, sink) = state.withLock { ($0.input, $0.output, $0.sink) }
         guard let input, let output, sink != nil, let (number, address) = runtime.node.addChild() else {
-            return fail(MartletError(.limitExceeded, "the tree of contexts is too deep", route: route, phase: .handshake))
+            return fail(
+                MartletError(.limitExceeded, "the tree of contexts is too deep", route: route, phase: .handshake))
         }
         try? input.watch(for: [], self)
         let link = Link(
@@ -44,7 +45,9 @@ extension ConnectAttempt {
         guard let address, let number, isFirst else { return link.end(.violated("a second hello")) }
         let hello: Hello
         do { hello = try CBORDecoder().decode(Hello.self, from: payload) } catch {
-            return fail(MartletError(.handshakeFailed, "the agent's hello cannot be read: \(error)", route: route, phase: .handshake))
+            return fail(
+                MartletError(
+                    .handshakeFailed, "the agent's hello cannot be read: \(error)", route: route, phase: .handshake))
         }
         guard let version = ProtocolVersion.common(with: hello) else {
             return fail(
@@ -78,7 +81,9 @@ extension ConnectAttempt {
             imageID: image?.id ?? runtime.images.ownID,
             policy: options.policy
         )
-        guard let bytes = try? CBOREncoder().encode(welcome), let process = state.withLock({ $0.process }) else { return }
+        guard let bytes = try? CBOREncoder().encode(welcome), let process = state.withLock({ $0.process }) else {
+            return
+        }
         let child = ChildContext(
             number: number,
             label: connector.label,

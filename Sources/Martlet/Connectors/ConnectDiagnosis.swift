@@ -10,7 +10,9 @@ enum ConnectDiagnosis {
         route: Route
     ) -> MartletError {
         let printed = printed(failure.noise, lines)
-        func error(_ code: MartletError.Code, _ message: String, _ phase: ConnectPhase, _ advice: String?) -> MartletError {
+        func error(
+            _ code: MartletError.Code, _ message: String, _ phase: ConnectPhase, _ advice: String?
+        ) -> MartletError {
             MartletError(code, message, route: route, phase: phase, detail: printed, advice: advice)
         }
         let end = exit.map(ending) ?? "closed its output"
@@ -21,7 +23,9 @@ enum ConnectDiagnosis {
             }
             if let missing = missingLibrary(lines) { return missing(route, printed) }
             let message = "no shell ran what we sent: the far side \(end)"
-            return error(.noShell, message, .boot, "does a plain command work this way? Is the login shell real, without a forced command?")
+            return error(
+                .noShell, message, .boot,
+                "does a plain command work this way? Is the login shell real, without a forced command?")
         case .noImage(let system, let machine):
             let name = system.isEmpty ? "a machine without uname" : "\(system) \(machine)"
             return error(
@@ -32,12 +36,22 @@ enum ConnectDiagnosis {
             )
         case .noPlace:
             let tries = failure.places.map { "\($0.place): \($0.reason)" }.joined(separator: "\n")
-            var result = error(
-                .noPlace,
-                "no place there takes an executable",
-                .boot,
-                "free some space, or mount one of these without noexec"
-            )
+            // A place that can run a script but not the image lacks what the image needs, not room.
+            let isUnfit = failure.places.contains { $0.reason == "exec-failed" }
+            var result =
+                isUnfit
+                ? error(
+                    .imageDied,
+                    "the machine does not execute the image: it lacks the C library that the image is linked to",
+                    .boot,
+                    staticAdvice
+                )
+                : error(
+                    .noPlace,
+                    "no place there takes an executable",
+                    .boot,
+                    "free some space, or mount one of these without noexec"
+                )
             result.detail = [tries, printed].compactMap { $0 }.joined(separator: "\n")
             return result
         case .ended:
@@ -57,6 +71,8 @@ enum ConnectDiagnosis {
         }
     }
 
+    private static let staticAdvice = "send a static image: swift build -c release -Xswiftc -static-executable"
+
     private static func printed(_ noise: [UInt8], _ lines: [String]) -> String? {
         let text = String(decoding: noise.suffix(4096), as: UTF8.self)
         let noiseLines = text.split(whereSeparator: \.isNewline).suffix(20).map(visible)
@@ -66,7 +82,9 @@ enum ConnectDiagnosis {
 
     /// What came may be anything: control characters must not reach a person's terminal.
     static func visible(_ text: some StringProtocol) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 && $0 != "\t" || $0.value == 0x7f ? "·" : $0 }))
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map { $0.value < 0x20 && $0 != "\t" || $0.value == 0x7f ? "·" : $0 }))
     }
 
     /// What the system's loader says when a dynamic image does not fit the machine.
@@ -80,7 +98,7 @@ enum ConnectDiagnosis {
                 route: route,
                 phase: .boot,
                 detail: printed,
-                advice: "send a static image: swift build -c release -Xswiftc -static-executable"
+                advice: staticAdvice
             )
         }
     }
@@ -95,8 +113,10 @@ enum ConnectDiagnosis {
     static func advice(forTimeoutIn phase: ConnectPhase) -> String? {
         switch phase {
         case .queue, .reach: "is the machine up, and does a firewall let us through?"
-        case .authenticate: "the machine answers but does not finish the login: is it overloaded, or does its login wait for another service?"
-        case .boot: "the login works, but its shell does not get to our command: look at the login files there, and at the disk"
+        case .authenticate:
+            "the machine answers but does not finish the login: is it overloaded, or does its login wait for another service?"
+        case .boot:
+            "the login works, but its shell does not get to our command: look at the login files there, and at the disk"
         case .handshake: "the image runs but does not answer: is the machine overloaded?"
         }
     }

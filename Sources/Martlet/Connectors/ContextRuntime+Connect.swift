@@ -83,7 +83,8 @@ extension ContextRuntime {
                     setsLibraryPath: isFolder && !image.files[0][0].runPath.contains("$ORIGIN")
                 )
             else { throw MartletError(.imageUnusable, "\(image.id) does not name an image") }
-            guard case .shell(let arguments) = try connector.launch(first.commandLine), let program = arguments.first else {
+            guard case .shell(let arguments) = try connector.launch(first.commandLine), let program = arguments.first
+            else {
                 throw MartletError(.connectorFailed, "the connector \(connector.label) names no command")
             }
             let environment = ProcessEnvironment.current

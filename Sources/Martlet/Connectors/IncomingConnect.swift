@@ -77,7 +77,8 @@ final class IncomingConnect: AcceptedStreamOwner {
         do {
             // Only a context above gets here: it may run anything of this program anyway.
             guard let type = _typeByName(request.type) as? any Connector.Type else {
-                throw MartletError(.taskNotRemote, "this context's program has no connector \(request.type)", route: runtime.route)
+                throw MartletError(
+                    .taskNotRemote, "this context's program has no connector \(request.type)", route: runtime.route)
             }
             let connector = try CBORDecoder().decode(type, from: request.connector)
             let success = try await runtime.connect(connector, request.options) { [self] phase, duration in

@@ -78,7 +78,8 @@ public struct SSHConnector: Connector {
     /// What `ssh -v` and ssh's farewell print.
     public func isNoise(_ line: String) -> Bool {
         line.hasPrefix("debug1: ") || line.hasPrefix("OpenSSH_") || line.hasPrefix("Authenticated to ")
-            || line.hasPrefix("Killed by signal ") || line.hasPrefix("Transferred: sent ") || line.hasPrefix("Bytes per second: ")
+            || line.hasPrefix("Killed by signal ") || line.hasPrefix("Transferred: sent ")
+            || line.hasPrefix("Bytes per second: ")
     }
 
     /// OpenSSH's own words, understood.

@@ -6,7 +6,8 @@ enum Compressor {
     static let encodings: Set<PartEncoding> = {
         let path = ProcessEnvironment.current["PATH"]
         var found: Set<PartEncoding> = [.raw]
-        for encoding in [PartEncoding.gzip, .zstd] where (try? ProgramSearch.find(encoding.rawValue, path: path)) != nil {
+        for encoding in [PartEncoding.gzip, .zstd] where (try? ProgramSearch.find(encoding.rawValue, path: path)) != nil
+        {
             found.insert(encoding)
         }
         return found
@@ -30,7 +31,9 @@ enum LocalFilter {
         var continuation: UnsafeContinuation<Void, Never>?
     }
 
-    static func run(_ path: String, _ arguments: [String], environment: [String], input: [UInt8]) async throws -> [UInt8] {
+    static func run(
+        _ path: String, _ arguments: [String], environment: [String], input: [UInt8]
+    ) async throws -> [UInt8] {
         let reactor = Reactor.shared
         let (inputPipe, outputPipe) = try (Pipe(), Pipe())
         let state = Locked(State())
@@ -68,7 +71,8 @@ enum LocalFilter {
         }
         reactor.cancel(limit)
         let (status, output) = state.withLock { ($0.status, $0.output) }
-        guard status == .exited(0) else { throw SystemError(5 /* EIO */, "run \(path)") }
+        // 5 is EIO everywhere.
+        guard status == .exited(0) else { throw SystemError(5, "run \(path)") }
         return output
     }
 

@@ -38,7 +38,8 @@ struct ELFFile {
             guard let type: UInt32 = load(base), let offset: UInt64 = load(base + 8),
                 let address: UInt64 = load(base + 16), let size: UInt64 = load(base + 32)
             else { return nil }
-            segments.append(Segment(type: type, offset: Int(clamping: offset), address: address, size: Int(clamping: size)))
+            segments.append(
+                Segment(type: type, offset: Int(clamping: offset), address: address, size: Int(clamping: size)))
         }
         let ends = segments.filter { $0.type == 1 }.map { $0.offset.addingReportingOverflow($0.size) }
         guard !ends.isEmpty, ends.allSatisfy({ !$0.overflow && $0.partialValue <= bytes.count }) else { return nil }
@@ -69,7 +70,9 @@ struct ELFFile {
                 offset += 16
             }
             func text(_ offset: UInt64) -> String? {
-                guard let strings, let start = Optional(strings + Int(clamping: offset)), start < bytes.count else { return nil }
+                guard let strings, let start = Optional(strings + Int(clamping: offset)), start < bytes.count else {
+                    return nil
+                }
                 return String(decoding: bytes[start...].prefix { $0 != 0 }, as: UTF8.self)
             }
             needed = neededOffsets.compactMap(text)

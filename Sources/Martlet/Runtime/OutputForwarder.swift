@@ -67,7 +67,8 @@ final class OutputForwarder: StreamOwner {
                 state.waitingBytes -= message.count
             }
             guard state.dropped > 0 else { return }
-            let note = Self.message(.error, node.address, Array("martlet: dropped \(state.dropped) lines of output".utf8))
+            let note = Self.message(
+                .error, node.address, Array("martlet: dropped \(state.dropped) lines of output".utf8))
             if case .sent = note.withUnsafeBytes({ node.sendData(key, $0, flags: .bulk) }) { state.dropped = 0 }
         }
     }

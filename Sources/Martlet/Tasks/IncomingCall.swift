@@ -56,7 +56,8 @@ final class IncomingCall: AcceptedStreamOwner {
         guard let call = CallRequest(request) else {
             return CallAnswer.failure(.init(.protocolViolation, "a call that cannot be read"))
         }
-        guard let handler = request.withUnsafeBytes({ TaskRegistry.handler(named: .init(rebasing: $0[call.name])) }) else {
+        guard let handler = request.withUnsafeBytes({ TaskRegistry.handler(named: .init(rebasing: $0[call.name])) })
+        else {
             return CallAnswer.failure(
                 .init(
                     .taskNotRemote,

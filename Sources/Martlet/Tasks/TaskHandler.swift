@@ -41,7 +41,8 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
         do {
             task = try arguments.withUnsafeBytes { try CBORDecoder().decode(Task.self, from: $0) }
         } catch {
-            return CallAnswer.failure(.init(.valueUnusable, "the arguments of \(Task.self) do not decode: \(ErrorText.of(error))"))
+            return CallAnswer.failure(
+                .init(.valueUnusable, "the arguments of \(Task.self) do not decode: \(ErrorText.of(error))"))
         }
         do {
             let output = try await task.run(in: context)
@@ -51,7 +52,8 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
             do {
                 try encodeOutput(output, &bytes)
             } catch {
-                return CallAnswer.failure(.init(.valueUnusable, "the result of \(Task.self) does not encode: \(ErrorText.of(error))"))
+                return CallAnswer.failure(
+                    .init(.valueUnusable, "the result of \(Task.self) does not encode: \(ErrorText.of(error))"))
             }
             return bytes
         } catch {

@@ -94,7 +94,11 @@ struct ByteSourceTests {
         try await withReactor { reactor in
             let pipe = try Pipe()
             let end = Flag()
-            let source = ByteSource(pipe.readEnd, reactor: reactor) { _ in true } onEnd: { end.set() }
+            let source = ByteSource(pipe.readEnd, reactor: reactor) { _ in
+                true
+            } onEnd: {
+                end.set()
+            }
             source.resume()
             source.close()
             closeDescriptor(pipe.writeEnd)

@@ -1,8 +1,9 @@
 import Glibc
-@testable import MartletReactor
 import MartletTestKit
 import Synchronization
 import Testing
+
+@testable import MartletReactor
 
 @Suite("Watched descriptors", .nothingLeft, .timeLimit(.minutes(2)))
 struct EventSourceTests {
@@ -167,10 +168,12 @@ struct EventSourceTests {
             let source = EventSource(pipe.readEnd, reactor: reactor)
             writeByte(pipe.writeEnd)
             closeDescriptor(pipe.writeEnd)
-            try source.watch(for: .readable, Handler { [weak source] readiness in
-                if readiness.contains([.readable, .closed]) { closed.set() }
-                source?.close()
-            })
+            try source.watch(
+                for: .readable,
+                Handler { [weak source] readiness in
+                    if readiness.contains([.readable, .closed]) { closed.set() }
+                    source?.close()
+                })
             await eventually { closed.isSet }
         }
     }

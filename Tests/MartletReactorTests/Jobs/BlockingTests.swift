@@ -1,8 +1,9 @@
 import Glibc
-@testable import MartletReactor
 import MartletTestKit
 import Synchronization
 import Testing
+
+@testable import MartletReactor
 
 @Suite("Blocking jobs", .nothingLeft, .timeLimit(.minutes(2)))
 struct BlockingTests {
@@ -11,10 +12,12 @@ struct BlockingTests {
             let pipe = try Pipe()
             let (timer, event, job) = (Flag(), Flag(), Flag())
             let source = EventSource(pipe.readEnd, reactor: reactor)
-            try source.watch(for: .readable, Handler { [descriptor = source.descriptor] _ in
-                readByte(descriptor)
-                event.set()
-            })
+            try source.watch(
+                for: .readable,
+                Handler { [descriptor = source.descriptor] _ in
+                    readByte(descriptor)
+                    event.set()
+                })
             async let blocked: [Bool] = withTaskExecutorPreference(reactor) {
                 reactor.schedule(at: Reactor.now + 1_000_000) { timer.set() }
                 writeByte(pipe.writeEnd)
@@ -78,10 +81,12 @@ struct BlockingTests {
             let (started, finished) = (Counter(), Counter())
             let source = EventSource(signal.readEnd, reactor: reactor)
             let event = Flag()
-            try source.watch(for: .readable, Handler { [descriptor = source.descriptor] _ in
-                readByte(descriptor)
-                event.set()
-            })
+            try source.watch(
+                for: .readable,
+                Handler { [descriptor = source.descriptor] _ in
+                    readByte(descriptor)
+                    event.set()
+                })
             let jobs = (0..<limit + 10).map { _ in
                 Task(executorPreference: reactor) {
                     started.add()

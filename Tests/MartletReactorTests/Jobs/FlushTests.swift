@@ -59,10 +59,11 @@ struct FlushTests {
 
         func flush() {
             flushes.add()
-            written.add(waiting.withLock { waiting in
-                defer { waiting = 0 }
-                return waiting
-            })
+            written.add(
+                waiting.withLock { waiting in
+                    defer { waiting = 0 }
+                    return waiting
+                })
         }
     }
 }

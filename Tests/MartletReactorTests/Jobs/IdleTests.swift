@@ -1,7 +1,8 @@
 import Foundation
-@testable import MartletReactor
 import MartletTestKit
 import Testing
+
+@testable import MartletReactor
 
 @Suite("An idle reactor", .nothingLeft, .timeLimit(.minutes(2)))
 struct IdleTests {

@@ -1,8 +1,9 @@
 import Glibc
-@testable import MartletReactor
 import MartletTestKit
 import Synchronization
 import Testing
+
+@testable import MartletReactor
 
 @Suite("Child processes", .guardStarted, .nothingLeft, .timeLimit(.minutes(2)))
 struct ChildProcessTests {

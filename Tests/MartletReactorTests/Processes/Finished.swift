@@ -1,8 +1,9 @@
 import Glibc
-@testable import MartletReactor
 import MartletTestKit
 import Synchronization
 import Testing
+
+@testable import MartletReactor
 
 /// Not the type of the same name in Testing.
 typealias Ending = MartletReactor.ExitStatus

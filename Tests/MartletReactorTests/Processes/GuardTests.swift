@@ -1,8 +1,9 @@
 import Foundation
 import Glibc
-@testable import MartletReactor
 import MartletTestKit
 import Testing
+
+@testable import MartletReactor
 
 private let hasCompiler = ["/usr/bin", "/opt/swift/usr/bin", "/usr/local/bin"].contains {
     access("\($0)/clang", X_OK) == 0
@@ -81,7 +82,8 @@ struct GuardTests {
     ) async throws -> (ChildProcess, [ProcessTable.Entry]) {
         let output = try MartletReactor.Pipe()
         let process = try ChildProcess.spawn(
-            request(owner, [how] + scripts, output: output.writeEnd), reactor: reactor) { _ in }
+            request(owner, [how] + scripts, output: output.writeEnd), reactor: reactor
+        ) { _ in }
         closeDescriptor(output.writeEnd)
         var text = ""
         var bytes = [UInt8](repeating: 0, count: 256)

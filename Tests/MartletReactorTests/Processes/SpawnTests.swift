@@ -1,9 +1,10 @@
 import CMartlet
 import Glibc
-@testable import MartletReactor
 import MartletTestKit
 import Synchronization
 import Testing
+
+@testable import MartletReactor
 
 @Suite("Starting programs", .guardStarted, .nothingLeft, .timeLimit(.minutes(2)))
 struct SpawnTests {

@@ -1,5 +1,6 @@
-@testable import MartletReactor
 import Testing
+
+@testable import MartletReactor
 
 @Suite("The queue of deadlines")
 struct TimerQueueTests {

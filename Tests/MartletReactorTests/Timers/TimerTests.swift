@@ -1,7 +1,8 @@
-@testable import MartletReactor
 import MartletTestKit
 import Synchronization
 import Testing
+
+@testable import MartletReactor
 
 @Suite("Timers of the reactor", .nothingLeft, .timeLimit(.minutes(1)))
 struct TimerTests {

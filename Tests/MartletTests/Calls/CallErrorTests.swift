@@ -1,6 +1,7 @@
-@testable import Martlet
 import MartletTestKit
 import Testing
+
+@testable import Martlet
 
 private struct Hidden: RemoteTask {
     func run(in context: RemoteContext) async throws -> Int { 1 }

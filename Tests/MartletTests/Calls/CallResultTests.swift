@@ -1,6 +1,7 @@
-@testable import Martlet
 import MartletTestKit
 import Testing
+
+@testable import Martlet
 
 @Suite(.leakChecked) struct CallResultTests {
     @Test func `results of every shape come back as they are`() async throws {

@@ -1,6 +1,7 @@
-@testable import Martlet
 import MartletTestKit
 import Testing
+
+@testable import Martlet
 
 @Suite(.leakChecked) struct ConcurrentCallTests {
     @Test func `a thousand calls in flight get each its own answer`() async throws {

@@ -1,6 +1,7 @@
-@testable import Martlet
 import MartletTestKit
 import Testing
+
+@testable import Martlet
 
 @Suite(.leakChecked) struct CrashTests {
     @Test(arguments: End.Way.allCases)

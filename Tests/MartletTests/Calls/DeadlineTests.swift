@@ -1,8 +1,9 @@
-@testable import Martlet
 import Glibc
 import MartletTestKit
 import MartletWire
 import Testing
+
+@testable import Martlet
 
 @Suite(.leakChecked) struct DeadlineTests {
     @Test func `a deadline ends the wait here and cancels the task there, and the link stays usable`() async throws {

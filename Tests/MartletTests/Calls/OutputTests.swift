@@ -1,6 +1,7 @@
-@testable import Martlet
 import MartletTestKit
 import Testing
+
+@testable import Martlet
 
 @Suite(.leakChecked) struct OutputTests {
     @Test(arguments: Say.Way.allCases)

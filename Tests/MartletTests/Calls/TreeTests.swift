@@ -1,7 +1,8 @@
-@testable import Martlet
 import MartletTestKit
 import MartletWire
 import Testing
+
+@testable import Martlet
 
 /// What a task sees of its place.
 struct WhoAmI: RemoteTask {
@@ -107,7 +108,8 @@ struct OpenStream: RemoteTask {
             let below = try await context.connect(.local)
             for kind in [StreamKind.call, .command, .connect, .disconnect] {
                 for target in [sibling.address, context.address, .root] {
-                    let answer = try await below.call(OpenStream(kind: kind.rawValue, target: target), deadline: .seconds(10))
+                    let answer = try await below.call(
+                        OpenStream(kind: kind.rawValue, target: target), deadline: .seconds(10))
                     #expect(answer == "refused", "\(kind) to \(target)")
                 }
             }

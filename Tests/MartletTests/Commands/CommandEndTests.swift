@@ -32,7 +32,8 @@ func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_9
             var options = CommandOptions()
             options.timeout = .milliseconds(300)
             options.killGrace = .milliseconds(200)
-            let result = try await context.run("trap '' TERM; echo up; while :; do sleep \(marker); done", options: options)
+            let result = try await context.run(
+                "trap '' TERM; echo up; while :; do sleep \(marker); done", options: options)
             #expect(result.termination == .timedOut(after: .milliseconds(300)))
             #expect(result.lines == ["up"])
             await eventually(within: .seconds(3)) { ProcessTable.carrying(marker).isEmpty }

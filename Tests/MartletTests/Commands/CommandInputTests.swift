@@ -23,7 +23,9 @@ import Testing
             let (stream, feed) = AsyncThrowingStream<[UInt8], any Error>.makeStream()
             let lines = Lines()
             let command = Task {
-                try await context.run("while read -r line; do echo got $line; done; echo end", options: options(.chunks(stream)), onLine: lines.append)
+                try await context.run(
+                    "while read -r line; do echo got $line; done; echo end", options: options(.chunks(stream)),
+                    onLine: lines.append)
             }
             for word in ["one", "two", "three"] {
                 feed.yield(Array("\(word)\n".utf8))
@@ -37,7 +39,8 @@ import Testing
     @Test(arguments: ["true", "exit 3", "exec <&-; sleep 0.2"])
     func `a program that does not read its input does not hang`(command: String) async throws {
         try await withLocalContext { _, context in
-            let result = try await context.run(command, options: options(.bytes([UInt8](repeating: 1, count: 16 << 20))))
+            let result = try await context.run(
+                command, options: options(.bytes([UInt8](repeating: 1, count: 16 << 20))))
             #expect(result.termination == .exited(command == "exit 3" ? 3 : 0))
             #expect(try await context.run("echo next").lines == ["next"])
         }

@@ -86,7 +86,9 @@ import Testing
                 #expect(plain.message.contains(file))
                 #expect(plain.message.lowercased().contains("permission"))
                 try await expectError(.commandNotStarted) { try await context.run(executable: "") }
-                try await expectError(.commandNotStarted) { try await context.run(executable: "echo", arguments: ["a\0b"]) }
+                try await expectError(.commandNotStarted) {
+                    try await context.run(executable: "echo", arguments: ["a\0b"])
+                }
                 try await expectError(.commandNotStarted) { try await context.run(executable: "/tmp") }
             }
         }

@@ -1,7 +1,8 @@
 import Foundation
-@testable import Martlet
 import MartletTestKit
 import Testing
+
+@testable import Martlet
 
 /// What a connect gets that cannot succeed: a typed error within its deadline, and nothing left behind.
 @Suite(.leakChecked, .enabled(if: hasSSHServer, "needs openssh-server")) struct BadWayInTests {
@@ -172,7 +173,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["cat /dev/urandom", "yes", "yes MARTLET-0 failed", "cat >/dev/null", "while :; do echo \\$; done"])
+    @Test(arguments: [
+        "cat /dev/urandom", "yes", "yes MARTLET-0 failed", "cat >/dev/null", "while :; do echo \\$; done",
+    ])
     func `garbage for ever, or silence`(command: String) async throws {
         var configuration = ThrowawaySSHD.Configuration.warm
         configuration.serverLines = ["ForceCommand \(command)"]
@@ -288,7 +291,8 @@ private func withSilentPort(_ body: (UInt16) async throws -> Void) async throws 
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let port = withUnsafeMutablePointer(to: &address) { pointer in
         pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer -> Int32 in
-            bind(listener, pointer, length) == 0 && listen(listener, 8) == 0 ? getsockname(listener, pointer, &length) : -1
+            bind(listener, pointer, length) == 0 && listen(listener, 8) == 0
+                ? getsockname(listener, pointer, &length) : -1
         }
     }
     #expect(port == 0)

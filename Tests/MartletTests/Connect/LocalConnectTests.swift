@@ -1,7 +1,8 @@
 import Foundation
-@testable import Martlet
 import MartletTestKit
 import Testing
+
+@testable import Martlet
 
 @Suite(.leakChecked) struct LocalConnectTests {
     @Test func `ps shows whose context it is`() async throws {
@@ -43,8 +44,12 @@ import Testing
             options.environment = ["GREETING": "a b", "HOME": nil]
             options.nice = 3
             let context = try await martlet.connect(.local(options))
-            #expect(try await context.run("pwd; echo \"$GREETING\"; echo \"${HOME-none}\"").lines == ["/usr", "a b", "none"])
-            let own = try #require(Int32(try await runProgram(["nice"]).output.trimmingCharacters(in: .whitespacesAndNewlines)))
+            #expect(
+                try await context.run("pwd; echo \"$GREETING\"; echo \"${HOME-none}\"").lines == [
+                    "/usr", "a b", "none",
+                ])
+            let own = try #require(
+                Int32(try await runProgram(["nice"]).output.trimmingCharacters(in: .whitespacesAndNewlines)))
             #expect(try await context.run("nice").lines == ["\(min(own + 3, 19))"])
         }
     }

@@ -1,7 +1,8 @@
 import Foundation
-@testable import Martlet
 import MartletTestKit
 import Testing
+
+@testable import Martlet
 
 /// An agent that is linked statically, if the build has made one.
 private let staticAgent: String? = {
@@ -12,9 +13,9 @@ private let staticAgent: String? = {
 
 /// Where the toolchain is whose libraries this program uses.
 private let toolchain: String = {
-    let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
-    let library = maps.split(separator: "\n").first { $0.hasSuffix("/libswiftCore.so") }?.split(separator: " ").last
-    return library.map { URL(fileURLWithPath: String($0)).deletingLastPathComponent().path } ?? "/no/toolchain"
+    var information = Dl_info()
+    guard let symbol = dlsym(nil, "swift_retain"), dladdr(symbol, &information) != 0 else { return "/no/toolchain" }
+    return URL(fileURLWithPath: String(cString: information.dli_fname)).deletingLastPathComponent().path
 }()
 
 @Suite(.leakChecked, .enabled("needs root and namespaces") { await ThrowawayMachine.obstacle() == nil })
@@ -37,6 +38,7 @@ struct MachineTests {
             try await withMartlet(OutputLog().options) { martlet in
                 let context = try await martlet.connect(way(into: machine))
                 #expect(context.facts.hostname == "throwaway")
+                #expect(try await context.run("ls '\(toolchain)'").termination == .exited(2))
                 #expect(try await context.call(Add(a: 1, b: 2)) == 3)
                 let below = try await context.connect(.local)
                 #expect(try await below.call(Echo(value: "deep")) == "deep")
@@ -116,7 +118,8 @@ struct MachineTests {
     @Test(
         .enabled(if: staticAgent != nil, "needs martlet-agent, which a whole build makes"),
         .enabled(if: FileManager.default.isExecutableFile(atPath: "/bin/busybox"), "needs busybox-static"),
-        arguments: [[], [.readOnlyRoot], [.noProc], [.readOnlyRoot, .noProc]] as [Set<ThrowawayMachine.Configuration.Trait>]
+        arguments: [[], [.readOnlyRoot], [.noProc], [.readOnlyRoot, .noProc]]
+            as [Set<ThrowawayMachine.Configuration.Trait>]
     )
     func `a static agent runs where there is busybox and nothing else`(
         traits: Set<ThrowawayMachine.Configuration.Trait>

@@ -1,7 +1,8 @@
 import Foundation
-@testable import Martlet
 import MartletTestKit
 import Testing
+
+@testable import Martlet
 
 @Suite(.leakChecked, .enabled(if: hasSSHServer, "needs openssh-server")) struct SSHConnectTests {
     @Test func `the first connect sends the image, the next finds it`() async throws {
@@ -53,7 +54,8 @@ import Testing
         if shell == "busybox" {
             try await TestFolder.with { folder in
                 // Busybox is the shell that it is called.
-                try FileManager.default.createSymbolicLink(atPath: folder.file("ash"), withDestinationPath: "/bin/busybox")
+                try FileManager.default.createSymbolicLink(
+                    atPath: folder.file("ash"), withDestinationPath: "/bin/busybox")
                 try await connects(configuration, folder.file("ash"))
             }
         } else {
@@ -77,12 +79,14 @@ import Testing
     @Test(.enabled(if: getuid() == 0, "only root can give another login shell"))
     func `a banner and a chatty login disturb nobody`() async throws {
         try await TestFolder.with { folder in
-            try "Authorised users only.\nMARTLET\n".write(toFile: folder.file("banner"), atomically: true, encoding: .utf8)
+            try "Authorised users only.\nMARTLET\n".write(
+                toFile: folder.file("banner"), atomically: true, encoding: .utf8)
             var configuration = ThrowawaySSHD.Configuration.warm
             configuration.loginShell = "/bin/bash"
             configuration.environment["SHLVL"] = nil
             configuration.homeFiles = [
-                ".bashrc": "echo WELCOME; printf '\\0MARTLET\\0half a marker'; echo MARTLET-0 miss; echo warned >&2; printf tail"
+                ".bashrc":
+                    "echo WELCOME; printf '\\0MARTLET\\0half a marker'; echo MARTLET-0 miss; echo warned >&2; printf tail"
             ]
             configuration.serverLines = ["Banner \(folder.file("banner"))"]
             try await withThrowawaySSHD(configuration) { sshd in

@@ -1,7 +1,8 @@
 import Foundation
-@testable import Martlet
 import MartletTestKit
 import Testing
+
+@testable import Martlet
 
 /// Ignores all polite requests to end, and holds its thread.
 struct NeverEnd: RemoteTask {

@@ -1,7 +1,8 @@
 import Foundation
-@testable import Martlet
 import MartletTestKit
 import Testing
+
+@testable import Martlet
 
 /// Runs a command for ever, here and one context below, as a program that is to be killed would.
 struct KeepRunning: RemoteTask {
@@ -137,7 +138,9 @@ struct KeepRunning: RemoteTask {
                 #expect(time < .seconds(3), "\(time)")
                 // The far side has heard nothing, and ends by itself.
                 await expectEnd(of: marker, within: .seconds(6))
-                await eventually { !host.machine.programs().contains { $0.commandLine.first?.hasPrefix("martlet") == true } }
+                await eventually {
+                    !host.machine.programs().contains { $0.commandLine.first?.hasPrefix("martlet") == true }
+                }
             }
         }
     }

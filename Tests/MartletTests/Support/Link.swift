@@ -1,6 +1,7 @@
-@testable import Martlet
 import MartletLink
 import MartletWire
+
+@testable import Martlet
 
 extension Context {
     /// The bytes that have crossed the controller's link towards this context.

@@ -12,6 +12,7 @@ private struct By: Encodable {
 private typealias Key = CBORCodingKey
 
 extension CBORCodingKey: ExpressibleByStringLiteral {
+    /// For tests only.
     public init(stringLiteral value: String) { self.init(stringValue: value) }
 }
 
@@ -172,26 +173,29 @@ extension CBORCodingKey: ExpressibleByStringLiteral {
     @Test("Misuse of containers is an error, not a crash")
     func misuse() throws {
         #expect(throws: EncodingError.self) {
-            try CBOREncoder().encode(By { encoder in
-                try 1.encode(to: encoder)
-                try 2.encode(to: encoder)
-            })
+            try CBOREncoder().encode(
+                By { encoder in
+                    try 1.encode(to: encoder)
+                    try 2.encode(to: encoder)
+                })
         }
         #expect(throws: EncodingError.self) {
-            try CBOREncoder().encode(By { encoder in
-                var a = encoder.unkeyedContainer()
-                try a.encode(1)
-                var b = encoder.container(keyedBy: Key.self)
-                try b.encode(1, forKey: "a")
-            })
+            try CBOREncoder().encode(
+                By { encoder in
+                    var a = encoder.unkeyedContainer()
+                    try a.encode(1)
+                    var b = encoder.container(keyedBy: Key.self)
+                    try b.encode(1, forKey: "a")
+                })
         }
         var kept: (any UnkeyedEncodingContainer)?
         var keptEncoder: (any Encoder)?
-        _ = try CBOREncoder().encode(By { encoder in
-            keptEncoder = encoder
-            kept = encoder.unkeyedContainer()
-            try kept?.encode(1)
-        })
+        _ = try CBOREncoder().encode(
+            By { encoder in
+                keptEncoder = encoder
+                kept = encoder.unkeyedContainer()
+                try kept?.encode(1)
+            })
         #expect(throws: EncodingError.self) { try kept?.encode(2) }
         #expect(throws: EncodingError.self) { try kept?.encode([Sample.Action.sync]) }
         #expect(throws: EncodingError.self) { try keptEncoder.map { try 3.encode(to: $0) } }

@@ -75,7 +75,9 @@ import Testing
     func random(_ seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         // Bytes that start small containers, strings and numbers, so that more inputs get past their first items.
-        let likely: [UInt8] = [0, 1, 0x20, 0x41, 0x61, 0x62, 0x81, 0x82, 0x9f, 0xa1, 0xa2, 0xbf, 0xff, 0xc2, 0xf6, 0xf9]
+        let likely: [UInt8] = [
+            0, 1, 0x20, 0x41, 0x61, 0x62, 0x81, 0x82, 0x9f, 0xa1, 0xa2, 0xbf, 0xff, 0xc2, 0xf6, 0xf9,
+        ]
         for round in 0..<25_000 {
             let bytes = (0..<Int.random(in: 1...24, using: &random)).map { _ in
                 round % 4 == 0 || Int.random(in: 0..<4, using: &random) == 0
@@ -85,7 +87,8 @@ import Testing
         }
     }
 
-    @Test("A million levels are refused at the limit",
+    @Test(
+        "A million levels are refused at the limit",
         arguments: [0x81, 0x9f, 0xa1, 0xbf, 0xc1, 0xd8, 0x5f, 0x7f] as [UInt8])
     func deep(_ head: UInt8) {
         let pattern: [UInt8] =
@@ -123,11 +126,13 @@ import Testing
         }
     }
 
-    @Test("Claims of length are not believed", arguments: [
-        "9b4000000000000000", "bb4000000000000000", "5b4000000000000000", "7b4000000000000000",
-        "9bffffffffffffffff", "bbffffffffffffffff", "5bffffffffffffffff", "7b7fffffffffffffff", "9a00ffffff00",
-        "ba00ffffff0000", "81bb7fffffffffffffff", "a161619b7fffffffffffffff", "5f5bffffffffffffffffff",
-    ])
+    @Test(
+        "Claims of length are not believed",
+        arguments: [
+            "9b4000000000000000", "bb4000000000000000", "5b4000000000000000", "7b4000000000000000",
+            "9bffffffffffffffff", "bbffffffffffffffff", "5bffffffffffffffff", "7b7fffffffffffffff", "9a00ffffff00",
+            "ba00ffffff0000", "81bb7fffffffffffffff", "a161619b7fffffffffffffff", "5f5bffffffffffffffffff",
+        ])
     func claims(_ hex: String) {
         #expect(!tryDecoding(bytes(hex: hex)))
     }

@@ -34,7 +34,8 @@ import Testing
         #expect(try CBORDecoder().decode([Int: String].self, from: bytes(hex: "a2016161206162")) == [1: "a", -1: "b"])
     }
 
-    @Test("A map with the same key twice is refused, in small maps and in large ones",
+    @Test(
+        "A map with the same key twice is refused, in small maps and in large ones",
         arguments: ["a2616100616101", "a201001801 00", "bf616100616101ff", "a2800080 00", "a2200038 0000"])
     func duplicates(_ hex: String) {
         #expect(throws: DecodingError.self) { try probe(hex) }

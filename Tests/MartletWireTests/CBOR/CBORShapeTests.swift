@@ -79,11 +79,12 @@ import Testing
         }
         #expect(context.codingPath.map(\.intValue) == [0])
         #expect(context.debugDescription.contains("Int8") && context.debugDescription.contains("byte 1"))
-        for (hex, type) in [("20", UInt8.self as any Decodable.Type), ("1b8000000000000000", Int.self),
+        for (hex, type) in [
+            ("20", UInt8.self as any Decodable.Type), ("1b8000000000000000", Int.self),
             ("c249010000000000000000", Int64.self), ("c25100ffffffffffffffffffffffffffffffff", Int128.self),
             ("c251ffffffffffffffffffffffffffffffffff", UInt128.self), ("fb7e37e43c8800759c", Float.self),
-            ("1bfffffffffffffffe", Double.self)]
-        {
+            ("1bfffffffffffffffe", Double.self),
+        ] {
             #expect(throws: DecodingError.self, "\(hex)") { try CBORDecoder().decode(type, from: bytes(hex: hex)) }
         }
         #expect(try CBORDecoder().decode(Int8.self, from: bytes(hex: "c24200 05")) == 5)
@@ -92,10 +93,11 @@ import Testing
 
     @Test("Floating-point numbers keep every bit in their shortest form")
     func floats() throws {
-        for value in [0, -0.0, 1.5, .infinity, -.infinity, .leastNonzeroMagnitude, .greatestFiniteMagnitude, 0.1,
+        for value in [
+            0, -0.0, 1.5, .infinity, -.infinity, .leastNonzeroMagnitude, .greatestFiniteMagnitude, 0.1,
             0x1p-24, 0x1.8p-24, 0x1p-14, 0x1.ffcp-15, 65504, 65505, Double(Float.leastNonzeroMagnitude),
-            Double(Float.greatestFiniteMagnitude), .pi]
-        {
+            Double(Float.greatestFiniteMagnitude), .pi,
+        ] {
             #expect(try roundTrip(value).bitPattern == value.bitPattern)
             #expect(try roundTrip([value])[0].bitPattern == value.bitPattern)
             #expect(try roundTrip(Float(value)).bitPattern == Float(value).bitPattern)

@@ -86,7 +86,8 @@ struct Sample: Codable, Hashable {
         }
         func point(_ random: inout SeededGenerator) -> Point {
             Point(
-                x: Bool.random(using: &random) ? Double(Int8.random(in: -9...9, using: &random)) / 4
+                x: Bool.random(using: &random)
+                    ? Double(Int8.random(in: -9...9, using: &random)) / 4
                     : Double(bitPattern: UInt64.random(in: 0..<0x7ff0 << 48, using: &random)),
                 y: Float(bitPattern: UInt32.random(in: 0..<0x7f80_0000, using: &random))
             )

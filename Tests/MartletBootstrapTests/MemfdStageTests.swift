@@ -24,7 +24,8 @@ struct MemfdStageTests {
             for name in way.others { try fixture.addTool(name, script: "exit 127") }
             if let script = way.script { try fixture.addTool(way.name, script: script) }
             // The tools are scripts, so their folder stays executable, and /var/tmp is no place by another reason.
-            let setup = PlaceTests.noexecEverywhere + "\nmount --bind \(fixture.tools) \(fixture.tools)"
+            let setup =
+                PlaceTests.noexecEverywhere + "\nmount --bind \(fixture.tools) \(fixture.tools)"
                 + "\nmount -o remount,bind,exec \(fixture.tools)"
             for encoding in [PartEncoding.raw, .gzip] {
                 var far = try fixture.farSide(policy, setup: setup)
@@ -48,7 +49,8 @@ struct MemfdStageTests {
             let late = broken.replacingOccurrences(of: "FAILS", with: "execve=open")
             try fixture.addTool("python3", script: early)
             try fixture.addTool("python", script: late)
-            let setup = PlaceTests.noexecEverywhere + "\nmount --bind \(fixture.tools) \(fixture.tools)"
+            let setup =
+                PlaceTests.noexecEverywhere + "\nmount --bind \(fixture.tools) \(fixture.tools)"
                 + "\nmount -o remount,bind,exec \(fixture.tools)"
             let outcome = try fixture.farSide(.nothing, setup: setup).run()
             #expect(outcome.isLinked && outcome.ready.map(\.place) == ["memfd-python", "memfd-perl"], "\(outcome)")
@@ -62,7 +64,8 @@ struct MemfdStageTests {
         try BootstrapFixture().with { fixture in
             for name in way.others { try fixture.addTool(name, script: "exit 127") }
             if let script = way.script { try fixture.addTool(way.name, script: script) }
-            let setup = PlaceTests.noexecEverywhere + "\nmount --bind \(fixture.tools) \(fixture.tools)"
+            let setup =
+                PlaceTests.noexecEverywhere + "\nmount --bind \(fixture.tools) \(fixture.tools)"
                 + "\nmount -o remount,bind,exec \(fixture.tools)"
             var far = try fixture.farSide(.memory, setup: setup)
             far.cutAfter = 100_000

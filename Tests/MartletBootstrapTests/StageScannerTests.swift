@@ -9,7 +9,8 @@ struct StageScannerTests {
 
     @Test("finds reports and the hello among noise, however the bytes are cut", arguments: [1, 2, 3, 7, 64, 10_000])
     func cuts(size: Int) {
-        let text = "Welcome MARTLET-012\nMARTLET-0123456789abcdef nonsense\nPassword: "
+        let text =
+            "Welcome MARTLET-012\nMARTLET-0123456789abcdef nonsense\nPassword: "
             + "MARTLET-0123456789abcdef alive\r\nbye"
         let input = Array(text.utf8) + [0] + Array("MARTLET".utf8) + [0, 0] + hello.dropFirst() + [1, 2, 3]
         let whole = Array(text.utf8) + [0] + Array("MARTLET".utf8) + [0] + hello + [1, 2, 3]

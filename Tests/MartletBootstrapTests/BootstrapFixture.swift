@@ -88,7 +88,8 @@ struct BootstrapFixture: Sendable {
     /// What bootstraps left in the places that they try.
     static func leftovers(nonce: BootstrapNonce, home: String) -> [String] {
         let runtime = ProcessInfo.processInfo.environment["XDG_RUNTIME_DIR"]
-        return (["/dev/shm", "/run", "/tmp", "/var/tmp", home, home + "/.cache/martlet"] + (runtime.map { [$0] } ?? []))
+        return
+            (["/dev/shm", "/run", "/tmp", "/var/tmp", home, home + "/.cache/martlet"] + (runtime.map { [$0] } ?? []))
             .map { $0 + "/.martlet-" + nonce.text }
             .filter { FileManager.default.fileExists(atPath: $0) }
     }
