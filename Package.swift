@@ -50,7 +50,7 @@ let package = Package(
         ),
         .executableTarget(name: "martlet-cli", dependencies: ["MartletCommand"], linkerSettings: staticLinux),
         .executableTarget(name: "martlet-agent", dependencies: ["Martlet"], linkerSettings: staticLinux),
-        .target(name: "MartletTestKit", dependencies: ["Martlet"]),
+        .target(name: "MartletTestKit", dependencies: ["MartletReactor"]),
         .testTarget(name: "MartletWireTests", dependencies: ["MartletWire"]),
         .testTarget(name: "MartletLinkTests", dependencies: ["MartletLink", "MartletWire"]),
         .testTarget(name: "MartletReactorTests", dependencies: ["MartletReactor", "MartletTestKit"]),

@@ -10,8 +10,11 @@ import Musl
 /// What an agent does to its process before anything of the user's can run.
 enum AgentEnvironment {
     /// Removes what the bootstrap needed from the environment, so that programs started here do not get it.
-    static func cleanUp() {
-        if let path = getenv("MARTLET_REMOVE").map({ String(cString: $0) }), !path.isEmpty { remove(path) }
+    ///
+    /// - Returns: the files of an image that has no name any more and cannot be started again without its libraries.
+    static func cleanUp() -> [KeptFile] {
+        var kept: [KeptFile] = []
+        if let path = getenv("MARTLET_REMOVE").map({ String(cString: $0) }), !path.isEmpty { kept = remove(path) }
         for name in ["MARTLET_AGENT", "MARTLET_REMOVE", "SWIFT_ROOT"] { unsetenv(name) }
         // The bootstrap put the image's folder in front.
         if let libraries = getenv("LD_LIBRARY_PATH").map({ String(cString: $0) }) {
@@ -25,22 +28,30 @@ enum AgentEnvironment {
                 }
             }
         }
+        return kept
     }
 
     /// A place that could not be removed while the image was starting: the directory and what the bootstrap put there.
-    private static func remove(_ path: String) {
+    private static func remove(_ path: String) -> [KeptFile] {
         guard let directory = opendir(path) else {
             unlink(path)
-            return
+            return []
         }
+        var kept: [KeptFile] = []
         while let entry = readdir(directory) {
             let name = withUnsafeBytes(of: entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if name != ".", name != ".." { unlink("\(path)/\(name)") }
+            guard name != ".", name != ".." else { continue }
+            let descriptor = open("\(path)/\(name)", O_RDONLY | O_CLOEXEC)
+            if descriptor >= 0 { kept.append(KeptFile(name: name, descriptor: descriptor)) }
+            unlink("\(path)/\(name)")
         }
         closedir(directory)
         rmdir(path)
+        if kept.count > 1 { return kept }
+        for file in kept { closeDescriptor(file.descriptor) }
+        return []
     }
 
     private static func ownDirectory() -> Substring? {

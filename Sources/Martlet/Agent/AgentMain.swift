@@ -36,6 +36,7 @@ final class Agent: Sendable {
         var runtime: ContextRuntime?
         var link: Link?
         var output: ByteSource?
+        var kept: [KeptFile] = []
         /// What was printed, cut into lines.
         var lines = LineSplitter()
         var isEnding = false
@@ -44,7 +45,7 @@ final class Agent: Sendable {
     func run() -> Never {
         signal(SIGPIPE, SIG_IGN)
         let nonce = martlet_agent_nonce().map { String(cString: $0) } ?? ""
-        AgentEnvironment.cleanUp()
+        let kept = AgentEnvironment.cleanUp()
         let (input, output, printed) = AgentEnvironment.moveDescriptors()
         sendHello(nonce, output)
         reactor.runForever {
@@ -57,7 +58,10 @@ final class Agent: Sendable {
                 onFrame: { [self] in received($0, $1, $2, printed) },
                 onEnd: { [self] _, end in parentLost(end) }
             )
-            state.withLock { $0.link = link }
+            state.withLock { state in
+            state.link = link
+            state.kept = kept
+        }
             link.start()
             reactor.schedule(at: Reactor.now + Self.welcomeLimit) { [self] in
                 if state.withLock({ $0.runtime == nil }) { _exit(0) }
@@ -128,7 +132,11 @@ final class Agent: Sendable {
                 hasParent: true,
                 route: welcome.route,
                 heartbeatLimit: .milliseconds(welcome.heartbeatLimit),
-                images: ImageStore(.ownExecutable(id: welcome.imageID)),
+                images: ImageStore(
+                    .ownExecutable(id: welcome.imageID),
+                    kept: state.withLock { $0.kept },
+                    policy: welcome.policy
+                ),
                 title: welcome.title
             ),
             reactor: reactor,

@@ -58,7 +58,8 @@ extension ContextRuntime {
         do {
             let nonce = BootstrapNonce.random()
             // What is launched decides whether there is an image to send, and the image is part of what is launched.
-            if case .image(let local) = try connector.launch("") {
+            let local: LocalOptions? = if case .image(let local) = try connector.launch("") { local } else { nil }
+            if let local, !images.isWithoutName {
                 guard let first = FirstStage(nonce: nonce, policy: .nothing, imageID: "0") else { fatalError() }
                 let attempt = ConnectAttempt(
                     connector,
@@ -76,18 +77,21 @@ extension ContextRuntime {
             guard
                 let first = FirstStage(
                     nonce: nonce,
-                    policy: options.policy,
+                    // What came here without leaving a name leaves none behind either.
+                    policy: local == nil ? options.policy : images.policy,
                     imageID: image.id,
                     usesFolder: isFolder,
                     namesMachine: image.files.count > 1,
                     setsLibraryPath: isFolder && !image.files[0][0].runPath.contains("$ORIGIN")
                 )
             else { throw MartletError(.imageUnusable, "\(image.id) does not name an image") }
-            guard case .shell(let arguments) = try connector.launch(first.commandLine), let program = arguments.first
-            else {
+            let launch =
+                local == nil ? try connector.launch(first.commandLine) : .shell(["/bin/sh", "-c", first.commandLine])
+            guard case .shell(let arguments) = launch, let program = arguments.first else {
                 throw MartletError(.connectorFailed, "the connector \(connector.label) names no command")
             }
-            let environment = ProcessEnvironment.current
+            var environment = ProcessEnvironment.current
+            for (name, value) in local?.environment ?? [:] { environment[name] = value }
             let path: String
             do { path = try ProgramSearch.find(program, path: environment["PATH"]) } catch {
                 throw MartletError(.connectorFailed, "\(error)", advice: "install \(program) on this side")
@@ -102,7 +106,14 @@ extension ContextRuntime {
                 onProgress: onProgress
             )
             return await attempt.run(
-                .init(path: path, arguments: arguments, environment: environment.strings, newSession: true)
+                .init(
+                    path: path,
+                    arguments: arguments,
+                    environment: environment.strings,
+                    directory: local?.directory,
+                    nice: Int32(clamping: local?.nice ?? 0),
+                    newSession: true
+                )
             )
         } catch var error as MartletError {
             if error.route.steps.isEmpty { error.route = here }

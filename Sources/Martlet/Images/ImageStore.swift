@@ -91,9 +91,20 @@ final class ImageStore: Sendable {
     }
 
     private let source: Source
+    /// Our own image's files, if they have no names any more: then it cannot simply be started again.
+    private let kept: [KeptFile]
+    /// Where this process's own image was allowed to be kept.
+    let policy: ImagePolicy
     private let loaded = Mutex<Image?>(nil)
 
-    init(_ source: Source) { self.source = source }
+    init(_ source: Source, kept: [KeptFile] = [], policy: ImagePolicy = .nothing) {
+        self.source = source
+        self.kept = kept
+        self.policy = policy
+    }
+
+    /// Whether a local context, too, must be sent its image.
+    var isWithoutName: Bool { !kept.isEmpty }
 
     /// Which build this program is.
     let ownBuild: String = {
@@ -117,7 +128,7 @@ final class ImageStore: Sendable {
         let image: Image
         switch source {
         case .ownExecutable(let id):
-            let files = try Self.withLibraries("/proc/self/exe")
+            let files = try kept.isEmpty ? Self.withLibraries("/proc/self/exe") : Self.read(kept)
             image = Image(
                 files: [files],
                 id: id ?? Self.id(of: files),
@@ -158,9 +169,11 @@ final class ImageStore: Sendable {
         var waiting = [(executable, origin)]
         while let (file, origin) = waiting.popLast() {
             let folders = extra + file.runPath.map { $0.replacingPrefix("$ORIGIN", with: origin) }
-            for name in file.needed where known.insert(name).inserted {
-                guard let folder = folders.first(where: { access("\($0)/\(name)", R_OK) == 0 }),
-                    !["/lib", "/usr/lib", "/lib64"].contains(where: { folder == $0 || folder.hasPrefix($0 + "/") })
+            for name in file.needed where !known.contains(name) {
+                // Some libraries name no folder, and find what they need only because another one has loaded it.
+                guard let folder = folders.first(where: { access("\($0)/\(name)", R_OK) == 0 }) else { continue }
+                known.insert(name)
+                guard !["/lib", "/usr/lib", "/lib64"].contains(where: { folder == $0 || folder.hasPrefix($0 + "/") })
                 else { continue }
                 let library = try ImageFile(path: "\(folder)/\(name)", name: name)
                 files.append(library)
@@ -168,6 +181,17 @@ final class ImageStore: Sendable {
             }
         }
         return [executable] + files.dropFirst().sorted { $0.name < $1.name }
+    }
+
+    private static func read(_ kept: [KeptFile]) throws(MartletError) -> [ImageFile] {
+        var executable: ImageFile?
+        var libraries: [ImageFile] = []
+        for kept in kept {
+            let file = try ImageFile(path: "/proc/self/fd/\(kept.descriptor)", name: kept.name)
+            if kept.name == "image" { executable = file } else { libraries.append(file) }
+        }
+        guard let executable else { throw MartletError(.imageUnusable, "the image of this context is gone") }
+        return [executable] + libraries.sorted { $0.name < $1.name }
     }
 
     private static func directory(of path: String) -> String {

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import Martlet
+import MartletReactor
 
 /// What this process has open and running at one moment.
 struct ResourceSnapshot: Sendable {
@@ -80,6 +80,6 @@ struct ResourceSnapshot: Sendable {
         }
         _ = UInt64.random(in: 0 ... .max)
         // The reactor of the process lives as long as the process.
-        try? await withMartlet { _ in }
+        _ = Reactor.shared
     }
 }
