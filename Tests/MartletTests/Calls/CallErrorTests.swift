@@ -8,7 +8,7 @@ private struct Hidden: RemoteTask {
 }
 
 @Suite(.leakChecked) struct CallErrorTests {
-    @Test func `an error that the task declares arrives as itself`() async throws {
+    @Test func `An error that the task declares arrives as itself`() async throws {
         try await withLocalContext { _, context in
             await #expect(throws: DiskError(path: "/full", code: 28)) {
                 try await context.call(FailTyped(path: "/full"))
@@ -16,7 +16,7 @@ private struct Hidden: RemoteTask {
         }
     }
 
-    @Test func `any other error tells its type, its text and where`() async throws {
+    @Test func `Any other error tells its type, its text and where`() async throws {
         try await withLocalContext { _, context in
             let error = try await expectError(.taskFailed) { try await context.call(FailPlain()) }
             #expect(error.message.contains("plain: no luck"))
@@ -25,7 +25,7 @@ private struct Hidden: RemoteTask {
         }
     }
 
-    @Test func `a private or local type is refused before anything is sent`() async throws {
+    @Test func `A private or local type is refused before anything is sent`() async throws {
         struct Local: RemoteTask {
             func run(in context: RemoteContext) async throws -> Int { 1 }
         }
@@ -41,7 +41,7 @@ private struct Hidden: RemoteTask {
         }
     }
 
-    @Test func `what does not encode or decode says on which side`() async throws {
+    @Test func `What does not encode or decode says on which side`() async throws {
         try await withLocalContext { _, context in
             let sent = try await expectError(.valueUnusable) { try await context.call(Unsendable()) }
             #expect(sent.message.contains("arguments of Unsendable do not encode"))
@@ -56,7 +56,7 @@ private struct Hidden: RemoteTask {
         }
     }
 
-    @Test func `a closed context refuses calls, commands, pings and connects at once`() async throws {
+    @Test func `A closed context refuses calls, commands, pings and connects at once`() async throws {
         try await withLocalContext { _, context in
             await context.close()
             await context.close()

@@ -4,7 +4,7 @@ import Testing
 @testable import Martlet
 
 @Suite(.leakChecked) struct CallResultTests {
-    @Test func `results of every shape come back as they are`() async throws {
+    @Test func `Results of every shape come back as they are`() async throws {
         try await withLocalContext { _, context in
             func check<Value: Codable & Sendable & Equatable>(_ value: Value) async throws {
                 #expect(try await context.call(Echo(value: value)) == value)
@@ -24,20 +24,20 @@ import Testing
         }
     }
 
-    @Test func `a task without a result returns when it is done`() async throws {
+    @Test func `A task without a result returns when it is done`() async throws {
         try await withLocalContext { _, context in
             try await context.call(Nothing())
         }
     }
 
-    @Test func `ten mebibytes go there and back`() async throws {
+    @Test func `Ten mebibytes go there and back`() async throws {
         try await withLocalContext { _, context async throws in
             let bytes = pattern(10 << 20)
             #expect(try await context.call(Echo(value: bytes)) == bytes)
         }
     }
 
-    @Test func `more than 64 MiB is refused in either direction, and the link goes on`() async throws {
+    @Test func `More than 64 MiB is refused in either direction, and the link goes on`() async throws {
         try await withLocalContext { _, context in
             try await expectError(.limitExceeded) { try await context.call(MakeBytes(count: 64 << 20 + 1)) }
             try await expectError(.limitExceeded) {
@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    @Test func `a call over ssh answers like a local one`() async throws {
+    @Test func `A call over ssh answers like a local one`() async throws {
         try await withSSHContext { context async throws in
             #expect(try await context.call(Echo(value: Everything())) == Everything())
             let bytes = [UInt8](repeating: 9, count: 3 << 20)

@@ -4,7 +4,7 @@ import Testing
 @testable import Martlet
 
 @Suite(.leakChecked) struct ConcurrentCallTests {
-    @Test func `a thousand calls in flight get each its own answer`() async throws {
+    @Test func `A thousand calls in flight get each its own answer`() async throws {
         try await withLocalContext { _, context in
             try await withThrowingTaskGroup(of: (Int, Int).self) { group in
                 for number in 0..<1000 {
@@ -20,7 +20,7 @@ import Testing
         }
     }
 
-    @Test func `calls started early are collected late, in any order`() async throws {
+    @Test func `Calls started early are collected late, in any order`() async throws {
         try await withLocalContext { _, context async throws in
             async let first = context.call(Add(a: 1, b: 0))
             async let second = context.call(Echo(value: "two"))
@@ -32,7 +32,7 @@ import Testing
     }
 
     @Test(arguments: [Block.Way.sleeping, .spinning])
-    func `a call that holds its thread stops nothing else`(way: Block.Way) async throws {
+    func `A call that holds its thread stops nothing else`(way: Block.Way) async throws {
         let log = OutputLog()
         var options = log.options
         options.heartbeatLimit = .milliseconds(900)
@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    @Test func `more blocking calls than there are threads leave the I/O side at work`() async throws {
+    @Test func `More blocking calls than there are threads leave the I/O side at work`() async throws {
         try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let count = 160
@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test func `a small call passes a large transfer`() async throws {
+    @Test func `A small call passes a large transfer`() async throws {
         try await withLocalContext { _, context in
             let bulk = Task {
                 for _ in 0..<6 { _ = try await context.call(Echo(value: [UInt8](repeating: 1, count: 16 << 20))) }

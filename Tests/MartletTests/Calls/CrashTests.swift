@@ -5,7 +5,7 @@ import Testing
 
 @Suite(.leakChecked) struct CrashTests {
     @Test(arguments: End.Way.allCases)
-    func `a task that ends its process loses the context, and its last words arrive`(way: End.Way) async throws {
+    func `A task that ends its process loses the context, and its last words arrive`(way: End.Way) async throws {
         let log = OutputLog()
         try await withLocalContext(log.options) { martlet, context in
             let other = Task { try await context.run("sleep 600") }
@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    @Test func `a killed context takes those below it along, and calls to them fail`() async throws {
+    @Test func `A killed context takes those below it along, and calls to them fail`() async throws {
         try await withLocalContext { _, context in
             let below = try await context.connect(.local)
             let far = try await below.connect(.local)

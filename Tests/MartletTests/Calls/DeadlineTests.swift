@@ -6,7 +6,7 @@ import Testing
 @testable import Martlet
 
 @Suite(.leakChecked) struct DeadlineTests {
-    @Test func `a deadline ends the wait here and cancels the task there, and the link stays usable`() async throws {
+    @Test func `A deadline ends the wait here and cancels the task there, and the link stays usable`() async throws {
         try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let task = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
@@ -20,7 +20,7 @@ import Testing
         }
     }
 
-    @Test func `the far side keeps the deadline though the caller's clock stands still`() async throws {
+    @Test func `The far side keeps the deadline though the caller's clock stands still`() async throws {
         try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let task = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test func `the caller keeps the deadline though the far side stands still`() async throws {
+    @Test func `The caller keeps the deadline though the far side stands still`() async throws {
         try await withLocalContext { _, context in
             kill(context.processID, SIGSTOP)
             let error = try await expectError(.deadlineExceeded) {
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test func `a deadline that is not reached leaves nothing behind`() async throws {
+    @Test func `A deadline that is not reached leaves nothing behind`() async throws {
         try await withLocalContext { _, context async throws in
             for number in 0..<100 {
                 #expect(try await context.call(Add(a: number, b: 1), deadline: .seconds(60)) == number + 1)
@@ -64,7 +64,7 @@ import Testing
 }
 
 @Suite(.leakChecked) struct CancellationTests {
-    @Test func `cancelling the caller cancels the far task`() async throws {
+    @Test func `Cancelling the caller cancels the far task`() async throws {
         try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let far = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
@@ -78,7 +78,7 @@ import Testing
         }
     }
 
-    @Test func `a call by a task that is cancelled already does not run`() async throws {
+    @Test func `A call by a task that is cancelled already does not run`() async throws {
         try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let far = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
@@ -93,7 +93,7 @@ import Testing
         }
     }
 
-    @Test func `closing a context cancels the tasks that run in it, and lets them finish`() async throws {
+    @Test func `Closing a context cancels the tasks that run in it, and lets them finish`() async throws {
         try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let far = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
@@ -106,7 +106,7 @@ import Testing
         }
     }
 
-    @Test func `the end of the scope cancels the tasks that run`() async throws {
+    @Test func `The end of the scope cancels the tasks that run`() async throws {
         try await TestFolder.with { scratch in
             let call = try await withMartlet { martlet in
                 let context = try await martlet.connect(.local)

@@ -5,7 +5,7 @@ import Testing
 
 @Suite(.leakChecked) struct OutputTests {
     @Test(arguments: Say.Way.allCases)
-    func `what a context prints comes back as a line with its route and pipe`(way: Say.Way) async throws {
+    func `What a context prints comes back as a line with its route and pipe`(way: Say.Way) async throws {
         let log = OutputLog()
         try await withLocalContext(log.options) { _, context in
             let below = try await context.connect(.local)
@@ -23,7 +23,7 @@ import Testing
         }
     }
 
-    @Test func `all that was printed before the end comes, in order`() async throws {
+    @Test func `All that was printed before the end comes, in order`() async throws {
         let log = OutputLog()
         try await withLocalContext(log.options) { _, context in
             try await context.call(SayMuch(lines: 1500))
@@ -32,7 +32,7 @@ import Testing
         #expect(log.texts() == (0..<1500).map { "line \($0)" })
     }
 
-    @Test func `a last line without an end comes too`() async throws {
+    @Test func `A last line without an end comes too`() async throws {
         let log = OutputLog()
         try await withLocalContext(log.options) { _, context in
             try await context.call(SayUnfinished(pipe: 1, text: "no end out"))
@@ -42,7 +42,7 @@ import Testing
         await eventually { log.line(with: "no end out") != nil && log.line(with: "no end err") != nil }
     }
 
-    @Test func `a flood of output stalls no call`() async throws {
+    @Test func `A flood of output stalls no call`() async throws {
         let log = OutputLog()
         try await withLocalContext(log.options) { _, context in
             let flood = Task { try await context.call(SayMuch(lines: 200_000)) }
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    @Test func `output from behind ssh is told apart from ssh's own`() async throws {
+    @Test func `Output from behind ssh is told apart from ssh's own`() async throws {
         let log = OutputLog()
         try await withSSHContext(log.options) { context in
             try await context.call(Say(way: .print, text: "out"))

@@ -55,7 +55,7 @@ struct OpenStream: RemoteTask {
 }
 
 @Suite(.leakChecked) struct TreeTests {
-    @Test func `contexts know their place at every depth`() async throws {
+    @Test func `Contexts know their place at every depth`() async throws {
         try await withLocalContext { _, first in
             let second = try await first.connect(.local)
             let third = try await second.connect(.local)
@@ -77,7 +77,7 @@ struct OpenStream: RemoteTask {
         }
     }
 
-    @Test func `a task may have contexts of its own`() async throws {
+    @Test func `A task may have contexts of its own`() async throws {
         try await withLocalContext { _, context in
             let answer = try await context.call(AskBelow())
             #expect(answer.context.parent == context.address)
@@ -86,7 +86,7 @@ struct OpenStream: RemoteTask {
         }
     }
 
-    @Test func `what has no address is answered at once`() async throws {
+    @Test func `What has no address is answered at once`() async throws {
         try await withLocalContext { _, context in
             let below = try await context.connect(.local)
             for address in [context.address.child(99)!, below.address.child(1)!, ContextAddress.root.child(77)!] {
@@ -102,7 +102,7 @@ struct OpenStream: RemoteTask {
         }
     }
 
-    @Test func `a context may ask neither its sibling nor its parent for anything`() async throws {
+    @Test func `A context may ask neither its sibling nor its parent for anything`() async throws {
         try await withLocalContext { martlet, context in
             let sibling = try await martlet.connect(.local)
             let below = try await context.connect(.local)
@@ -121,7 +121,7 @@ struct OpenStream: RemoteTask {
         }
     }
 
-    @Test func `siblings end apart`() async throws {
+    @Test func `Siblings end apart`() async throws {
         try await withLocalContext { martlet, first in
             let second = try await martlet.connect(.local)
             await first.close()
@@ -133,7 +133,7 @@ struct OpenStream: RemoteTask {
         }
     }
 
-    @Test func `closing a context from above ends all below it`() async throws {
+    @Test func `Closing a context from above ends all below it`() async throws {
         try await withLocalContext { _, context in
             let below = try await context.connect(.local)
             let bottom = try await below.connect(.local)

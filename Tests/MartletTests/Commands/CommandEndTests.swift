@@ -12,7 +12,7 @@ func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_9
         "(trap '' TERM HUP INT; echo armed; sleep \(marker); sleep \(marker)) & sleep \(marker); wait"
     }
 
-    @Test func `a timeout keeps what came and ends all that the command started`() async throws {
+    @Test func `A timeout keeps what came and ends all that the command started`() async throws {
         try await withLocalContext { _, context in
             let marker = makeMarker()
             var options = CommandOptions()
@@ -26,7 +26,7 @@ func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_9
         }
     }
 
-    @Test func `a timeout also ends a program that ignores SIGTERM`() async throws {
+    @Test func `A timeout also ends a program that ignores SIGTERM`() async throws {
         try await withLocalContext { _, context in
             let marker = makeMarker()
             var options = CommandOptions()
@@ -40,7 +40,7 @@ func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_9
         }
     }
 
-    @Test func `a command that ends in time is not touched by its timeout`() async throws {
+    @Test func `A command that ends in time is not touched by its timeout`() async throws {
         try await withLocalContext { _, context async throws in
             var options = CommandOptions()
             options.timeout = .seconds(60)
@@ -48,7 +48,7 @@ func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_9
         }
     }
 
-    @Test func `a trickle of output is no reason to time out early or late`() async throws {
+    @Test func `A trickle of output is no reason to time out early or late`() async throws {
         try await withLocalContext { _, context in
             var options = CommandOptions()
             options.timeout = .seconds(20)
@@ -58,7 +58,7 @@ func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_9
         }
     }
 
-    @Test func `cancelling the caller ends the command and all it started`() async throws {
+    @Test func `Cancelling the caller ends the command and all it started`() async throws {
         try await withLocalContext { _, context async throws in
             let marker = makeMarker()
             let lines = Lines()
@@ -75,7 +75,7 @@ func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_9
         }
     }
 
-    @Test func `a reader that throws ends the command`() async throws {
+    @Test func `A reader that throws ends the command`() async throws {
         try await withLocalContext { _, context in
             let marker = makeMarker()
             await #expect(throws: PlainError.self) {
@@ -85,7 +85,7 @@ func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_9
         }
     }
 
-    @Test func `a child in the background that keeps the output open does not hold the result back`() async throws {
+    @Test func `A child in the background that keeps the output open does not hold the result back`() async throws {
         try await withLocalContext { _, context in
             let marker = makeMarker()
             let time = try await Duration.of {
@@ -101,7 +101,7 @@ func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_9
         }
     }
 
-    @Test func `closing a context ends its commands and what they started`() async throws {
+    @Test func `Closing a context ends its commands and what they started`() async throws {
         try await withLocalContext { _, context in
             let marker = makeMarker()
             let lines = Lines()
@@ -114,7 +114,7 @@ func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_9
         }
     }
 
-    @Test func `a stopped command is ended too`() async throws {
+    @Test func `A stopped command is ended too`() async throws {
         try await withLocalContext { _, context in
             let marker = makeMarker()
             var options = CommandOptions()

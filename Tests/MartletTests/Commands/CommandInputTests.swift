@@ -9,13 +9,13 @@ import Testing
         return options
     }
 
-    @Test func `without input a command reads nothing`() async throws {
+    @Test func `Without input a command reads nothing`() async throws {
         try await withLocalContext { _, context async throws in
             #expect(try await context.run("cat; echo $?").text == "0\n")
         }
     }
 
-    @Test func `text, bytes and chunks arrive, and then the end`() async throws {
+    @Test func `Text, bytes and chunks arrive, and then the end`() async throws {
         try await withLocalContext { _, context async throws in
             #expect(try await context.run("cat", options: options(.text("grüße\n"))).text == "grüße\n")
             #expect(try await context.run("wc -c", options: options(.bytes([0, 255, 10]))).lines == ["3"])
@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test(arguments: ["true", "exit 3", "exec <&-; sleep 0.2"])
-    func `a program that does not read its input does not hang`(command: String) async throws {
+    func `A program that does not read its input does not hang`(command: String) async throws {
         try await withLocalContext { _, context in
             let result = try await context.run(
                 command, options: options(.bytes([UInt8](repeating: 1, count: 16 << 20))))
@@ -46,7 +46,7 @@ import Testing
         }
     }
 
-    @Test func `a program that cannot be started does not wait for its input`() async throws {
+    @Test func `A program that cannot be started does not wait for its input`() async throws {
         try await withLocalContext { _, context in
             try await expectError(.commandNotStarted) {
                 try await context.run(
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    @Test func `an input that never comes does not keep a command that has ended`() async throws {
+    @Test func `An input that never comes does not keep a command that has ended`() async throws {
         try await withLocalContext { _, context async throws in
             let (stream, feed) = AsyncThrowingStream<[UInt8], any Error>.makeStream()
             #expect(try await context.run("echo done", options: options(.chunks(stream))).lines == ["done"])
@@ -63,7 +63,7 @@ import Testing
         }
     }
 
-    @Test func `an input that fails ends the command with its error`() async throws {
+    @Test func `An input that fails ends the command with its error`() async throws {
         try await withLocalContext { _, context in
             let (stream, feed) = AsyncThrowingStream<[UInt8], any Error>.makeStream()
             feed.yield(Array("some\n".utf8))
@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    @Test func `a reader that throws ends a command whose input is stuck`() async throws {
+    @Test func `A reader that throws ends a command whose input is stuck`() async throws {
         try await withLocalContext { _, context in
             await #expect(throws: PlainError.self) {
                 try await context.run(

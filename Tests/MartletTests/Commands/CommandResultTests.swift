@@ -3,7 +3,7 @@ import MartletTestKit
 import Testing
 
 @Suite(.leakChecked) struct CommandResultTests {
-    @Test func `output and errors are kept apart and exact`() async throws {
+    @Test func `Output and errors are kept apart and exact`() async throws {
         try await withLocalContext { _, context in
             let result = try await context.run("printf 'a\\r\\nb'; printf 'x\\n\\ny\\n' >&2")
             #expect(result.standardOutput == Array("a\r\nb".utf8))
@@ -16,7 +16,7 @@ import Testing
         }
     }
 
-    @Test func `every byte value passes unchanged, in and out`() async throws {
+    @Test func `Every byte value passes unchanged, in and out`() async throws {
         try await withLocalContext { _, context in
             let bytes = Array(0...255) + pattern(1_000_000)
             var options = CommandOptions()
@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    @Test func `a last line without an end is a line, and five mebibytes of one line come whole`() async throws {
+    @Test func `A last line without an end is a line, and five mebibytes of one line come whole`() async throws {
         try await withLocalContext { _, context in
             let lines = Lines()
             let result = try await context.run("printf 'one\\ntwo'", onLine: lines.append)
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test func `every exit code is told`() async throws {
+    @Test func `Every exit code is told`() async throws {
         try await withLocalContext { _, context in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for code in Int32(0)...255 {
@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test(arguments: ["HUP", "INT", "QUIT", "ABRT", "KILL", "SEGV", "PIPE", "TERM", "USR1"])
-    func `a command that a signal ended says which`(name: String) async throws {
+    func `A command that a signal ended says which`(name: String) async throws {
         try await withLocalContext { _, context in
             let result = try await context.run("ulimit -c 0; kill -\(name) $$; sleep 60")
             #expect(result.termination.signalName == name)
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test func `what is not UTF-8 disturbs nobody`() async throws {
+    @Test func `What is not UTF-8 disturbs nobody`() async throws {
         try await withLocalContext { _, context in
             let result = try await context.run("printf '\\377\\376ok\\n'")
             #expect(result.standardOutput == [0xff, 0xfe] + Array("ok\n".utf8))
@@ -82,7 +82,7 @@ import Testing
         }
     }
 
-    @Test func `more output than is to be kept is read and counted off`() async throws {
+    @Test func `More output than is to be kept is read and counted off`() async throws {
         try await withLocalContext { _, context in
             var options = CommandOptions()
             options.outputLimit = 1000
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    @Test func `a capture of 64 MiB takes seconds, not minutes`() async throws {
+    @Test func `A capture of 64 MiB takes seconds, not minutes`() async throws {
         try await withLocalContext { _, context in
             var options = CommandOptions()
             options.outputLimit = 64 << 20
@@ -109,7 +109,7 @@ import Testing
         }
     }
 
-    @Test func `commands run one after another, or all at once, each with its own result`() async throws {
+    @Test func `Commands run one after another, or all at once, each with its own result`() async throws {
         try await withLocalContext { _, context in
             for number in 0..<4 { #expect(try await context.run("echo \(number)").lines == ["\(number)"]) }
             let results = try await withThrowingTaskGroup(of: (Int, CommandResult).self) { group in
@@ -126,14 +126,14 @@ import Testing
         }
     }
 
-    @Test func `the result tells how long it took by the far clock`() async throws {
+    @Test func `The result tells how long it took by the far clock`() async throws {
         try await withLocalContext { _, context in
             let result = try await context.run("sleep 0.2")
             #expect(result.duration >= .milliseconds(200) && result.duration < .seconds(10))
         }
     }
 
-    @Test func `commands over ssh and deeper do the same`() async throws {
+    @Test func `Commands over ssh and deeper do the same`() async throws {
         try await withSSHContext { context in
             let below = try await context.connect(.local)
             for target in [context, below] {

@@ -7,7 +7,7 @@ import Testing
     @Test(arguments: [
         "a b", "a; echo pwned", "'", "\"", "two\nlines\n", "$HOME `id` $(id) \\", "grüße 🐦", "", "a=b", "*", " ", "-n",
     ])
-    func `a variable's value is passed exactly`(value: String) async throws {
+    func `A variable's value is passed exactly`(value: String) async throws {
         try await withLocalContext { _, context in
             var options = CommandOptions()
             options.environment["MARTLET_VALUE"] = value
@@ -18,7 +18,7 @@ import Testing
         }
     }
 
-    @Test func `a variable can be removed, the others stay, and nothing of the bootstrap is left`() async throws {
+    @Test func `A variable can be removed, the others stay, and nothing of the bootstrap is left`() async throws {
         try await withLocalContext { _, context in
             var options = CommandOptions()
             options.environment["HOME"] = .some(nil)
@@ -31,14 +31,14 @@ import Testing
     }
 
     @Test(arguments: ["a b", "'", "--", "", "$x", "new\nline", "🐦"])
-    func `an argument is passed exactly`(argument: String) async throws {
+    func `An argument is passed exactly`(argument: String) async throws {
         try await withLocalContext { _, context in
             let result = try await context.run(executable: "printf", arguments: ["%s|%s", argument, "end"])
             #expect(result.text == "\(argument)|end")
         }
     }
 
-    @Test func `a command runs where it is told to, also where the name has spaces`() async throws {
+    @Test func `A command runs where it is told to, also where the name has spaces`() async throws {
         try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let folder = scratch.file("with some spaces; and 'quotes'")
@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    @Test func `a missing directory is told by name`() async throws {
+    @Test func `A missing directory is told by name`() async throws {
         try await withLocalContext { _, context in
             var options = CommandOptions()
             options.directory = "/no/such place"
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test func `a program that cannot be started is told by name and reason`() async throws {
+    @Test func `A program that cannot be started is told by name and reason`() async throws {
         try await TestFolder.with { scratch in
             try await withLocalContext { _, context in
                 let missing = try await expectError(.commandNotStarted) {
@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    @Test func `a command line that is too long is refused before it is sent`() async throws {
+    @Test func `A command line that is too long is refused before it is sent`() async throws {
         try await withLocalContext { _, context in
             let error = try await expectError(.limitExceeded) {
                 try await context.run("true " + String(repeating: "x", count: 70_000))
@@ -103,7 +103,7 @@ import Testing
         }
     }
 
-    @Test func `a command may be nicer than its context`() async throws {
+    @Test func `A command may be nicer than its context`() async throws {
         try await withLocalContext { _, context in
             let own = try #require(Int(try await context.run("nice").lines.first ?? ""))
             var options = CommandOptions()

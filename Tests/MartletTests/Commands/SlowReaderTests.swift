@@ -11,7 +11,7 @@ import Testing
         return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
     }
 
-    @Test func `a reader that stands still stops the program, and memory stays where it is`() async throws {
+    @Test func `A reader that stands still stops the program, and memory stays where it is`() async throws {
         try await withLocalContext { _, context in
             let gate = AsyncStream<Void>.makeStream()
             let lines = Lines()
@@ -72,7 +72,7 @@ import Testing
         }
     }
 
-    @Test func `a flood of output stalls no call and no other command`() async throws {
+    @Test func `A flood of output stalls no call and no other command`() async throws {
         try await withLocalContext { _, context async throws in
             var options = CommandOptions()
             options.outputLimit = 1000

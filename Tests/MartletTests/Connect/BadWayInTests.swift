@@ -34,7 +34,7 @@ import Testing
         }
     }
 
-    @Test func `an unknown host`() async throws {
+    @Test func `An unknown host`() async throws {
         let error = try await failure(.unreachable, .reach, .ssh("no-such-host.invalid", configuration: "/dev/null"))
         #expect(error.message.contains("no-such-host.invalid"))
         #expect(error.detail?.contains("Could not resolve hostname") == true)
@@ -42,7 +42,7 @@ import Testing
     }
 
     @Test(arguments: ["", "-oProxyCommand=touch /tmp/x", "a b", "two\nlines"])
-    func `what is not the name of a host is refused before ssh is started`(name: String) async throws {
+    func `What is not the name of a host is refused before ssh is started`(name: String) async throws {
         try await withMartlet { martlet in
             let error = try await expectError(.unreachable) { try await martlet.connect(.ssh(name)) }
             #expect(error.phase == .reach)
@@ -55,7 +55,7 @@ import Testing
         (.unknownHostKey, .hostKeyRejected, .authenticate, "Host key verification failed"),
         (.changedHostKey, .hostKeyRejected, .authenticate, "REMOTE HOST IDENTIFICATION HAS CHANGED"),
     ])
-    func `a refused port, a refused key, an unknown and a changed host key`(
+    func `A refused port, a refused key, an unknown and a changed host key`(
         variant: ThrowawaySSHD.Variant, code: MartletError.Code, phase: ConnectPhase, words: String
     ) async throws {
         try await withThrowawaySSHD(.warm) { sshd in
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    @Test func `a key with a passphrase is not asked for`() async throws {
+    @Test func `A key with a passphrase is not asked for`() async throws {
         var configuration = ThrowawaySSHD.Configuration.warm
         configuration.passphrase = "secret"
         try await withThrowawaySSHD(configuration) { sshd in
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test func `an ssh program that is not there`() async throws {
+    @Test func `An ssh program that is not there`() async throws {
         let connector = SSHConnector("host", program: "no-such-ssh")
         try await withMartlet { martlet in
             let error = try await expectError(.connectorFailed) { try await martlet.connect(connector) }
@@ -87,7 +87,7 @@ import Testing
         .enabled(if: getuid() == 0, "only root can give another login shell"),
         arguments: ["/bin/false", "/usr/sbin/nologin", "/no/such/shell"]
     )
-    func `a user without a shell`(shell: String) async throws {
+    func `A user without a shell`(shell: String) async throws {
         var configuration = ThrowawaySSHD.Configuration.warm
         configuration.loginShell = shell
         try await withThrowawaySSHD(configuration) { sshd in
@@ -102,7 +102,7 @@ import Testing
         }
     }
 
-    @Test func `a machine of another kind`() async throws {
+    @Test func `A machine of another kind`() async throws {
         try await TestFolder.with { folder in
             let fake = folder.file("uname")
             try "#!/bin/sh\necho Linux riscv64\n".write(toFile: fake, atomically: true, encoding: .utf8)
@@ -117,7 +117,7 @@ import Testing
         }
     }
 
-    @Test func `an image that dies at the start`() async throws {
+    @Test func `An image that dies at the start`() async throws {
         try await withThrowawaySSHD { sshd in
             let error = try await failure(
                 .imageDied, .boot, sshd.connector(.pipe), images: .executables(["/bin/false"]))
@@ -126,7 +126,7 @@ import Testing
         }
     }
 
-    @Test func `an image that cannot be read`() async throws {
+    @Test func `An image that cannot be read`() async throws {
         for paths in [["/no/such/image"], ["/etc/passwd"], ["/tmp"], []] {
             var options = OutputLog().options
             options.images = .executables(paths)
@@ -139,7 +139,7 @@ import Testing
         }
     }
 
-    @Test func `a connection that breaks while the image is on its way`() async throws {
+    @Test func `A connection that breaks while the image is on its way`() async throws {
         try await withThrowawaySSHD { sshd in
             try await withMartlet { martlet in
                 let connect = Task { try await martlet.connect(sshd.connector()) }
@@ -158,7 +158,7 @@ import Testing
         }
     }
 
-    @Test func `an image that arrives cut short is not run`() async throws {
+    @Test func `An image that arrives cut short is not run`() async throws {
         try await TestFolder.with { folder in
             let connector = CommandConnector(command: [
                 "env", "HOME=\(folder.path)", "XDG_CACHE_HOME=\(folder.path)", "sh", "-c",
@@ -176,7 +176,7 @@ import Testing
     @Test(arguments: [
         "cat /dev/urandom", "yes", "yes MARTLET-0 failed", "cat >/dev/null", "while :; do echo \\$; done",
     ])
-    func `garbage for ever, or silence`(command: String) async throws {
+    func `Garbage for ever, or silence`(command: String) async throws {
         var configuration = ThrowawaySSHD.Configuration.warm
         configuration.serverLines = ["ForceCommand \(command)"]
         try await withThrowawaySSHD(configuration) { sshd in
@@ -187,7 +187,7 @@ import Testing
     }
 
     @Test(arguments: ["echo hello", "echo oops >&2; exit 9", "head -c 100000 /dev/urandom"])
-    func `a forced command that ends`(command: String) async throws {
+    func `A forced command that ends`(command: String) async throws {
         var configuration = ThrowawaySSHD.Configuration.warm
         configuration.serverLines = ["ForceCommand \(command)"]
         try await withThrowawaySSHD(configuration) { sshd in
@@ -202,14 +202,14 @@ import Testing
         }
     }
 
-    @Test func `a port behind which nobody speaks`() async throws {
+    @Test func `A port behind which nobody speaks`() async throws {
         try await withSilentPort { port in
             let connector = SSHConnector.ssh("127.0.0.1", port: port, configuration: "/dev/null")
             try await failure(.connectTimedOut, .authenticate, connector, deadline: .seconds(2))
         }
     }
 
-    @Test func `a cached image of another build`() async throws {
+    @Test func `A cached image of another build`() async throws {
         try await withThrowawaySSHD { sshd in
             try await withMartlet { martlet in try await martlet.connect(sshd.connector(.pipe)).call(Nothing()) }
             let image = try cachedImage(sshd)
@@ -232,7 +232,7 @@ import Testing
         return cache.appending(path: folder).appending(path: "image")
     }
 
-    @Test func `hosts that fail leave those that succeed alone`() async throws {
+    @Test func `Hosts that fail leave those that succeed alone`() async throws {
         try await withThrowawaySSHD(.warm) { sshd in
             try await withMartlet(OutputLog().options) { martlet in
                 var options = ConnectOptions()
@@ -257,7 +257,7 @@ import Testing
         }
     }
 
-    @Test func `a failure behind the first hop tells the whole route`() async throws {
+    @Test func `A failure behind the first hop tells the whole route`() async throws {
         try await withThrowawaySSHD(.warm) { sshd in
             try await withLocalContext { _, context in
                 let error = try await expectError(.authenticationFailed) {

@@ -15,7 +15,7 @@ import Testing
         }
     }
 
-    @Test func `a context may have another title, but none that could be taken for a path`() async throws {
+    @Test func `A context may have another title, but none that could be taken for a path`() async throws {
         try await withLocalContext { martlet, context in
             var options = ConnectOptions()
             options.title = "backup of web1: näht"
@@ -37,7 +37,7 @@ import Testing
         }
     }
 
-    @Test func `a local context may have another directory, environment and nice level`() async throws {
+    @Test func `A local context may have another directory, environment and nice level`() async throws {
         try await withMartlet { martlet in
             var options = LocalOptions()
             options.directory = "/usr"
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    @Test func `a local context in a directory that is not there says so`() async throws {
+    @Test func `A local context in a directory that is not there says so`() async throws {
         try await withMartlet { martlet in
             var options = LocalOptions()
             options.directory = "/no/such/place"
@@ -64,7 +64,7 @@ import Testing
         }
     }
 
-    @Test func `fifty connects at once all succeed`() async throws {
+    @Test func `Fifty connects at once all succeed`() async throws {
         try await withMartlet { martlet in
             try await withThrowingTaskGroup(of: Int.self) { group async throws in
                 for number in 0..<50 {
@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    @Test func `a connect works while many threads of the executor are blocked, here and there`() async throws {
+    @Test func `A connect works while many threads of the executor are blocked, here and there`() async throws {
         try await TestFolder.with { folder in
             try await withLocalContext { martlet, context in
                 try await withThrowingTaskGroup(of: Void.self) { group in
@@ -102,7 +102,7 @@ import Testing
         }
     }
 
-    @Test func `a connector that is private cannot be used elsewhere, and says so`() async throws {
+    @Test func `A connector that is private cannot be used elsewhere, and says so`() async throws {
         try await withLocalContext { martlet, context in
             #expect(try await martlet.connect(Hidden()).call(Add(a: 1, b: 1)) == 2)
             let error = try await expectError(.taskNotRemote) { try await context.connect(Hidden()) }
@@ -110,7 +110,7 @@ import Testing
         }
     }
 
-    @Test func `a connect that is cancelled leaves nothing`() async throws {
+    @Test func `A connect that is cancelled leaves nothing`() async throws {
         try await withMartlet { martlet in
             let marker = makeMarker()
             let connect = Task { try await martlet.connect(.command(["sh", "-c", "sleep \(marker)"])) }
@@ -121,7 +121,7 @@ import Testing
         }
     }
 
-    @Test func `a connect that waits for its turn can be cancelled`() async throws {
+    @Test func `A connect that waits for its turn can be cancelled`() async throws {
         try await withMartlet { martlet in
             let marker = makeMarker()
             let silent = CommandConnector(command: ["sh", "-c", "sleep \(marker)"])

@@ -37,7 +37,7 @@ struct MachineTests {
         .command(machine.commandPrefix + ["/bin/sh", "-c"])
     }
 
-    @Test func `a program with its libraries runs where there is no Swift`() async throws {
+    @Test func `A program with its libraries runs where there is no Swift`() async throws {
         try await withThrowawayMachine(bare) { machine in
             try await withMartlet(OutputLog().options) { martlet in
                 let context = try await martlet.connect(way(into: machine))
@@ -52,11 +52,12 @@ struct MachineTests {
         }
     }
 
-    @Test func `under memory nothing new is on the disk`() async throws {
+    @Test func `Under memory nothing new is on the disk`() async throws {
         try await withThrowawayMachine(bare) { machine in
             // What the machine writes lies on another device than what it shares with this one.
             let device = try await machine.run("touch /marker; stat -c %d /marker; sleep 0.01")
-            let find = "find /dev/shm /run /tmp / -xdev -newer /marker -type f -printf '%D %p\\n'"
+            let places = "/dev/shm /run /tmp /root /home /var /etc /opt /srv"
+            let find = "find \(places) -xdev -newer /marker -type f -printf '%D %p\\n'"
             let isOwn: @Sendable (Substring) -> Bool = { $0.hasPrefix(device.output.dropLast() + " /") }
             try await withMartlet(OutputLog().options) { martlet in
                 var options = ConnectOptions()
@@ -68,13 +69,36 @@ struct MachineTests {
                 let found = try await machine.run(find)
                 #expect(found.output.split(separator: "\n").filter(isOwn) == [])
             }
-            let left = try await machine.run("touch /other; \(find)")
-            #expect(left.output.split(separator: "\n").filter(isOwn).map { $0.split(separator: " ").last } == ["/other"])
+            let left = try await machine.run("touch /etc/other; \(find)")
+            let own = left.output.split(separator: "\n").filter(isOwn)
+            #expect(own.map { $0.split(separator: " ").last } == ["/etc/other"])
             #expect(!left.output.contains("/dev/shm/") && !left.output.contains(" /tmp/") && !left.output.contains(" /run/"))
         }
     }
 
-    @Test func `without any place the error lists each try`() async throws {
+    @Test(
+        .enabled(if: staticAgent != nil, "needs martlet-agent, which a whole build makes"),
+        .enabled(if: FileManager.default.isExecutableFile(atPath: "/bin/busybox"), "needs busybox-static")
+    )
+    func `A static agent under memory writes no file at all`() async throws {
+        var configuration = Configuration()
+        configuration.root = .busybox
+        let agent = try #require(staticAgent)
+        try await withThrowawayMachine(configuration) { machine in
+            _ = try await machine.run("touch /marker; sleep 1")
+            var options = OutputLog().options
+            options.images = .executables([agent])
+            try await withMartlet(options) { martlet in
+                var options = ConnectOptions()
+                options.policy = .memory
+                let context = try await martlet.connect(way(into: machine), options: options)
+                let below = try await context.connect(.local)
+                #expect(try await below.run("find / /dev/shm /run /tmp -xdev -newer /marker -type f").lines == [])
+            }
+        }
+    }
+
+    @Test func `Without any place the error lists each try`() async throws {
         var configuration = bare
         configuration.traits = [.readOnly, .noexec]
         try await withThrowawayMachine(configuration) { machine in
@@ -95,7 +119,7 @@ struct MachineTests {
         }
     }
 
-    @Test func `a cached image that lacks a library says which`() async throws {
+    @Test func `A cached image that lacks a library says which`() async throws {
         try await withThrowawayMachine(bare) { machine in
             try await withMartlet(OutputLog().options) { martlet in
                 try await martlet.connect(way(into: machine)).call(Nothing())
@@ -109,7 +133,7 @@ struct MachineTests {
     }
 
     @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/bin/busybox"), "needs busybox-static"))
-    func `a dynamic program where there is not even a C library says so`() async throws {
+    func `A dynamic program where there is not even a C library says so`() async throws {
         var configuration = Configuration()
         configuration.root = .busybox
         try await withThrowawayMachine(configuration) { machine in
@@ -129,7 +153,7 @@ struct MachineTests {
         arguments: [[], [.readOnlyRoot], [.noProc], [.readOnlyRoot, .noProc]]
             as [Set<ThrowawayMachine.Configuration.Trait>]
     )
-    func `a static agent runs where there is busybox and nothing else`(
+    func `A static agent runs where there is busybox and nothing else`(
         traits: Set<ThrowawayMachine.Configuration.Trait>
     ) async throws {
         var configuration = Configuration()
@@ -165,7 +189,7 @@ struct MachineTests {
             [.noexec], [.noexec, .readOnlyRoot], [.readOnly], [.noexec, .readOnly], [.noMemoryFiles], [.noProc],
         ] as [Set<ThrowawayMachine.Configuration.Trait>]
     )
-    func `a static agent finds its place on an odd machine`(
+    func `A static agent finds its place on an odd machine`(
         traits: Set<ThrowawayMachine.Configuration.Trait>
     ) async throws {
         var configuration = Configuration()
@@ -183,7 +207,7 @@ struct MachineTests {
     }
 
     @Test(.enabled(if: hasSSHServer, "needs openssh-server"))
-    func `a machine that only the middle one can reach is reached through it`() async throws {
+    func `A machine that only the middle one can reach is reached through it`() async throws {
         try await withNetworkHost { host in
             let folder = URL(fileURLWithPath: host.configPath).deletingLastPathComponent().path
             // A third machine on a cable to the second one alone.

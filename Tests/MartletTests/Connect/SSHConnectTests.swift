@@ -5,7 +5,7 @@ import Testing
 @testable import Martlet
 
 @Suite(.leakChecked, .enabled(if: hasSSHServer, "needs openssh-server")) struct SSHConnectTests {
-    @Test func `the first connect sends the image, the next finds it`() async throws {
+    @Test func `The first connect sends the image, the next finds it`() async throws {
         try await withThrowawaySSHD { sshd in
             try await withMartlet { martlet in
                 let phases = Phases()
@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test(arguments: [ImagePolicy.memory, .nothing])
-    func `without a cache nothing stays at the far side`(policy: ImagePolicy) async throws {
+    func `Without a cache nothing stays at the far side`(policy: ImagePolicy) async throws {
         try await withThrowawaySSHD { sshd in
             try await withMartlet { martlet in
                 var options = ConnectOptions()
@@ -49,7 +49,7 @@ import Testing
             FileManager.default.isExecutableFile(atPath: "/bin/\($0)")
         }
     )
-    func `any login shell leads to a context`(shell: String) async throws {
+    func `Any login shell leads to a context`(shell: String) async throws {
         var configuration = ThrowawaySSHD.Configuration.warm
         if shell == "busybox" {
             try await TestFolder.with { folder in
@@ -77,7 +77,7 @@ import Testing
     }
 
     @Test(.enabled(if: getuid() == 0, "only root can give another login shell"))
-    func `a banner and a chatty login disturb nobody`() async throws {
+    func `A banner and a chatty login disturb nobody`() async throws {
         try await TestFolder.with { folder in
             try "Authorised users only.\nMARTLET\n".write(
                 toFile: folder.file("banner"), atomically: true, encoding: .utf8)
@@ -102,7 +102,7 @@ import Testing
         }
     }
 
-    @Test func `keys, certificates and agents let us in`() async throws {
+    @Test func `Keys, certificates and agents let us in`() async throws {
         var configuration = ThrowawaySSHD.Configuration.warm
         configuration.makesCertificates = true
         try await withThrowawaySSHD(configuration) { sshd in
@@ -117,7 +117,7 @@ import Testing
         }
     }
 
-    @Test func `host, user, port and key may be named instead of configured`() async throws {
+    @Test func `Host, user, port and key may be named instead of configured`() async throws {
         try await withThrowawaySSHD(.warm) { sshd in
             try await withMartlet { martlet in
                 let way = SSHConnector.ssh(
@@ -139,7 +139,7 @@ import Testing
         }
     }
 
-    @Test func `a jump host leads on`() async throws {
+    @Test func `A jump host leads on`() async throws {
         try await withThrowawaySSHD(.warm) { sshd in
             try await withMartlet { martlet async throws in
                 let way = sshd.connector(options: ["ProxyJump=\(sshd.hostAlias)"])
@@ -168,7 +168,7 @@ import Testing
         }
     }
 
-    @Test func `twenty connects at once get past an sshd that turns the eleventh away`() async throws {
+    @Test func `Twenty connects at once get past an sshd that turns the eleventh away`() async throws {
         var configuration = ThrowawaySSHD.Configuration.warm
         configuration.maxStartups = "10:30:100"
         try await withThrowawaySSHD(configuration) { sshd in
@@ -186,7 +186,7 @@ import Testing
         }
     }
 
-    @Test func `what the agent knows of its machine comes with it`() async throws {
+    @Test func `What the agent knows of its machine comes with it`() async throws {
         try await withThrowawaySSHD(.warm) { sshd in
             try await withMartlet { martlet in
                 let facts = try await martlet.connect(sshd.connector(.pipe)).facts
@@ -200,7 +200,7 @@ import Testing
         }
     }
 
-    @Test func `the connection ends with the context, and the far side is empty`() async throws {
+    @Test func `The connection ends with the context, and the far side is empty`() async throws {
         try await withThrowawaySSHD(.warm) { sshd in
             try await withMartlet { martlet in
                 let context = try await martlet.connect(sshd.connector())

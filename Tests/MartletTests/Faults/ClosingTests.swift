@@ -16,7 +16,7 @@ struct NeverEnd: RemoteTask {
 }
 
 @Suite(.leakChecked) struct ClosingTests {
-    @Test func `a task that never ends holds nobody up`() async throws {
+    @Test func `A task that never ends holds nobody up`() async throws {
         try await TestFolder.with { folder in
             try await withLocalContext { _, context in
                 let call = Task { try await context.call(NeverEnd(started: folder.file("started"))) }
@@ -31,7 +31,7 @@ struct NeverEnd: RemoteTask {
     }
 
     @Test(.enabled(if: hasSSHServer, "needs openssh-server"))
-    func `a task that never ends behind ssh ends with the scope`() async throws {
+    func `A task that never ends behind ssh ends with the scope`() async throws {
         try await TestFolder.with { folder in
             try await withThrowawaySSHD(.warm) { sshd in
                 let time = try await Duration.of {
@@ -50,7 +50,7 @@ struct NeverEnd: RemoteTask {
         }
     }
 
-    @Test func `closing twice, at once or one after the other, is closing once`() async throws {
+    @Test func `Closing twice, at once or one after the other, is closing once`() async throws {
         try await withLocalContext { _, context in
             let below = try await context.connect(.local)
             await withTaskGroup(of: Void.self) { group in
@@ -66,7 +66,7 @@ struct NeverEnd: RemoteTask {
         }
     }
 
-    @Test func `an error in the scope ends everything, and comes out of it`() async throws {
+    @Test func `An error in the scope ends everything, and comes out of it`() async throws {
         let marker = makeMarker()
         await #expect(throws: PlainError.self) {
             try await withLocalContext { _, context in
@@ -79,7 +79,7 @@ struct NeverEnd: RemoteTask {
         #expect(ProcessTable.carrying(marker).isEmpty)
     }
 
-    @Test func `a scope whose task is cancelled still ends everything`() async throws {
+    @Test func `A scope whose task is cancelled still ends everything`() async throws {
         let marker = makeMarker()
         let scope = Task {
             try await withLocalContext { _, context in
@@ -92,7 +92,7 @@ struct NeverEnd: RemoteTask {
         #expect(ProcessTable.carrying(marker).isEmpty)
     }
 
-    @Test func `two hundred contexts that open and close leave nothing`() async throws {
+    @Test func `Two hundred contexts that open and close leave nothing`() async throws {
         try await withMartlet(OutputLog().options) { martlet in
             let first = try await martlet.connect(.local)
             let descriptors = openDescriptors()

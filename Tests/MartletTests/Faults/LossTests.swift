@@ -36,7 +36,7 @@ struct KeepRunning: RemoteTask {
     }
 
     @Test(arguments: [SIGKILL, SIGTERM, SIGHUP])
-    func `a context that a signal ends takes its contexts and commands along`(signal: Int32) async throws {
+    func `A context that a signal ends takes its contexts and commands along`(signal: Int32) async throws {
         try await withLocalContext { _, context in
             let marker = makeMarker()
             let call = await startCommands(marker, below: context)
@@ -53,7 +53,7 @@ struct KeepRunning: RemoteTask {
     }
 
     @Test(.enabled(if: hasSSHServer, "needs openssh-server"))
-    func `a controller that is killed takes everything along, at every depth, also behind ssh`() async throws {
+    func `A controller that is killed takes everything along, at every depth, also behind ssh`() async throws {
         try await withThrowawaySSHD(.warm) { sshd in
             let marker = makeMarker()
             let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path
@@ -79,7 +79,7 @@ struct KeepRunning: RemoteTask {
         }
     }
 
-    @Test func `a stopped context is lost after the heartbeat limit, and ended`() async throws {
+    @Test func `A stopped context is lost after the heartbeat limit, and ended`() async throws {
         var options = OutputLog().options
         options.heartbeatLimit = .seconds(1)
         try await withLocalContext(options) { _, context in
@@ -100,7 +100,7 @@ struct KeepRunning: RemoteTask {
     }
 
     @Test(.enabled(if: hasSSHServer, "needs openssh-server"))
-    func `a context that is stopped behind ssh is lost, and ends when it goes on`() async throws {
+    func `A context that is stopped behind ssh is lost, and ends when it goes on`() async throws {
         var options = OutputLog().options
         options.heartbeatLimit = .seconds(1)
         try await withSSHContext(options) { context in
@@ -120,7 +120,7 @@ struct KeepRunning: RemoteTask {
     }
 
     @Test(.enabled("needs root and namespaces") { await ThrowawayMachine.obstacle() == nil && hasSSHServer })
-    func `a network that is cut without a word ends both sides within the heartbeat limit`() async throws {
+    func `A network that is cut without a word ends both sides within the heartbeat limit`() async throws {
         try await withNetworkHost { host in
             var options = OutputLog().options
             options.heartbeatLimit = .seconds(2)
@@ -146,7 +146,7 @@ struct KeepRunning: RemoteTask {
     }
 
     @Test(.enabled(if: hasSSHServer, "needs openssh-server"))
-    func `a connection that breaks fails what is under way, and the far side ends`() async throws {
+    func `A connection that breaks fails what is under way, and the far side ends`() async throws {
         try await withThrowawaySSHD(.warm) { sshd in
             try await withMartlet(OutputLog().options) { martlet in
                 let context = try await martlet.connect(sshd.connector())
@@ -171,7 +171,7 @@ private let markerVariable = "MARTLET_TEST_MARKER"
 
 struct ControllerToBeKilled {
     @Test(.enabled(if: ProcessInfo.processInfo.environment[markerVariable] != nil, "is started by another test"))
-    func `commands run for ever at several depths`() async throws {
+    func `Commands run for ever at several depths`() async throws {
         let environment = ProcessInfo.processInfo.environment
         let marker = environment[markerVariable] ?? ""
         let far = SSHConnector.ssh(
