@@ -5,7 +5,7 @@ import Testing
 
 @testable import MartletReactor
 
-private let hasCompiler = ["/usr/bin", "/opt/swift/usr/bin", "/usr/local/bin"].contains {
+private let hasCompiler = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
     access("\($0)/clang", X_OK) == 0
 }
 
