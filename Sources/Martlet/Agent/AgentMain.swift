@@ -59,9 +59,9 @@ final class Agent: Sendable {
                 onEnd: { [self] _, end in parentLost(end) }
             )
             state.withLock { state in
-            state.link = link
-            state.kept = kept
-        }
+                state.link = link
+                state.kept = kept
+            }
             link.start()
             reactor.schedule(at: Reactor.now + Self.welcomeLimit) { [self] in
                 if state.withLock({ $0.runtime == nil }) { _exit(0) }

@@ -72,7 +72,9 @@ struct MachineTests {
             let left = try await machine.run("touch /etc/other; \(find)")
             let own = left.output.split(separator: "\n").filter(isOwn)
             #expect(own.map { $0.split(separator: " ").last } == ["/etc/other"])
-            #expect(!left.output.contains("/dev/shm/") && !left.output.contains(" /tmp/") && !left.output.contains(" /run/"))
+            #expect(
+                !left.output.contains("/dev/shm/") && !left.output.contains(" /tmp/") && !left.output.contains(" /run/")
+            )
         }
     }
 
