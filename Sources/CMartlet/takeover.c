@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "CMartlet.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -54,6 +55,33 @@ void martlet_set_title(const char *title) {
   prctl(PR_SET_NAME, "martlet", 0, 0, 0);
 }
 
+static struct sigaction crash_handlers[32];
+
+/// The run-time's handler prints where the crash was and returns, so that the faulty instruction ends the process. A
+/// signal that was sent has no such instruction, and would be survived: it is sent once more.
+static void handle_crash(int number, siginfo_t *info, void *context) {
+  struct sigaction *handler = &crash_handlers[number];
+  if (handler->sa_flags & SA_SIGINFO)
+    handler->sa_sigaction(number, info, context);
+  else
+    handler->sa_handler(number);
+  if (info->si_code > 0) return;  // from the kernel
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
+static void watch_crash_handlers(void) {
+  static const int numbers[] = {SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGQUIT, SIGSYS};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    struct sigaction action, *handler = &crash_handlers[numbers[i]];
+    if (sigaction(numbers[i], NULL, handler) < 0 || handler->sa_handler == SIG_DFL || handler->sa_handler == SIG_IGN) continue;
+    action = *handler;
+    action.sa_flags |= SA_SIGINFO;
+    action.sa_sigaction = handle_crash;
+    sigaction(numbers[i], &action, NULL);
+  }
+}
+
 __attribute__((constructor)) static void take_over(int argc, char **argv, char **envp) {
   const char *value = getenv(MARTLET_AGENT_VARIABLE);
   if (!value || !*value) return;
@@ -66,6 +94,7 @@ __attribute__((constructor)) static void take_over(int argc, char **argv, char *
   while (next < __init_array_end && *next != (initializer)take_over) next++;
   if (next < __init_array_end)
     for (next++; next < __init_array_end; next++) (*next)(argc, argv, envp);
+  watch_crash_handlers();
   if (martlet_enter_agent) martlet_enter_agent();
   static const char message[] = "martlet: this program was started as an agent but has no agent linked in\n";
   if (write(2, message, sizeof message - 1)) {}

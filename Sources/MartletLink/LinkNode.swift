@@ -25,10 +25,12 @@ package struct LinkNode: Sendable {
     package private(set) var router: Router
     package var streams: StreamTable
     private var relays: RelayTable
+    private let maximumRelayedBacklog: Int
 
     package init(address: ContextAddress, hasParent: Bool, limits: StreamLimits = .init()) {
         router = Router(address: address, hasParent: hasParent)
         streams = StreamTable(address: address, limits: limits)
+        maximumRelayedBacklog = limits.maximumRelayedBacklog
         relays = RelayTable(limit: limits.maximumRelayedStreams, limitPerChild: limits.maximumRelayedStreamsPerChild)
     }
 
@@ -72,6 +74,35 @@ package struct LinkNode: Sendable {
         case .neighbour, .none:
             guard header.kind == .open else { return .drop }
             return .refuse(header.streamKey, ResetReason(.noRoute, "no context at \(header.destination)"), nil)
+        }
+    }
+
+    /// What to do with a frame that is to be forwarded to a link on which `waiting` bytes wait already that the frame's
+    /// neighbour has sent beside all credit.
+    package enum Relaying: Sendable {
+        /// Send it on.
+        case whole
+        /// Send it on without its payload's message: its code alone.
+        case codeOnly
+        /// Send these resets instead.
+        case resets(onward: FrameHeader?, back: FrameHeader)
+    }
+
+    /// Bounds what a neighbour can make us keep for a link that is slower than it is. Credit does that for `data`; this
+    /// does it for the frames that need none, by ending the streams that go beyond the bound.
+    ///
+    /// We do not stop reading from the neighbour instead. What it sends to others would wait as well: one child that
+    /// takes nothing would hold up all that a parent sends through here, heartbeats' answers too. And who always reads
+    /// can take part in no ring of contexts that wait for each other.
+    package mutating func relay(_ header: FrameHeader, waiting: Int) -> Relaying {
+        switch header.kind {
+        case .open, .end:
+            guard waiting + header.byteCount + header.payloadCount > maximumRelayedBacklog else { return .whole }
+            let resets = relays.giveUp(header)
+            return .resets(onward: resets.onward, back: resets.back)
+        // Each ends a stream that was within the bound.
+        case .reset: return waiting > maximumRelayedBacklog ? .codeOnly : .whole
+        default: return .whole
         }
     }
 

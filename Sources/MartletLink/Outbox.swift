@@ -8,7 +8,8 @@ package import MartletWire
 /// reset goes with the calls, behind every call's `open`, once the bulk of its stream is thrown away.
 ///
 /// Calls do not starve bulk: after ``callsBeforeBulk`` calls in a row a waiting bulk stream has its turn. What may wait
-/// here is bounded by the windows of the streams (see ``StreamState``), not by this queue.
+/// here is bounded by the windows of the streams (see ``StreamState``), not by this queue; but for what no credit
+/// counts, whose bytes are kept account of by the neighbour that it came from.
 package struct Outbox: Sendable {
     package enum Priority: Sendable {
         case control
@@ -18,9 +19,16 @@ package struct Outbox: Sendable {
 
     package static let callsBeforeBulk = 16
 
+    private struct Frame {
+        var bytes: [UInt8]
+        /// Whose account it is on.
+        var payer: Neighbour?
+    }
+
     private var control = Deque<[UInt8]>()
-    private var calls = Deque<[UInt8]>()
-    private var bulk: [StreamKey: Deque<[UInt8]>] = [:]
+    private var calls = Deque<Frame>()
+    private var bulk: [StreamKey: Deque<Frame>] = [:]
+    private var accounts: [Neighbour: Int] = [:]
     /// Bulk streams with something to send, in the order of their turns.
     private var turns = Deque<StreamKey>()
     private var callsInARow = 0
@@ -32,17 +40,23 @@ package struct Outbox: Sendable {
     /// wait belongs to a neighbour that does not read.
     package var urgentCount: Int { control.count + calls.count }
 
+    /// The bytes of relayed frames that wait here, came from `neighbour`, and are on no stream's credit.
+    package func waiting(from neighbour: Neighbour) -> Int { accounts[neighbour] ?? 0 }
+
     /// Adds the frame with this header, `frame` being its bytes: the right way in for all frames of streams.
-    package mutating func append(_ frame: [UInt8], header: FrameHeader) {
+    ///
+    /// - Parameter source: the neighbour that sent it; `nil` if it is our own.
+    package mutating func append(_ frame: [UInt8], header: FrameHeader, from source: Neighbour? = nil) {
         let stream = header.streamKey
+        let payer = header.kind == .data ? nil : source
         switch header.kind {
         case .open, .data, .end:
             // What follows bulk of its own stream waits behind it, whatever it says.
             let isBulk = header.flags.contains(.bulk) || bulk[stream] != nil
-            append(frame, isBulk ? .bulk : .call, stream: stream)
+            append(frame, isBulk ? .bulk : .call, stream: stream, payer: payer)
         case .reset:
             discard(stream)
-            append(frame, .call, stream: stream)
+            append(frame, .call, stream: stream, payer: payer)
         case .credit, .hello, .welcome, .ping, .pong:
             append(frame, .control, stream: stream)
         case .goodbye:
@@ -51,9 +65,16 @@ package struct Outbox: Sendable {
         }
     }
 
-    package mutating func append(_ frame: [UInt8], _ priority: Priority, stream: StreamKey) {
+    package mutating func append(
+        _ bytes: [UInt8],
+        _ priority: Priority,
+        stream: StreamKey,
+        payer: Neighbour? = nil
+    ) {
+        if let payer { accounts[payer, default: 0] += bytes.count }
+        let frame = Frame(bytes: bytes, payer: payer)
         switch priority {
-        case .control: control.append(frame)
+        case .control: control.append(bytes)
         case .call: calls.append(frame)
         case .bulk:
             if bulk[stream] == nil { turns.append(stream) }
@@ -61,23 +82,31 @@ package struct Outbox: Sendable {
         }
     }
 
+    private mutating func settle(_ frame: Frame) {
+        guard let payer = frame.payer, let owed = accounts[payer] else { return }
+        accounts[payer] = owed > frame.bytes.count ? owed - frame.bytes.count : nil
+    }
+
     /// Takes what goes out next.
     package mutating func next() -> [UInt8]? {
         if let frame = control.popFirst() { return frame }
         if callsInARow < Self.callsBeforeBulk || turns.isEmpty, let frame = calls.popFirst() {
             callsInARow += 1
-            return frame
+            settle(frame)
+            return frame.bytes
         }
         callsInARow = 0
         guard let stream = turns.popFirst() else { return nil }
         let frame = bulk[stream]!.removeFirst()
         if bulk[stream]!.isEmpty { bulk[stream] = nil } else { turns.append(stream) }
-        return frame
+        settle(frame)
+        return frame.bytes
     }
 
     /// Forgets the bulk that waits on a stream that was reset.
     package mutating func discard(_ stream: StreamKey) {
-        guard bulk.removeValue(forKey: stream) != nil else { return }
+        guard let frames = bulk.removeValue(forKey: stream) else { return }
+        for frame in frames { settle(frame) }
         turns.removeAll { $0 == stream }
     }
 }

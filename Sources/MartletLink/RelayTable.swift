@@ -91,6 +91,25 @@ package struct RelayTable: Sendable {
         return .forward
     }
 
+    /// Gives up a stream that ``pass(_:from:to:credit:)`` let pass: the frame with this header cannot be kept.
+    ///
+    /// - Returns: the resets to send instead: on towards the frame's destination, as if by its source, unless that knows
+    ///   nothing of the stream; and back to the source, as if by its destination.
+    package mutating func giveUp(_ header: FrameHeader) -> (onward: FrameHeader?, back: FrameHeader) {
+        if let index = entries.index(forKey: header.streamKey) { remove(at: index) }
+        let flags = header.flags.intersection(.fromOpener)
+        let onward = FrameHeader(
+            .reset, flags: flags, stream: header.stream, to: header.destination, from: header.source)
+        let back = FrameHeader(
+            .reset,
+            flags: flags.symmetricDifference(.fromOpener),
+            stream: header.stream,
+            to: header.source,
+            from: header.destination
+        )
+        return (header.kind == .open ? nil : onward, back)
+    }
+
     private mutating func open(_ key: StreamKey, _ header: FrameHeader, from: Neighbour, to: Neighbour) -> Verdict {
         guard header.flags.contains(.fromOpener), entries[key] == nil else {
             return .violation("stream \(key.number) is open already")

@@ -8,6 +8,8 @@ package struct StreamLimits: Sendable {
     package var maximumRelayedStreams = 262_144
     /// Streams that the contexts below one child have opened across one relay. Default: 65,536.
     package var maximumRelayedStreamsPerChild = 65_536
+    /// What a relay lets wait for one link of what one neighbour has sent beside all credit, in bytes. Default: 64 MiB.
+    package var maximumRelayedBacklog = 64 * 1024 * 1024
     /// What the streams of one context may buffer beyond their initial windows, in bytes. Default: 128 MiB.
     package var receiveBudget = 128 * 1024 * 1024
 

@@ -83,7 +83,9 @@ extension Reactor {
 
     private func runThread(isLast: Bool) {
         martlet_set_thread_mark(ownMark)
+        let thread = martlet_thread_self()
         lock.lock()
+        let place = state.addWorker(thread)
         var sincePoll = 0
         var sinceFlush = 0
         while !state.isStopping {
@@ -95,26 +97,31 @@ extension Reactor {
             {
                 sincePoll += 1
                 sinceFlush += 1
-                run(job)
+                run(job, place)
             } else if !state.isPolling {
                 sincePoll = 0
+                state.workers[place].begin()
                 poll()
+                state.workers[place].isBusy = false
             } else if !park(), !isLast {
                 break
             }
         }
+        state.workers[place].isThere = false
         state.threads -= 1
         if state.threads == 0 { stopped.broadcast() }
         lock.unlock()
         martlet_set_thread_mark(0)
     }
 
-    private func run(_ job: UnownedJob) {
+    private func run(_ job: UnownedJob, _ place: Int) {
         state.running += 1
+        state.workers[place].begin()
         if !state.isPolling || !state.jobs.isEmpty { watch() }
         lock.unlock()
         job.runSynchronously(on: asUnownedTaskExecutor())
         lock.lock()
+        state.workers[place].isBusy = false
         state.running -= 1
         state.progress &+= 1
     }
@@ -130,7 +137,10 @@ extension Reactor {
     /// - Returns: `false` if nothing came for long and there are others to do what may come.
     private func park() -> Bool {
         state.parked += 1
-        defer { state.parked -= 1 }
+        defer {
+            state.parked -= 1
+            state.calledAt = 0
+        }
         // The time may be up just when somebody has signalled: then there is work.
         return lock.wait(for: work, nanoseconds: idleLimit) || state.hasWork || !state.isPolling
     }
@@ -153,6 +163,7 @@ extension Reactor {
         for index in 0..<max(0, Int(count)) { dispatch(events[index]) }
         lock.lock()
         state.isPollerAsleep = false
+        state.calledAt = 0
         fireTimers()
         state.isPolling = false
         state.polls &+= 1

@@ -36,6 +36,10 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
         var pollIsDue = false
         var threads = 0
         var parked = 0
+        /// What the monitor knows of each thread of the pool; a thread keeps its place.
+        var workers: [Worker] = []
+        /// When the monitor called a thread that has not come yet; 0 for none.
+        var calledAt: UInt64 = 0
         var running = 0
         /// Counts jobs and polls that have ended, so that the monitor can tell busy from stuck.
         var progress: UInt64 = 0
@@ -67,6 +71,7 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
     let maximumThreads: Int
     let idleLimit: UInt64
     let processors: Int
+    let readsThreadStates: Bool
 
     /// The reactor of this process. It lives as long as the process: a task may come back to its executor at any time.
     package static let shared = Reactor()
@@ -74,7 +79,9 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
     /// - Parameters:
     ///   - maximumThreads: how far the pool grows when jobs block, at least 2. Default: 128.
     ///   - idleLimit: when a thread without work ends, in nanoseconds, unless it polls. Default: 5 s.
-    package init(maximumThreads: Int = 128, idleLimit: UInt64 = 5_000_000_000) {
+    ///   - readsThreadStates: `false`: does as where there is no `/proc`, for tests.
+    package init(maximumThreads: Int = 128, idleLimit: UInt64 = 5_000_000_000, readsThreadStates: Bool = true) {
+        self.readsThreadStates = readsThreadStates
         poller = martlet_poller_create()
         precondition(poller >= 0, "martlet: cannot create a poller: \(SystemError.text(-poller))")
         wakeDescriptor = martlet_wake_create()

@@ -65,11 +65,13 @@ struct BootstrapFixture: Sendable {
         ["PATH": tools + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME": home, "LANG": "C.UTF-8"]
     }
 
-    func first(_ policy: ImagePolicy, namesMachine: Bool = false, nonce: BootstrapNonce? = nil) throws -> FirstStage {
+    func first(
+        _ policy: ImagePolicy, namesMachine: Bool = false, isCareful: Bool = false, nonce: BootstrapNonce? = nil
+    ) throws -> FirstStage {
         try #require(
             FirstStage(
                 nonce: nonce ?? self.nonce, policy: policy, imageID: agent.image.id,
-                usesFolder: agent.image.isDynamic, namesMachine: namesMachine))
+                usesFolder: agent.image.isDynamic, namesMachine: namesMachine, isCareful: isCareful))
     }
 
     func farSide(

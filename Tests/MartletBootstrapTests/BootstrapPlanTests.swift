@@ -84,14 +84,38 @@ struct BootstrapPlanTests {
         #expect(kind(early.ended()) == .ended)
         var late = probing()
         _ = late.received(line("ready cache 1 , - 0"))
+        #expect(kind(late.ended()) == .ended)
+        late = probing()
+        _ = late.received(line("ready cache 1 , - 0") + line("start"))
+        #expect(!late.isStartingCached)
         #expect(kind(late.ended()) == .agentDidNotStart)
+        var cached = plan()
+        #expect(cached.received(line("start")) == [] && cached.isStartingCached)
+        #expect(kind(cached.ended()) == .cachedDidNotStart)
         var slow = probing()
         #expect(kind(slow.deadlinePassed()) == .deadline(phase: "looking for a place for the image"))
     }
 
+    @Test("takes a miss where the cached image could not be executed, and what a shell reports that outlived it")
+    func outlived() {
+        var plan = plan()
+        #expect(plan.received(line("start")) == [])
+        #expect(plan.received(line("miss Linux x86_64")) == [.chooseImage(system: "Linux", machine: "x86_64")])
+        _ = plan.imageChosen(image, encodings: [])
+        _ = plan.received(line("alive") + line("ready memfd-perl 0 , - 0") + line("start"))
+        #expect(plan.received(line("again memfd-perl:exec-failed")) == [])
+        #expect(kind(plan.received(line("failed memfd-perl:exec-failed"))) == .noPlace)
+        plan = probing()
+        _ = plan.received(line("ready cache 1 , - 0") + line("start"))
+        #expect(kind(plan.received(line("failed cache:exec-failed"))) == .noPlace)
+        plan = probing()
+        _ = plan.received(line("ready cache 1 , - 0"))
+        #expect(kind(plan.received(line("lost cache:quota"))) == .lost)
+    }
+
     @Test("fails on reports out of turn, and on a far side that never comes to an end")
     func untrusted() {
-        for body in ["alive", "ready cache 1 , - 0", "want memfd-perl", "again a:b", "failed"] {
+        for body in ["alive", "ready cache 1 , - 0", "want memfd-perl", "again a:b", "failed", "lost a:b"] {
             var plan = plan()
             guard case .unexpectedReport? = kind(plan.received(line(body))) else {
                 Issue.record("\(body) was taken")
@@ -100,6 +124,8 @@ struct BootstrapPlanTests {
         }
         var plan = probing()
         #expect(kind(plan.received(line("ready cache 1 , - 0,1"))) != nil)
+        plan = probing()
+        #expect(kind(plan.received(line("start"))) != nil)
         plan = probing()
         #expect(kind(plan.received(line("want bash"))) != nil)
         plan = probing()

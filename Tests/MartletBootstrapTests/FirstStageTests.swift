@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 @testable import Martlet
@@ -82,16 +83,59 @@ struct FirstStageTests {
         }
     }
 
-    @Test("turns a cached image that cannot be executed into a miss", arguments: ["dash", "bash", "busybox", "mksh"])
-    func brokenImage(name: String) throws {
-        try BootstrapFixture().with { fixture in
-            try fixture.useAsSh(name)
-            try FileManager.default.createDirectory(atPath: fixture.cache, withIntermediateDirectories: true)
-            let file = fixture.cache + "/" + fixture.agent.image.id
-            try "#!/nowhere/at/all\n".write(toFile: file, atomically: true, encoding: .utf8)
-            try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: file)
-            let outcome = try fixture.farSide(.disk).run()
-            #expect(outcome.isLinked && outcome.ready.map(\.place) == ["cache"], "\(outcome)")
+    /// Files that no kernel starts or that end at once; none of them does harm where a shell takes it for a script.
+    static let damage: [(name: String, bytes: [UInt8])] = [
+        ("without its interpreter", Array("#!/nowhere/at/all\n".utf8)),
+        ("overwritten with nothing", [UInt8](repeating: 0, count: 4096)),
+        ("overwritten with text", Array("echo nonsense; exit 3\n".utf8)),
+        ("of another kind of machine", [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1] + [UInt8](repeating: 0, count: 57)),
+        ("empty", []),
+    ]
+
+    @Test(
+        "tells of a cached image that does not start, and the careful try replaces it",
+        arguments: SecondStageTests.shells, damage.indices)
+    func brokenImage(name: String, index: Int) throws {
+        try heals(FakeAgent.plain, name) { file in
+            try Data(Self.damage[index].bytes).write(to: file)
+        }
+    }
+
+    @Test(
+        "replaces a cached image that was cut short, and libraries that are damaged", arguments: SecondStageTests.shells
+    )
+    func cutImage(name: String) throws {
+        // So short that the kernel cannot start it; what is longer may well run.
+        try heals(FakeAgent.plain, name) { file in try Data(contentsOf: file).prefix(60_000).write(to: file) }
+        try heals(FakeAgent.withLibrary, name) { file in
+            let folder = file.deletingLastPathComponent()
+            // A hard link, so that the library that other images share is damaged too.
+            try FileHandle(forWritingTo: folder.appending(path: "libfake.so.1")).truncate(atOffset: 1000)
+        }
+        try heals(FakeAgent.withLibrary, name) { file in
+            try FileManager.default.removeItem(at: file)
+            try FileManager.default.createDirectory(at: file, withIntermediateDirectories: false)
+        }
+    }
+
+    private func heals(_ agent: Result<FakeAgent, any Error>, _ shell: String, _ damage: (URL) throws -> Void) throws {
+        try BootstrapFixture(agent: agent).with { fixture in
+            try fixture.useAsSh(shell)
+            #expect(try fixture.farSide(.disk).run().isLinked)
+            let path = fixture.cache + "/" + fixture.agent.image.id + (fixture.agent.image.isDynamic ? "/image" : "")
+            try damage(URL(fileURLWithPath: path))
+            if !fixture.agent.image.isDynamic { chmod(path, 0o700) }
+            let first = try fixture.farSide(.disk).run()
+            if !first.isLinked {
+                #expect(first.failure?.kind == .cachedDidNotStart && first.failure?.isWorthCare == true, "\(first)")
+                var far = try fixture.farSide(.disk)
+                far.first = try fixture.first(.disk, isCareful: true, nonce: .random())
+                let second = try far.run()
+                #expect(second.isLinked && second.ready.map(\.place) == ["cache"], "\(second)")
+                #expect(second.missing == [Array(fixture.agent.files.indices)])
+            }
+            let third = try fixture.farSide(.disk).run()
+            #expect(third.isLinked && third.sent.isEmpty, "\(third)")
         }
     }
 }

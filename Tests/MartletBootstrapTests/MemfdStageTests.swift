@@ -70,7 +70,7 @@ struct MemfdStageTests {
             var far = try fixture.farSide(.memory, setup: setup)
             far.cutAfter = 100_000
             let outcome = try far.run()
-            #expect(outcome.failure?.kind == .agentDidNotStart && outcome.status == SecondStage.inputEndedStatus)
+            #expect(outcome.failure?.kind == .ended && outcome.status == SecondStage.inputEndedStatus)
         }
     }
 

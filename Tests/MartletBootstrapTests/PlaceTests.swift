@@ -82,6 +82,24 @@ struct PlaceTests {
         }
     }
 
+    @Test("that take less than they said are given up at once, and the careful try goes on", arguments: shellsWithTools)
+    func quota(name: String) throws {
+        try BootstrapFixture().with { fixture in
+            try fixture.useAsSh(name)
+            // As with a quota: there is room, but not for us.
+            try fixture.addTool("df", script: "echo Filesystem 1 2 3 4 5 6;echo none 9999999 1 9999999 1% /")
+            let setup = "mount -t tmpfs -o size=300k none \"$HOME\" && mount -t tmpfs none /dev/shm || exit"
+            var far = try fixture.farSide(.disk, setup: setup)
+            let outcome = try far.run()
+            #expect(outcome.failure?.kind == .lost && outcome.failure?.isWorthCare == true, "\(outcome)")
+            #expect(outcome.failure?.places == Self.failures("cache:no-space"))
+            #expect(BootstrapFixture.leftovers(nonce: far.first.nonce, home: fixture.home).isEmpty)
+            far.first = try fixture.first(.disk, isCareful: true, nonce: .random())
+            let careful = try far.run()
+            #expect(careful.isLinked && careful.ready.map(\.place) == ["cache", "/dev/shm"], "\(careful)")
+        }
+    }
+
     @Test("that have not a byte left are not even begun")
     func fullAlready() throws {
         try BootstrapFixture().with { fixture in

@@ -15,6 +15,8 @@ struct StageReportTests {
         #expect(parse("miss Linux x86_64") == .miss(system: "Linux", machine: "x86_64"))
         #expect(parse("miss\r") == .miss(system: "", machine: ""))
         #expect(parse("alive") == .alive)
+        #expect(parse("start") == .start)
+        #expect(parse("lost cache:quota") == .lost(PlaceFailure(place: "cache", reason: "quota")))
         #expect(parse("want memfd-perl") == .want(place: "memfd-perl"))
         #expect(parse("again /run:no-space") == .again(PlaceFailure(place: "/run", reason: "no-space")))
         #expect(
@@ -37,7 +39,8 @@ struct StageReportTests {
         arguments: [
             "", "miss Linux", "miss Linux ../x", "miss Linux $(id)", "alive now", "ready cache 1 , -",
             "ready cache 2 , - 0", "ready cache 1 , - 0,0", "ready cache 1 , - -1", "ready cache 1 , - x",
-            "ready cache 1 , - ,", "again noexec", "failed cache", "want", "hello", "miss Linux x86_64\u{7}",
+            "ready cache 1 , - ,", "again noexec", "failed cache", "lost", "lost cache", "start now", "want", "hello",
+            "miss Linux x86_64\u{7}",
         ])
     func malformed(body: String) {
         #expect(parse(body) == nil)

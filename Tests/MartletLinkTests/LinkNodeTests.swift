@@ -49,6 +49,49 @@ import Testing
         }
     }
 
+    /// What reaches the ends of a stream that a relay gives up.
+    @Test func `What goes beyond the backlog of a relay ends its stream at both ends`() {
+        var limits = StreamLimits()
+        limits.maximumRelayedBacklog = 1000
+        var node = LinkNode(address: RandomTree.address([1]), hasParent: true, limits: limits)
+        _ = node.addChild()
+        var open = Self.frame(.open, from: [1, 1], to: [], opener: true)
+        open.payloadCount = 500
+        func isWhole(_ relaying: LinkNode.Relaying) -> Bool { if case .whole = relaying { true } else { false } }
+        func resets(_ relaying: LinkNode.Relaying) -> (FrameHeader?, FrameHeader)? {
+            if case .resets(let onward, let back) = relaying { (onward, back) } else { nil }
+        }
+        // An open that does not fit goes back to its opener, and nobody else has heard of it.
+        _ = node.receive(open, from: .child(1), kind: .output)
+        #expect(node.relayedStreams == 1)
+        #expect(isWhole(node.relay(open, waiting: 1000 - open.byteCount - 500)))
+        let refused = resets(node.relay(open, waiting: 1000 - open.byteCount - 499))
+        #expect(node.relayedStreams == 0)
+        #expect(refused != nil && refused!.0 == nil)
+        #expect(refused?.1.destination == open.source && refused?.1.source == open.destination)
+        #expect(refused?.1.streamKey == open.streamKey && refused?.1.kind == .reset)
+        // An end that does not fit: both ends hear of it, one as if from the other. Whatever comes then is stale.
+        for fromOpener in [true, false] {
+            _ = node.receive(open, from: .child(1), kind: .output)
+            var end = Self.frame(
+                .end, from: fromOpener ? [1, 1] : [], to: fromOpener ? [] : [1, 1], opener: fromOpener)
+            end.payloadCount = 900
+            _ = node.receive(end, from: fromOpener ? .child(1) : .parent, kind: nil)
+            let ended = resets(node.relay(end, waiting: 100))
+            #expect(node.relayedStreams == 0)
+            #expect(ended?.0?.destination == end.destination && ended?.0?.source == end.source)
+            #expect(ended?.1.destination == end.source && ended?.1.source == end.destination)
+            #expect(ended?.0?.streamKey == open.streamKey && ended?.1.streamKey == open.streamKey)
+            let data = Self.frame(.data, from: [1, 1], to: [], opener: true)
+            #expect(Self.isDrop(node.receive(data, from: .child(1), kind: nil)))
+        }
+        // A reset loses its words, but not its way. What credit counts passes.
+        let reset = Self.frame(.reset, from: [1, 1], to: [])
+        #expect(isWhole(node.relay(reset, waiting: 1000)))
+        if case .codeOnly = node.relay(reset, waiting: 1001) {} else { Issue.record("a reset with its message") }
+        #expect(isWhole(node.relay(Self.frame(.credit, from: [1, 1], to: []), waiting: .max)))
+    }
+
     @Test func `A link's own frames are nobody's stream`() {
         for kind in [.hello, .welcome, .ping, .pong, .goodbye] as [FrameHeader.Kind] {
             for neighbour in [.parent, .child(1)] as [Neighbour] {

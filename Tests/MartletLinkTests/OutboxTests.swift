@@ -32,6 +32,30 @@ import Testing
         #expect(box.isEmpty && box.next() == nil)
     }
 
+    @Test func `What no credit counts is on the account of the neighbour that sent it`() {
+        var box = Outbox()
+        var random = SeededGenerator(seed: 4)
+        func waiting() -> [Int] { [Neighbour.parent, .child(1), .child(2)].map { box.waiting(from: $0) } }
+        box.append([UInt8](repeating: 0, count: 100), header: Self.header(.open, 1, bulk: true), from: .parent)
+        box.append([UInt8](repeating: 0, count: 90), header: Self.header(.data, 1, bulk: true), from: .parent)
+        box.append([UInt8](repeating: 0, count: 80), header: Self.header(.end, 2), from: .child(1))
+        box.append([UInt8](repeating: 0, count: 70), header: Self.header(.credit, 2), from: .child(1))
+        box.append([UInt8](repeating: 0, count: 60), header: Self.header(.open, 3))
+        #expect(waiting() == [100, 80, 0])
+        // The reset throws the bulk away that waits of its stream.
+        box.append([UInt8](repeating: 0, count: 50), header: Self.header(.reset, 1, bulk: true), from: .parent)
+        #expect(waiting() == [50, 80, 0])
+        for number in 10..<200 as Range<UInt32> {
+            let kind = [.open, .data, .end, .reset].randomElement(using: &random)! as FrameHeader.Kind
+            let header = Self.header(kind, number, bulk: .random(using: &random))
+            box.append(
+                [1, 2, 3], header: header, from: [.parent, .child(1), .child(2), nil].randomElement(using: &random)!)
+            if .random(using: &random) { _ = box.next() }
+        }
+        _ = Self.drain(&box)
+        #expect(waiting() == [0, 0, 0])
+    }
+
     @Test func `Calls without end do not starve bulk`() {
         var box = Outbox()
         for _ in 0..<100 { box.append([1], .bulk, stream: Self.key(1)) }

@@ -16,6 +16,9 @@ bool martlet_is_agent(void);
 /// The nonce, or NULL in a process that is not an agent.
 const char *martlet_agent_nonce(void);
 
+/// Has Swift's tasks that ask for no executor run by `enqueue_job` from now on, where libdispatch cannot run them.
+void martlet_keep_tasks(void (*enqueue_job)(void *job));
+
 /// Makes `ps` show `title` for this process, as far as the memory that the kernel keeps for the command line allows.
 void martlet_set_title(const char *title);
 
@@ -117,3 +120,17 @@ uintptr_t martlet_thread_mark(void);
 void martlet_set_thread_mark(uintptr_t mark);
 /// What debuggers show for the running thread, at most 15 bytes.
 void martlet_name_thread(const char *name);
+
+// MARK: Threads (thread.c)
+
+/// A thread of this process, as long as it runs.
+struct martlet_thread {
+  int32_t number;
+  int32_t clock;  ///< -1: there is none
+};
+
+struct martlet_thread martlet_thread_self(void);
+/// The processor time that a thread has used, in nanoseconds; 0 where it is not known.
+uint64_t martlet_thread_time(struct martlet_thread thread);
+/// 1 if a thread waits in the kernel, 0 if it runs or would if there were a processor for it, -1 where there is no /proc.
+int martlet_thread_is_blocked(struct martlet_thread thread);

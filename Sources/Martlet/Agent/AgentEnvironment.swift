@@ -9,10 +9,17 @@ import Musl
 
 /// What an agent does to its process before anything of the user's can run.
 enum AgentEnvironment {
+    /// What contexts below need to be started.
+    struct Inheritance {
+        /// The files of an image that has no name any more and cannot be started again without its libraries.
+        var kept: [KeptFile] = []
+        /// Where the loader was told to look for libraries, if it was.
+        var libraryFolder: String?
+    }
+
     /// Removes what the bootstrap needed from the environment, so that programs started here do not get it.
-    ///
-    /// - Returns: the files of an image that has no name any more and cannot be started again without its libraries.
-    static func cleanUp() -> [KeptFile] {
+    static func cleanUp() -> Inheritance {
+        var libraryFolder: String?
         var kept: [KeptFile] = []
         if let path = getenv("MARTLET_REMOVE").map({ String(cString: $0) }), !path.isEmpty { kept = remove(path) }
         for name in ["MARTLET_AGENT", "MARTLET_REMOVE", "SWIFT_ROOT"] { unsetenv(name) }
@@ -20,7 +27,7 @@ enum AgentEnvironment {
         if let libraries = getenv("LD_LIBRARY_PATH").map({ String(cString: $0) }) {
             var parts = libraries.split(separator: ":", omittingEmptySubsequences: false)
             if let first = parts.first, ownDirectory() == first {
-                parts.removeFirst()
+                libraryFolder = String(parts.removeFirst())
                 if parts.isEmpty {
                     unsetenv("LD_LIBRARY_PATH")
                 } else {
@@ -28,7 +35,7 @@ enum AgentEnvironment {
                 }
             }
         }
-        return kept
+        return Inheritance(kept: kept, libraryFolder: libraryFolder)
     }
 
     /// A place that could not be removed while the image was starting: the directory and what the bootstrap put there.

@@ -36,7 +36,7 @@ final class Agent: Sendable {
         var runtime: ContextRuntime?
         var link: Link?
         var output: ByteSource?
-        var kept: [KeptFile] = []
+        var inheritance = AgentEnvironment.Inheritance()
         /// What was printed, cut into lines.
         var lines = LineSplitter()
         var isEnding = false
@@ -44,8 +44,9 @@ final class Agent: Sendable {
 
     func run() -> Never {
         signal(SIGPIPE, SIG_IGN)
+        martlet_keep_tasks { Reactor.shared.enqueue(ExecutorJob(unsafeBitCast($0, to: UnownedJob.self))) }
         let nonce = martlet_agent_nonce().map { String(cString: $0) } ?? ""
-        let kept = AgentEnvironment.cleanUp()
+        let inheritance = AgentEnvironment.cleanUp()
         let (input, output, printed) = AgentEnvironment.moveDescriptors()
         sendHello(nonce, output)
         reactor.runForever {
@@ -60,7 +61,7 @@ final class Agent: Sendable {
             )
             state.withLock { state in
                 state.link = link
-                state.kept = kept
+                state.inheritance = inheritance
             }
             link.start()
             reactor.schedule(at: Reactor.now + Self.welcomeLimit) { [self] in
@@ -126,6 +127,7 @@ final class Agent: Sendable {
         else { return link.end(.violated("a welcome that cannot be read")) }
         martlet_set_title(welcome.title)
         link.setHeartbeatLimit(UInt64(welcome.heartbeatLimit) * 1_000_000)
+        let inheritance = state.withLock { $0.inheritance }
         let runtime = ContextRuntime(
             .init(
                 address: welcome.address,
@@ -134,7 +136,8 @@ final class Agent: Sendable {
                 heartbeatLimit: .milliseconds(welcome.heartbeatLimit),
                 images: ImageStore(
                     .ownExecutable(id: welcome.imageID),
-                    kept: state.withLock { $0.kept },
+                    kept: inheritance.kept,
+                    libraryFolder: inheritance.libraryFolder,
                     policy: welcome.policy
                 ),
                 title: welcome.title

@@ -9,7 +9,12 @@ package struct BootstrapFailure: Error, Sendable, Hashable {
         case noPlace
         /// The far side ended in the midst of the bootstrap.
         case ended
-        /// The image was cached or sent whole, and the far side ended without the agent's hello.
+        /// The image was cached and started, and the far side ended without the agent's hello: worth a careful try.
+        case cachedDidNotStart
+        /// A place failed when part of the image was in it, and nobody knows how much of the input was read: worth a
+        /// careful try.
+        case lost
+        /// The image was sent whole and started, and the far side ended without the agent's hello.
         case agentDidNotStart
         /// The far side reported something that makes no sense at this point.
         case unexpectedReport(StageReport)
@@ -24,6 +29,11 @@ package struct BootstrapFailure: Error, Sendable, Hashable {
     package var noise: [UInt8]
 }
 
+extension BootstrapFailure {
+    /// Whether a try with `FirstStage.isCareful` may succeed where this one took a short cut.
+    package var isWorthCare: Bool { kind == .cachedDidNotStart || kind == .lost }
+}
+
 extension BootstrapFailure: CustomStringConvertible {
     package var description: String {
         var text =
@@ -32,6 +42,8 @@ extension BootstrapFailure: CustomStringConvertible {
             case .noImage(let system, let machine): "there is no image for \(system) \(machine)"
             case .noPlace: "no place at the far side can hold and run the image"
             case .ended: "the far side ended while the image was being sent"
+            case .cachedDidNotStart: "the cached image was started, but no agent answered"
+            case .lost: "the place that was chosen could not take the image"
             case .agentDidNotStart: "the image is there, but no agent answered"
             case .unexpectedReport(let report): "the far side reported \(report) out of turn"
             case .deadline(let phase): "the deadline passed while \(phase)"

@@ -1,9 +1,9 @@
 /// The controller's side of a bootstrap: what the far side prints goes in, what to do comes out.
 ///
 /// ```
-/// looking ──miss──> choosing ──image──> probing ──ready──> sending ──hello──> over
-///    └──────────────hello (cached)──────────────────────────────────────────^
-///                      probing ──want──> probing;  sending, probing ──again──> probing;  any ──failed, end──> over
+/// looking ──miss──> choosing ──image──> probing ──ready──> sending ──start──> starting ──hello──> over
+///    └────────────start (cached)──────────────────────────────────────────────^
+///      probing ──want──> probing;  starting, sending, probing ──again──> probing;  any ──failed, end──> over
 /// ```
 /// The far side is not trusted: it can at most make the bootstrap fail, after a bounded number of attempts.
 package struct BootstrapPlan: Sendable {
@@ -25,13 +25,16 @@ package struct BootstrapPlan: Sendable {
         case choosing(machine: String)
         case probing(ImageParts, encodings: Set<PartEncoding>)
         case sending(ImageParts, encodings: Set<PartEncoding>)
+        /// What was sent is executed; nil: what the cache has.
+        case starting(ImageParts?, encodings: Set<PartEncoding>)
         case over
     }
 
     /// A far side that never finds its place is given up: each of a dozen places makes three reports at most.
     private static let reportLimit = 36
 
-    package let first: FirstStage
+    /// It becomes careful when the cached image could not be executed.
+    package private(set) var first: FirstStage
     /// The place that was reported last: where the agent runs from, once it runs; nil if the image was cached.
     package private(set) var ready: StageReport.Ready?
     private var state = State.looking
@@ -81,10 +84,14 @@ package struct BootstrapPlan: Sendable {
         switch state {
         case .looking: [fail(.nothingReported)]
         case .choosing, .probing: [fail(.ended)]
-        case .sending: [fail(.agentDidNotStart)]
+        case .sending: [fail(.ended)]
+        case .starting(let sent, _): [fail(sent == nil ? .cachedDidNotStart : .agentDidNotStart)]
         case .over: []
         }
     }
+
+    /// Whether the far side has started what its cache has, and no agent has spoken.
+    package var isStartingCached: Bool { if case .starting(nil, _) = state { true } else { false } }
 
     /// The caller waits no longer.
     package mutating func deadlinePassed() -> [Action] {
@@ -92,17 +99,25 @@ package struct BootstrapPlan: Sendable {
         case .looking: [fail(.deadline(phase: "waiting for a shell of ours"))]
         case .choosing: [fail(.deadline(phase: "choosing an image"))]
         case .probing: [fail(.deadline(phase: "looking for a place for the image"))]
-        case .sending: [fail(.deadline(phase: "sending the image and waiting for the agent"))]
+        case .sending: [fail(.deadline(phase: "sending the image"))]
+        case .starting: [fail(.deadline(phase: "waiting for the agent"))]
         case .over: []
         }
     }
 
     private mutating func take(_ report: StageReport, elapsed: Duration) -> [Action] {
         switch (state, report) {
-        case (.looking, .miss(let system, let machine)):
+        case (.looking, .miss(let system, let machine)), (.starting(nil, _), .miss(let system, let machine)):
+            if isStartingCached { first.isCareful = true }
             self.system = system
             state = .choosing(machine: machine)
             return [.chooseImage(system: system, machine: machine)]
+        case (.looking, .start):
+            state = .starting(nil, encodings: [])
+            return []
+        case (.sending(let image, let encodings), .start):
+            state = .starting(image, encodings: encodings)
+            return []
         case (.probing, .alive):
             // A stage that starts again after an interpreter failed did not answer to anything that was sent.
             if roundTrip == nil { roundTrip = elapsed }
@@ -118,14 +133,19 @@ package struct BootstrapPlan: Sendable {
                 roundTrip: roundTrip ?? elapsed, here: encodings, there: ready.encodings)
             return [.sendParts(ready.missing, encoding: encoding)]
         case (.probing(let image, let encodings), .again(let failure)),
-            (.sending(let image, let encodings), .again(let failure)):
+            (.sending(let image, let encodings), .again(let failure)),
+            (.starting(let image?, let encodings), .again(let failure)):
             guard isWithinLimit() else { break }
             places.append(failure)
             state = .probing(image, encodings: encodings)
             return []
-        case (.probing, .failed(let failures)), (.sending, .failed(let failures)):
+        case (.probing, .failed(let failures)), (.sending, .failed(let failures)),
+            (.starting(_?, _), .failed(let failures)):
             places = failures
             return [fail(.noPlace)]
+        case (.sending, .lost(let failure)):
+            places.append(failure)
+            return [fail(.lost)]
         default: break
         }
         return [fail(.unexpectedReport(report))]
@@ -138,7 +158,7 @@ package struct BootstrapPlan: Sendable {
 
     private mutating func hello(_ remaining: [UInt8]) -> Action {
         switch state {
-        case .looking, .sending:
+        case .looking, .sending, .starting:
             state = .over
             return .linkUp(remaining: remaining)
         // No agent can have started: nothing was sent.

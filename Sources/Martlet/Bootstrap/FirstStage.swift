@@ -15,11 +15,13 @@ package struct FirstStage: Sendable, Hashable {
     package let namesMachine: Bool
     /// Whether `LD_LIBRARY_PATH` names the image's folder, for executables without a run path of their own.
     package let setsLibraryPath: Bool
+    /// Whether the cached image is not to be started, and no short cut to be taken: for the try after one that failed.
+    package var isCareful: Bool
 
     /// - Returns: nil if `imageID` is not 1 to 40 lower-case hexadecimal digits.
     package init?(
         nonce: BootstrapNonce, policy: ImagePolicy, imageID: String, usesFolder: Bool = false,
-        namesMachine: Bool = false, setsLibraryPath: Bool = false
+        namesMachine: Bool = false, setsLibraryPath: Bool = false, isCareful: Bool = false
     ) {
         guard imageID.isImageID else { return nil }
         self.nonce = nonce
@@ -28,6 +30,7 @@ package struct FirstStage: Sendable, Hashable {
         self.usesFolder = usesFolder
         self.namesMachine = namesMachine
         self.setsLibraryPath = setsLibraryPath
+        self.isCareful = isCareful
     }
 
     /// The image's name in the cache of a machine that calls itself `machine`.
@@ -38,7 +41,7 @@ package struct FirstStage: Sendable, Hashable {
         // The marker is written so that an echo of this text does not contain it. SWIFT_ROOT: a static Swift program
         // aborts without /proc otherwise. MARTLET_REMOVE is cleared, as an agent deletes what it names.
         let environment = "export MARTLET_AGENT=\(nonce.text) MARTLET_REMOVE= SWIFT_ROOT=/;"
-        guard policy == .disk else {
+        guard policy == .disk, !isCareful else {
             return "exec sh -c '\(environment)echo \"MARTLET\"-$MARTLET_AGENT miss $(uname -sm);"
                 + "read -r _s;eval \"$_s\"'"
         }
@@ -51,17 +54,19 @@ package struct FirstStage: Sendable, Hashable {
     ///
     /// A failed `exec` (a mount that is noexec by now, a loader that is gone) ends a shell, so an exit trap turns it
     /// into a miss; in a new shell, because traps set inside an exit trap do not run. bash forgets the trap but can be
-    /// told to go on. ksh93, zsh and yash, which hardly ever are `sh` on Linux, end with status 126 or 127.
+    /// told to go on. ksh93, zsh and yash, which hardly ever are `sh` on Linux, end with status 126 or 127: after
+    /// `start` the controller then tries again, carefully. The same helps where a shell takes a file that is damaged for
+    /// a script.
     private var lookup: String {
         let machine = namesMachine ? "-$(uname -m)" : ""
         let file = "$_d/\(imageID)\(machine)\(usesFolder ? "/image" : "")"
         let libraryPath =
             setsLibraryPath
             ? "export LD_LIBRARY_PATH=\"${_f%/*}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\"&&" : ""
-        return "_m=\"echo \\\"MARTLET\\\"-\\$MARTLET_AGENT miss \\$(uname -sm);read -r _s;eval \\\"\\$_s\\\"\";"
+        return "_r=\"echo MARTLET-$MARTLET_AGENT\";_m=\"$_r miss \\$(uname -sm);read -r _s;eval \\\"\\$_s\\\"\";"
             + "_c=${XDG_CACHE_HOME:-$HOME/.cache};_d=$_c/martlet;_f=\(file);trap \"exec sh -c \\\"\\$_m\\\"\" 0;"
             + "[ \"$BASH\" ]&&shopt -s execfail;"
             + "[ -O \"${XDG_CACHE_HOME:-$HOME}\" ]&&[ -O \"$_c\" ]&&[ -O \"$_d\" ]&&[ -O \"$_f\" ]&&[ -x \"$_f\" ]&&"
-            + "\(libraryPath)exec \"$_f\";trap - 0;eval \"$_m\""
+            + "\(libraryPath)$_r start&&exec \"$_f\";trap - 0;eval \"$_m\""
     }
 }

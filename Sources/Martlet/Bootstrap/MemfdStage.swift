@@ -74,7 +74,7 @@ package enum MemfdStage {
          q="damaged"
          if t==0:
           for x in(signal.SIGPIPE,signal.SIGXFSZ):signal.signal(x,signal.SIG_DFL)
-          q="exec-failed";os.execve(p,["martlet-agent"],E)
+          o("start");q="exec-failed";os.execve(p,["martlet-agent"],E)
         except Exception:pass
         while n:
          a=os.read(0,min(n,65536))
@@ -93,6 +93,6 @@ package enum MemfdStage {
         + #"if($f>=0&&-e$p){o("ready $l 0 , - 0");"#
         + #"$t="";do{sysread(STDIN,$b,1)or exit 98;$t.=$b}until$b eq"\n";(undef,$n)=split" ",$t;"#
         + #"open F,">&=$f";$c=0;while($n>0){$g=sysread(STDIN,$b,$n>65536?65536:$n)or exit 98;$n-=$g;"#
-        + #"$c+=syswrite(F,$b)||0}$q="no-space";if($c==$N){$q="exec-failed";exec{$p}"martlet-agent"}}"#
+        + #"$c+=syswrite(F,$b)||0}$q="no-space";if($c==$N){o"start";$q="exec-failed";exec{$p}"martlet-agent"}}"#
         + #"o("again $l:$q");exec"sh","-c",q(_s=$1;eval "$_s"),"sh",$s,"$r $l:$q""#
 }

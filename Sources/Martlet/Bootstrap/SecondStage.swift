@@ -7,6 +7,8 @@
 /// want memfd-INTERPRETER        -> MemfdStage's line, which then reports `ready` itself
 /// again PLACE:REASON            that place failed; `alive`, `ready`, `want` or `failed` follow
 /// failed PLACE:REASON ...       no place is left; the shell ends with status 97
+/// lost PLACE:REASON             a place failed and the input cannot be followed any more; the shell ends with status 98
+/// start                         the image is executed next; only if the shell outlives that, more follows
 /// ```
 /// A shell whose input ends early exits with status 98. Whatever happens, an exit trap removes what was begun. Nothing
 /// here needs `/dev/null`, which a bare chroot lacks. Every variable begins with an underscore, since changing one that
@@ -47,7 +49,7 @@ package enum SecondStage {
             receive(layout),
             layout.install,
             // Only bash gets behind a failed exec, and has forgotten the exit trap by then.
-            "_X=1;exec \"$_f\";_X=;_r \"failed$_R $_l:exec-failed\";exit 97;done;_r \"failed$_R\";exit 97",
+            "_r start;_X=1;exec \"$_f\";_X=;_r \"failed$_R $_l:exec-failed\";exit 97;done;_r \"failed$_R\";exit 97",
         ]
         return (first.policy == .memory ? isRAM : "") + text.joined() + "\n"
     }
@@ -78,9 +80,9 @@ package enum SecondStage {
         + #"[ "$XDG_CACHE_HOME$HOME" ]||{ _b unset;continue;};"#
         + #"[ "$XDG_CACHE_HOME" ]||[ -d "$HOME" ]||{ _b missing;continue;};"#
         + #"[ "$XDG_CACHE_HOME" ]||[ -O "$HOME" ]||{ _b not-ours;continue;};"#
-        + #"[ -d "$_C" ]||_e=$(LC_ALL=C mkdir -p -m 700 "$_C" 2>&1)||"#
+        + #"_x=chmod;[ -d "$_C" ]||{ _x=:;_e=$(LC_ALL=C mkdir -p -m 700 "$_C" 2>&1);}||"#
         + #"{ _w "$_e" not-writable failed;_b $_q;continue;};"#
-        + #"[ -O "$_c" ]&&[ -O "$_C" ]||{ _b not-ours;continue;};chmod 700 "$_C";_k=1;;"#
+        + #"[ -O "$_c" ]&&[ -O "$_C" ]||{ _b not-ours;continue;};$_x 700 "$_C";_k=1;;"#
 
     /// An interpreter must be there and run (a shim may name one that is not installed). Its program is asked for only
     /// now: `read` costs a system call a byte.
@@ -108,13 +110,14 @@ package enum SecondStage {
             + #"_n $(df -Pk "$_D");[ $_F != - ]&&[ $_F -lt \#(needsKiB) ]&&{ _b no-space;continue;};"#
     }
 
-    /// Done while the bytes are under way. Only names that are images' and files that are ours; what a killed session
+    /// Done while the bytes are under way, if there is more than our own directory and one image. Only names that are images' and files that are ours; what a killed session
     /// left, after a day.
     private static func prune(_ layout: SecondStageLayout) -> String {
         let idLength = layout.cacheName.prefix { $0 != "-" }.utf8.count
         let stale = #"find "$_C" -name ".martlet-*" -prune -mtime +0 -exec rm -rf {} \;"#
         let libraries = #"find "$_C" -name "lib-*" -links 1 -mtime +0 -exec rm -f {} \;"#
-        return #"[ $_k = 1 ]&&{ _j=1;for _x in $(ls -t "$_C");do _y=${_x%%-*};case $_y in *[!0-9a-f]*)continue;;esac;"#
+        return #"set -- "$_C"/* "$_C"/.martlet-*;[ $_k = 1 ]&&[ $# -gt 2 ]&&{ _j=1;"#
+            + #"for _x in $(ls -t "$_C");do _y=${_x%%-*};case $_y in *[!0-9a-f]*)continue;;esac;"#
             + #"[ ${#_y} = \#(idLength) ]&&[ $_x != \#(layout.cacheName) ]&&[ -O "$_C/$_x" ]&&_j=$((_j+1))&&"#
             + #"[ $_j -gt \#(keptImages) ]&&rm -rf "$_C/$_x";done;"#
             + stale + ";" + (layout.isFolder ? libraries + ";" : "") + "};"
@@ -123,9 +126,17 @@ package enum SecondStage {
     /// `head` may read ahead, which is harmless as nothing follows; a writer that fails leaves the rest to `wc`, so
     /// that the input stands behind the bytes whatever happens. The sizes are compared because a short file would be
     /// run as a shell script.
+    ///
+    /// Uncompressed bytes that are known to fit go into the file without a pipe in between, which is where a near
+    /// machine's time would go. If that fails all the same (a quota), nobody knows how much `head` has read.
     private static func receive(_ layout: SecondStageLayout) -> String {
-        #"read -r _e _n _x||exit 98;case $_e in raw)_u=cat;;gzip)_u="gzip -dc";;zstd)_u="zstd -dcq";;*)exit 98;;esac;"#
-            + #"_e=$(head -c $_n|{ LC_ALL=C $_u >\#(layout.target)||{ wc -c;false;};} 2>&1)&&\#(layout.check)||"#
-            + #"{ _w "$_e" not-writable damaged;_b $_q;_r again $_l:$_q;continue;};"#
+        let raw = layout.isCareful ? "raw)_u=cat;;" : "raw)_u=cat;[ $_F = - ]||_u=;;"
+        let piped = #"_e=$(head -c $_n|{ LC_ALL=C $_u >\#(layout.target)||{ wc -c;false;};} 2>&1)"#
+        let direct =
+            #"if [ "$_u" ];then \#(piped);else _e=$({ LC_ALL=C head -c $_n >\#(layout.target);} 2>&1)||_y=lost;fi"#
+        return #"_y=again;read -r _e _n _x||exit 98;"#
+            + #"case $_e in \#(raw)gzip)_u="gzip -dc";;zstd)_u="zstd -dcq";;*)exit 98;;esac;"#
+            + #"\#(layout.isCareful ? piped : direct)&&\#(layout.check)||"#
+            + #"{ _w "$_e" not-writable damaged;_b $_q;_r $_y $_l:$_q;[ $_y = lost ]&&exit 98;continue;};"#
     }
 }

@@ -5,6 +5,7 @@ struct SecondStageLayout {
     let isDynamic: Bool
     let setsLibraryPath: Bool
     let keepsCache: Bool
+    let isCareful: Bool
     let cacheName: String
 
     init(image: ImageParts, first: FirstStage, cacheName: String) {
@@ -13,6 +14,7 @@ struct SecondStageLayout {
         isDynamic = image.isDynamic
         setsLibraryPath = first.setsLibraryPath
         keepsCache = first.policy == .disk
+        isCareful = first.isCareful
         self.cacheName = cacheName
     }
 
@@ -29,9 +31,12 @@ struct SecondStageLayout {
     }
 
     /// Takes the libraries that the cache has, by hard links made before anything is reported, so that no other
-    /// session's pruning can take them away; `_M` becomes the list of the missing parts.
+    /// session's pruning can take them away; `_M` becomes the list of the missing parts. What failed before is not taken
+    /// again.
     var linkCached: String {
-        guard keepsCache else { return "_M=\(image.parts.indices.map(String.init).joined(separator: ","));" }
+        guard keepsCache, !isCareful else {
+            return "_M=\(image.parts.indices.map(String.init).joined(separator: ","));"
+        }
         guard !libraries.isEmpty else { return "_M=0;" }
         let calls = libraries.map { "_g \($0.index) \($0.part.hash) \($0.part.name);" }.joined()
         return #"_M=0;_g(){ [ $_k = 1 ]&&[ -O "$_C/lib-$2" ]&&ln "$_C/lib-$2" "$_D/$3"||_M=$_M,$1;};"# + calls
@@ -66,12 +71,15 @@ struct SecondStageLayout {
     }
 
     /// A command that succeeds once the image is in the cache, with `_f` as its path. Each file is renamed on its own,
-    /// the executable last: two sessions at once put the same content under the same names.
+    /// the executable last: two sessions at once put the same content under the same names. A careful one replaces what
+    /// is there, be it a directory where a file should be.
     private var keep: String {
         let kept = #""$_C/\#(cacheName)"#
-        guard isFolder else { return #"{ mv -f "$_f" \#(kept)"&&_f=\#(kept)";}"# }
+        let clean = isCareful ? #"rm -rf \#(kept)";"# : ""
+        guard isFolder else { return #"{ \#(clean)mv -f "$_f" \#(kept)"&&_f=\#(kept)";}"# }
         let calls = libraries.map { "_i \($0.part.name) \($0.part.hash)&&" }.joined()
-        return #"{ _F=\#(kept)";mkdir -p -m 700 "$_F";_i(){ [ -e "$_C/lib-$2" ]||ln "$_D/$1" "$_C/lib-$2";"#
+        let link = isCareful ? "" : #"[ -e "$_C/lib-$2" ]||"#
+        return #"{ \#(clean)_F=\#(kept)";mkdir -p -m 700 "$_F";_i(){ \#(link)ln -f "$_D/$1" "$_C/lib-$2";"#
             + #"[ -e "$_F/$1" ]||mv -f "$_D/$1" "$_F/$1";};\#(calls)mv -f "$_f" "$_F/image"&&_f=$_F/image;}"#
     }
 }

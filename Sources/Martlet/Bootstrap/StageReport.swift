@@ -34,6 +34,10 @@ package enum StageReport: Sendable, Hashable {
     case again(PlaceFailure)
     /// No place can run the image.
     case failed([PlaceFailure])
+    /// A place failed in a way after which the input cannot be followed any more; nothing follows.
+    case lost(PlaceFailure)
+    /// The image is about to be executed.
+    case start
 
     package struct Ready: Sendable, Hashable {
         /// The place's label, as in `PlaceFailure`.
@@ -70,6 +74,8 @@ package enum StageReport: Sendable, Hashable {
             guard rest.allSatisfy({ String($0).isPlainFileName }) else { return nil }
             return .miss(system: String(words[1]), machine: String(words[2]))
         case "alive" where rest.isEmpty: return .alive
+        case "start" where rest.isEmpty: return .start
+        case "lost" where rest.count == 1: return PlaceFailure(words[1]).map { .lost($0) }
         case "want" where rest.count == 1: return .want(place: String(words[1]))
         case "again" where rest.count == 1: return PlaceFailure(words[1]).map { .again($0) }
         case "failed":

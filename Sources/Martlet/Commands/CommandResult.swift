@@ -56,10 +56,22 @@ public struct OutputLine: Sendable, CustomStringConvertible {
         case error
     }
 
+    /// What stands behind the bytes of a line.
+    public enum End: Sendable {
+        /// Nothing: the output ended without one, or the line is longer than 64 KiB, and its next piece follows.
+        case none
+        /// `\n`.
+        case lineFeed
+        /// `\r\n`.
+        case carriageReturnLineFeed
+    }
+
     /// Where the program wrote it.
     public var pipe: Pipe
-    /// Without the end of the line.
+    /// Without the end of the line. A line that is longer than 64 KiB comes in pieces.
     public var bytes: [UInt8]
+    /// How the line ends: all bytes and ends one behind the other are what the program wrote to the pipe.
+    public var end: End
 
     /// The line as text: what is not UTF-8 is replaced.
     public var text: String { String(decoding: bytes, as: UTF8.self) }

@@ -1,12 +1,17 @@
 /// Cuts bytes into lines, wherever the pieces they come in begin and end. A line that is longer than the limit is handed
 /// over in pieces, so that memory stays bounded.
 struct LineSplitter: Sendable {
+    typealias Line = (bytes: [UInt8], end: OutputLine.End)
+
     static let maximumLine = 64 * 1024
     private var partial: [UInt8] = []
 
     /// - Returns: the lines that are complete now, without their ends (`\n` or `\r\n`).
-    mutating func appendBytes(_ bytes: UnsafeRawBufferPointer) -> [[UInt8]] {
-        var lines: [[UInt8]] = []
+    mutating func appendBytes(_ bytes: UnsafeRawBufferPointer) -> [[UInt8]] { appendLines(bytes).map(\.bytes) }
+
+    /// - Returns: the lines that are complete now, and how each ends.
+    mutating func appendLines(_ bytes: UnsafeRawBufferPointer) -> [Line] {
+        var lines: [Line] = []
         var rest = bytes[...]
         while let end = rest.firstIndex(of: 0x0a) {
             partial.append(contentsOf: rest[rest.startIndex..<end])
@@ -15,15 +20,16 @@ struct LineSplitter: Sendable {
         }
         partial.append(contentsOf: rest)
         while partial.count > Self.maximumLine {
-            lines.append(Array(partial[..<Self.maximumLine]))
+            lines.append((Array(partial[..<Self.maximumLine]), .none))
             partial.removeFirst(Self.maximumLine)
         }
         return lines
     }
 
-    private mutating func take(into lines: inout [[UInt8]]) {
-        if partial.last == 0x0d { partial.removeLast() }
-        lines.append(partial)
+    private mutating func take(into lines: inout [Line]) {
+        let hasReturn = partial.last == 0x0d
+        if hasReturn { partial.removeLast() }
+        lines.append((partial, hasReturn ? .carriageReturnLineFeed : .lineFeed))
         partial = []
     }
 
@@ -33,10 +39,14 @@ struct LineSplitter: Sendable {
 
     /// - Returns: what stands behind the last end of a line, if anything.
     mutating func finishBytes() -> [UInt8]? {
-        guard !partial.isEmpty else { return nil }
-        var lines: [[UInt8]] = []
-        take(into: &lines)
-        return lines.first
+        guard let rest = finishLine()?.bytes else { return nil }
+        return rest.last == 0x0d ? rest.dropLast() : rest
+    }
+
+    /// - Returns: the same with nothing taken away.
+    mutating func finishLine() -> Line? {
+        defer { partial = [] }
+        return partial.isEmpty ? nil : (partial, .none)
     }
 
     mutating func finish() -> String? { finishBytes().map { String(decoding: $0, as: UTF8.self) } }

@@ -22,8 +22,8 @@ struct OutputCollector {
         guard splitsLines else { return [] }
         return bytes.withUnsafeBytes { bytes in
             switch pipe {
-            case .output: outputLines.appendBytes(bytes).map { OutputLine(pipe: .output, bytes: $0) }
-            case .error: errorLines.appendBytes(bytes).map { OutputLine(pipe: .error, bytes: $0) }
+            case .output: outputLines.appendLines(bytes).map { OutputLine(pipe: .output, bytes: $0.bytes, end: $0.end) }
+            case .error: errorLines.appendLines(bytes).map { OutputLine(pipe: .error, bytes: $0.bytes, end: $0.end) }
             }
         }
     }
@@ -38,8 +38,8 @@ struct OutputCollector {
     /// - Returns: what stands behind the last end of a line.
     mutating func finish() -> [OutputLine] {
         [
-            outputLines.finishBytes().map { OutputLine(pipe: .output, bytes: $0) },
-            errorLines.finishBytes().map { OutputLine(pipe: .error, bytes: $0) },
+            outputLines.finishLine().map { OutputLine(pipe: .output, bytes: $0.bytes, end: $0.end) },
+            errorLines.finishLine().map { OutputLine(pipe: .error, bytes: $0.bytes, end: $0.end) },
         ].compactMap { $0 }
     }
 }

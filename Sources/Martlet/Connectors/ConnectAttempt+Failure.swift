@@ -37,16 +37,19 @@ extension ConnectAttempt {
     }
 
     func deadlinePassed() {
-        let (phase, isOver) = state.withLock { ($0.phase, $0.result != nil) }
+        let (phase, isOver, isCached) = state.withLock { ($0.phase, $0.result != nil, $0.plan.isStartingCached) }
         guard !isOver else { return }
         fail(
             MartletError(
                 .connectTimedOut,
-                "not connected within \(options.deadline)",
+                "not connected within \(options.deadline)"
+                    + (isCached ? ": the image in the far cache was started, and says nothing" : ""),
                 route: route,
                 phase: phase,
                 detail: tail(),
-                advice: ConnectDiagnosis.advice(forTimeoutIn: phase)
+                advice: isCached
+                    ? "is the machine overloaded? If not, clean the far cache: martlet clean HOST"
+                    : ConnectDiagnosis.advice(forTimeoutIn: phase)
             )
         )
     }
@@ -64,6 +67,7 @@ extension ConnectAttempt {
             error.route = route
             return error
         }
+        state.withLock { $0.isWorthCare = failure.isWorthCare }
         return ConnectDiagnosis.error(failure, phase: phase, exit: exit, lines: lines, route: route)
     }
 

@@ -34,13 +34,13 @@ extension ConnectAttempt {
     func receivedFrame(_ link: Link, _ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
         if header.kind == .hello { return receivedHello(link, payload) }
         guard state.withLock({ $0.child != nil }) else { return link.end(.violated("a \(header.kind) before hello")) }
-        if header.kind == .goodbye { return link.end(.closed) }
+        if header.kind == .goodbye { return link.end(.finished) }
         runtime.node.receive(link, header, payload)
     }
 
     func receivedHello(_ link: Link, _ payload: UnsafeRawBufferPointer) {
-        let (address, number, isFirst, nonce) = state.withLock {
-            ($0.address, $0.childNumber, $0.child == nil, $0.plan.first.nonce)
+        let (address, number, isFirst, first) = state.withLock {
+            ($0.address, $0.childNumber, $0.child == nil, $0.plan.first)
         }
         guard let address, let number, isFirst else { return link.end(.violated("a second hello")) }
         let hello: Hello
@@ -61,7 +61,7 @@ extension ConnectAttempt {
             )
         }
         let expected = image?.builds ?? [runtime.images.ownBuild]
-        guard hello.nonce == nonce.text, expected.contains(hello.build) else {
+        guard hello.nonce == first.nonce.text, expected.contains(hello.build) else {
             return fail(
                 MartletError(
                     .handshakeFailed,
@@ -79,7 +79,8 @@ extension ConnectAttempt {
             title: options.title ?? runtime.configuration.title,
             heartbeatLimit: runtime.configuration.heartbeatLimit.clampedMilliseconds,
             imageID: image?.id ?? runtime.images.ownID,
-            policy: options.policy
+            // Without an image to send, the child runs from what we run from.
+            policy: image == nil ? runtime.images.policy : first.policy
         )
         guard let bytes = try? CBOREncoder().encode(welcome), let process = state.withLock({ $0.process }) else {
             return
@@ -108,11 +109,20 @@ extension ConnectAttempt {
     }
 
     func linkEnded(_ number: UInt32, _ end: LinkEnd) {
-        if state.withLock({ $0.child != nil }) {
+        guard state.withLock({ $0.child != nil }) else {
             runtime.node.lose(.child(number), end)
-        } else {
-            runtime.node.lose(.child(number), end)
-            fail(MartletError(.handshakeFailed, "\(end)", route: route, phase: .handshake))
+            return fail(MartletError(.handshakeFailed, "\(end)", route: route, phase: .handshake))
         }
+        guard case .closed = end else { return runtime.node.lose(.child(number), end) }
+        lose(number, looks: 20)
+    }
+
+    /// How the process ended says more than that the link did. Mostly it is known a moment later.
+    private func lose(_ number: UInt32, looks: Int) {
+        let exit = state.withLock { $0.exit }
+        guard exit == nil, looks > 0 else {
+            return runtime.node.lose(.child(number), exit.map { $0 == .exited(0) ? .closed : .ended($0) } ?? .closed)
+        }
+        runtime.reactor.schedule(at: Reactor.now + 5_000_000) { [self] in lose(number, looks: looks - 1) }
     }
 }

@@ -47,6 +47,8 @@ final class ConnectAttempt: EventHandler {
         var address: ContextAddress?
         var exit: ExitStatus?
         var outputEnded = false
+        /// A short cut failed.
+        var isWorthCare = false
         var timer: Reactor.TimerToken?
         var result: Result<Success, MartletError>?
         var continuation: UnsafeContinuation<Result<Success, MartletError>, Never>?
@@ -70,6 +72,9 @@ final class ConnectAttempt: EventHandler {
         self.onProgress = onProgress
         state = Mutex(State(plan: BootstrapPlan(first: first)))
     }
+
+    /// Whether the same with ``FirstStage/isCareful`` may succeed.
+    var isWorthCare: Bool { state.withLock { $0.isWorthCare } }
 
     var route: Route { runtime.route.appending(connector.label) }
 

@@ -15,14 +15,14 @@ enum ConnectDiagnosis {
         ) -> MartletError {
             MartletError(code, message, route: route, phase: phase, detail: printed, advice: advice)
         }
-        let end = exit.map(ending) ?? "closed its output"
+        let end = exit.map(ending) ?? "the far side closed its output"
         switch failure.kind {
         case .nothingReported:
             if printed?.mentions("Unable to obtain Swift runtime path") == true {
                 return error(.imageDied, "the image could not start: /proc is not mounted there", .boot, "mount /proc")
             }
             if let missing = missingLibrary(lines) { return missing(route, printed) }
-            let message = "no shell ran what we sent: the far side \(end)"
+            let message = "no shell ran what we sent: \(end)"
             return error(
                 .noShell, message, .boot,
                 "does a plain command work this way? Is the login shell real, without a forced command?")
@@ -34,7 +34,7 @@ enum ConnectDiagnosis {
                 .boot,
                 "build one for it (swift build -c release --swift-sdk \(machine.isEmpty ? "ARCH" : machine)-swift-linux-musl) and add it to the image set"
             )
-        case .noPlace:
+        case .noPlace, .lost:
             let tries = failure.places.map { "\($0.place): \($0.reason)" }.joined(separator: "\n")
             // A place that can run a script but not the image lacks what the image needs, not room.
             let isUnfit = failure.places.contains { $0.reason == "exec-failed" }
@@ -55,12 +55,18 @@ enum ConnectDiagnosis {
             result.detail = [tries, printed].compactMap { $0 }.joined(separator: "\n")
             return result
         case .ended:
-            return error(.imageUnusable, "the far side \(end) while the image was on its way", .boot, nil)
-        case .agentDidNotStart:
+            if case .signalled? = exit {
+                return error(
+                    .connectorFailed, "\(end) while the image was on its way", .boot,
+                    "what ended it on this side? Nothing was kept at the far side, so another connect begins anew")
+            }
+            return error(.imageUnusable, "\(end) while the image was on its way", .boot, nil)
+        case .agentDidNotStart, .cachedDidNotStart:
             if let missing = missingLibrary(lines) { return missing(route, printed) }
             return error(
                 .imageDied,
-                "the image was started and ended before it said hello: the far side \(end)",
+                (failure.kind == .cachedDidNotStart ? "the image in the far cache" : "the image")
+                    + " was started and ended before it said hello: \(end)",
                 .boot,
                 "run it there by hand to see why; a static build (-static-executable) needs nothing from the machine"
             )
@@ -105,8 +111,9 @@ enum ConnectDiagnosis {
 
     private static func ending(_ status: ExitStatus) -> String {
         switch status {
-        case .exited(let code): "exited with code \(code)"
-        case .signalled(let signal): "was ended by signal \(SignalName.of(signal))"
+        case .exited(let code): "the far side exited with code \(code)"
+        // A far shell's signal comes as a code: it is the program in front, on this side, that was ended.
+        case .signalled(let signal): "the program that leads there was ended by signal \(SignalName.of(signal))"
         }
     }
 
@@ -116,7 +123,7 @@ enum ConnectDiagnosis {
         case .authenticate:
             "the machine answers but does not finish the login: is it overloaded, or does its login wait for another service?"
         case .boot:
-            "the login works, but its shell does not get to our command: look at the login files there, and at the disk"
+            "the login works, but its shell does not get to our command: does a forced command run instead of it? Else look at the login files there, and at the disk"
         case .handshake: "the image runs but does not answer: is the machine overloaded?"
         }
     }

@@ -6,7 +6,7 @@ extension ContextRuntime {
     /// Starts a child of this context.
     ///
     /// Connects at one door are paced. A server that turned us away because too many knocked is tried again, as long as
-    /// the deadline allows.
+    /// the deadline allows. So is, once and carefully, a machine whose cached image does not start.
     ///
     /// - Throws: ``MartletError``, or `CancellationError`.
     func connect(
@@ -23,14 +23,25 @@ extension ContextRuntime {
             let deadline = started + options.deadline.clampedNanoseconds
             onProgress(.queue, .nanoseconds(started - queued))
             var tries = 0
+            var careless: MartletError?
             while true {
                 tries += 1
-                switch await attempt(connector, options, until: deadline, here, onProgress) {
+                let (result, isWorthCare) = await attempt(
+                    connector, options, until: deadline, here, isCareful: careless != nil, onProgress)
+                switch result {
                 case .success(var success):
                     success.timings.phases[.queue] = .nanoseconds(started - queued)
                     return success
-                case .failure(let error):
+                case .failure(var error):
                     try Task.checkCancellation()
+                    if isWorthCare, careless == nil, deadline > Reactor.now {
+                        careless = error
+                        continue
+                    }
+                    if let careless {
+                        error.detail = [error.detail, "a first try failed too: \(careless.message)", careless.detail]
+                            .compactMap { $0 }.joined(separator: "\n")
+                    }
                     let pause = UInt64(tries) * 100_000_000 + UInt64.random(in: 0..<100_000_000)
                     guard tries < 5, SSHDiagnosis.isTransient(error),
                         deadline > Reactor.now + pause + 1_000_000_000
@@ -53,8 +64,9 @@ extension ContextRuntime {
         _ options: ConnectOptions,
         until deadline: UInt64,
         _ here: Route,
+        isCareful: Bool,
         _ onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
-    ) async -> Result<ConnectAttempt.Success, MartletError> {
+    ) async -> (Result<ConnectAttempt.Success, MartletError>, isWorthCare: Bool) {
         do {
             let nonce = BootstrapNonce.random()
             // What is launched decides whether there is an image to send, and the image is part of what is launched.
@@ -70,7 +82,7 @@ extension ContextRuntime {
                     runtime: self,
                     onProgress: onProgress
                 )
-                return await attempt.run(localTemplate(local, nonce))
+                return (await attempt.run(localTemplate(local, nonce)), false)
             }
             let image = try images.image()
             let isFolder = image.files.contains { $0.count > 1 }
@@ -82,7 +94,8 @@ extension ContextRuntime {
                     imageID: image.id,
                     usesFolder: isFolder,
                     namesMachine: image.files.count > 1,
-                    setsLibraryPath: isFolder && !image.files[0][0].runPath.contains("$ORIGIN")
+                    setsLibraryPath: isFolder && !image.files[0][0].runPath.contains("$ORIGIN"),
+                    isCareful: isCareful
                 )
             else { throw MartletError(.imageUnusable, "\(image.id) does not name an image") }
             let launch =
@@ -105,7 +118,7 @@ extension ContextRuntime {
                 runtime: self,
                 onProgress: onProgress
             )
-            return await attempt.run(
+            let result = await attempt.run(
                 .init(
                     path: path,
                     arguments: arguments,
@@ -115,17 +128,21 @@ extension ContextRuntime {
                     newSession: true
                 )
             )
+            return (result, attempt.isWorthCare)
         } catch var error as MartletError {
             if error.route.steps.isEmpty { error.route = here }
-            return .failure(error)
+            return (.failure(error), false)
         } catch {
-            return .failure(MartletError(.connectorFailed, "\(error)", route: here))
+            return (.failure(MartletError(.connectorFailed, "\(error)", route: here)), false)
         }
     }
 
     private func localTemplate(_ options: LocalOptions, _ nonce: BootstrapNonce) -> ConnectAttempt.SpawnTemplate {
         var environment = ProcessEnvironment.current
         for (name, value) in options.environment { environment[name] = value }
+        if let folder = images.libraryFolder {
+            environment["LD_LIBRARY_PATH"] = folder + (environment["LD_LIBRARY_PATH"].map { ":\($0)" } ?? "")
+        }
         environment["MARTLET_AGENT"] = nonce.text
         return .init(
             path: "/proc/self/exe",

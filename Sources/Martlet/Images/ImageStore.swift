@@ -97,9 +97,15 @@ final class ImageStore: Sendable {
     let policy: ImagePolicy
     private let loaded = Mutex<Image?>(nil)
 
-    init(_ source: Source, kept: [KeptFile] = [], policy: ImagePolicy = .nothing) {
+    /// Where this process's loader was told to look for its libraries, if it does not know by itself.
+    let libraryFolder: String?
+
+    init(
+        _ source: Source, kept: [KeptFile] = [], libraryFolder: String? = nil, policy: ImagePolicy = .nothing
+    ) {
         self.source = source
         self.kept = kept
+        self.libraryFolder = libraryFolder
         self.policy = policy
     }
 
@@ -128,7 +134,7 @@ final class ImageStore: Sendable {
         let image: Image
         switch source {
         case .ownExecutable(let id):
-            let files = try kept.isEmpty ? Self.withLibraries("/proc/self/exe") : Self.read(kept)
+            let files = try kept.isEmpty ? Self.withLibraries("/proc/self/exe", libraryFolder) : Self.read(kept)
             image = Image(
                 files: [files],
                 id: id ?? Self.id(of: files),
@@ -159,13 +165,16 @@ final class ImageStore: Sendable {
 
     /// An executable with the libraries that the far machine cannot be expected to have: those outside of the system's
     /// own directories.
-    private static func withLibraries(_ path: String) throws(MartletError) -> [ImageFile] {
+    private static func withLibraries(
+        _ path: String, _ folder: String? = nil
+    ) throws(MartletError) -> [ImageFile] {
         let executable = try ImageFile(path: path, name: "image")
         guard executable.isDynamic else { return [executable] }
         var files = [executable]
         var known: Set<String> = []
         let origin = directory(of: path == "/proc/self/exe" ? linkTarget(path) ?? path : path)
-        let extra = ProcessEnvironment.current["LD_LIBRARY_PATH"]?.split(separator: ":").map(String.init) ?? []
+        let given = ProcessEnvironment.current["LD_LIBRARY_PATH"]?.split(separator: ":").map(String.init) ?? []
+        let extra = (folder.map { [$0] } ?? []) + given
         var waiting = [(executable, origin)]
         while let (file, origin) = waiting.popLast() {
             let folders = extra + file.runPath.map { $0.replacingPrefix("$ORIGIN", with: origin) }

@@ -103,7 +103,7 @@ final class ContextNode: Sendable {
         let verdict = state.withLock { state in
             let verdict = state.node.receive(header, from: link.neighbour, kind: kind, credit: credit)
             switch verdict {
-            case .forward(let neighbour): state[neighbour]?.send(header, payload)
+            case .forward(let neighbour): forward(header, payload, from: link, to: neighbour, &state)
             case .refuse(let key, let reason, _): sendReset(key, reason, state)
             default: break
             }
@@ -117,6 +117,30 @@ final class ContextNode: Sendable {
         case .refuse(_, let reason, let owner): owner?.wasReset(reason)
         case .forward, .drop: break
         case .violation(let what): link.end(.violated(what))
+        }
+    }
+
+    private func forward(
+        _ header: FrameHeader,
+        _ payload: UnsafeRawBufferPointer,
+        from source: Link,
+        to neighbour: Neighbour,
+        _ state: inout State
+    ) {
+        guard let link = state[neighbour] else { return }
+        guard [.open, .end, .reset].contains(header.kind) else { return link.send(header, payload) }
+        switch state.node.relay(header, waiting: link.waiting(from: source.neighbour)) {
+        case .whole:
+            link.send(header, payload, from: source.neighbour)
+        case .codeOnly:
+            let code = UnsafeRawBufferPointer(rebasing: payload.prefix(1))
+            var header = header
+            header.payloadCount = code.count
+            link.send(header, code, from: source.neighbour)
+        case .resets(let onward, let back):
+            let reason = ResetReason(.limitExceeded, "too much waits at \(address) for a slower link")
+            if let onward { Self.send(onward, reason.bytes, over: link) }
+            Self.send(back, reason.bytes, over: source)
         }
     }
 

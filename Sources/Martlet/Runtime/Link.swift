@@ -107,8 +107,15 @@ final class Link: EventHandler, Flushable {
 
     /// Sends a frame. The bytes are copied before this returns.
     ///
-    /// - Parameter first: a byte of the payload that goes before the others.
-    func send(_ header: FrameHeader, first: UInt8? = nil, _ payload: UnsafeRawBufferPointer) {
+    /// - Parameters:
+    ///   - first: a byte of the payload that goes before the others.
+    ///   - source: the neighbour that sent it, if it is relayed.
+    func send(
+        _ header: FrameHeader,
+        first: UInt8? = nil,
+        _ payload: UnsafeRawBufferPointer,
+        from source: Neighbour? = nil
+    ) {
         outgoing.withLock { outgoing in
             guard !outgoing.isOver else { return }
             if outgoing.outbox.isEmpty, outgoing.committed.count - outgoing.offset < Self.commitLimit {
@@ -117,7 +124,7 @@ final class Link: EventHandler, Flushable {
                 var frame: [UInt8] = []
                 frame.reserveCapacity(header.byteCount + header.payloadCount)
                 Self.append(header, first, payload, to: &frame)
-                outgoing.outbox.append(frame, header: header)
+                outgoing.outbox.append(frame, header: header, from: source)
                 guard outgoing.outbox.urgentCount <= Self.urgentLimit else {
                     outgoing.isOver = true
                     reactor.schedule(at: Reactor.now) { [self] in end(.failed("it does not read what we send")) }
@@ -127,6 +134,11 @@ final class Link: EventHandler, Flushable {
             guard !outgoing.isWaitingForFlush, !outgoing.isWaitingForDescriptor else { return }
             if reactor.flushSoon(self) { outgoing.isWaitingForFlush = true } else { write(&outgoing) }
         }
+    }
+
+    /// The bytes that wait here of what `neighbour` has sent beside all credit.
+    func waiting(from neighbour: Neighbour) -> Int {
+        outgoing.withLock { $0.outbox.waiting(from: neighbour) }
     }
 
     /// Tells the neighbour that no more will come from here: a child drains and exits.
@@ -323,6 +335,8 @@ final class Link: EventHandler, Flushable {
 enum LinkEnd: Sendable, CustomStringConvertible {
     /// The other end closed it.
     case closed
+    /// The other end closed it because the program that held it ended, the agent itself or the one in front of it.
+    case ended(ExitStatus)
     /// We closed it.
     case finished
     case silent(seconds: Double)
@@ -332,6 +346,10 @@ enum LinkEnd: Sendable, CustomStringConvertible {
     var description: String {
         switch self {
         case .closed: "the connection was closed by the other side"
+        case .ended(.exited(let code)):
+            "the connection was closed by the other side: its process exited with code \(code)"
+        case .ended(.signalled(let signal)):
+            "the connection was closed by the other side: its process was ended by signal \(SignalName.of(signal))"
         case .finished: "the connection was closed"
         case .silent(let seconds): "nothing was heard for \(Int(seconds)) seconds"
         case .violated(let what): "the other side broke the protocol: \(what)"

@@ -140,6 +140,7 @@ struct Examination: Sendable {
         for _ in 0..<11 { trips.append(try await context.ping()) }
         list.step(.good, "round trip", trips.sorted()[5], "to the agent and back, the median of 11")
 
+        try await callTask(in: context)
         let start = ContinuousClock.now
         let result = try await context.run("exit 0")
         let time = ContinuousClock.now - start
@@ -159,6 +160,21 @@ struct Examination: Sendable {
         let closing = ContinuousClock.now
         await context.close()
         list.step(.good, "close", ContinuousClock.now - closing, "the agent is gone")
+    }
+
+    /// A typed call: it finds the task's type in the far program, and carries a value each way.
+    private func callTask(in context: Context) async throws {
+        let start = ContinuousClock.now
+        do {
+            let far = try await context.call(ReadFacts())
+            let time = ContinuousClock.now - start
+            let isSame = far.processID == context.facts.processID && far.hostname == context.facts.hostname
+            list.step(
+                isSame ? .good : .bad, "typed call", time,
+                isSame ? "a task of the agent ran and answered" : "another process answered: \(far.processID)")
+        } catch let error as MartletError where error.code == .taskNotRemote {
+            list.step(.note, "typed call", nil, "the agent has no task of ours: it is another build of Martlet")
+        }
     }
 
     private static func describe(_ place: String?, isLocal: Bool) -> String {

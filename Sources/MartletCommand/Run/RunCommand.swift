@@ -38,7 +38,7 @@ struct RunCommand: AsyncParsableCommand {
     @Flag(help: "Print JSON: one object a line.")
     var json = false
 
-    @Flag(help: "Print lines without the host in front.")
+    @Flag(help: "Print lines without the host in front; of one host, byte for byte what the command writes.")
     var noPrefix = false
 
     @Flag(name: .shortAndLong, help: "No progress, and a summary only if something failed.")

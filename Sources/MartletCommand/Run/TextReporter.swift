@@ -26,9 +26,16 @@ final class TextReporter: RunReporter {
         var bytes = Array(prefix(host, pipe).utf8)
         // A program that reads us gets what the far program wrote; a terminal gets what does no harm.
         if output.isTerminal(pipe) { bytes += Array(HarmlessText.of(line.bytes).utf8) } else { bytes += line.bytes }
-        bytes.append(0x0a)
+        switch line.end {
+        case .none where isExact(pipe): break
+        case .carriageReturnLineFeed where isExact(pipe): bytes += [0x0d, 0x0a]
+        default: bytes.append(0x0a)
+        }
         await lanes[host.index].write(bytes, to: pipe)
     }
+
+    /// Whether the bytes of one host pass as they are, without anything of ours.
+    private func isExact(_ pipe: Output.Pipe) -> Bool { !hasPrefix && hostCount == 1 && !output.isTerminal(pipe) }
 
     private func prefix(_ host: Host, _ pipe: Output.Pipe) -> String {
         guard hasPrefix else { return "" }

@@ -27,7 +27,7 @@ import Testing
     @Test func `doctor finds a local context fine`() async throws {
         let result = try await MartletProgram.run(["doctor", "local"])
         #expect(result.exitCode == 0)
-        for step in ["agent", "queue", "handshake", "facts", "round trip", "command", "close"] {
+        for step in ["agent", "queue", "handshake", "facts", "round trip", "typed call", "command", "close"] {
             #expect(result.output.contains("  ok     \(step)"))
         }
         #expect(result.output.contains("local is fine"))

@@ -1,3 +1,4 @@
+import CMartlet
 import Glibc
 import MartletTestKit
 import Synchronization
@@ -50,6 +51,77 @@ struct BlockingTests {
             times.sort()
             // About one millisecond on a quiet machine, up to five; this bound is for one that is not.
             #expect(times[10] < 100_000_000, "median of \(times)")
+        }
+    }
+
+    @Test(arguments: [true, false]) func `A job that waits is told from one that lacks a processor`(
+        readsThreadStates: Bool
+    ) async throws {
+        try await withReactor(readsThreadStates: readsThreadStates) { reactor in
+            var times: [UInt64] = []
+            for _ in 0..<20 {
+                let gate = try Pipe()
+                let took = await withTaskExecutorPreference(reactor) { () -> UInt64 in
+                    let start = Reactor.now
+                    let child = Task(executorPreference: reactor) { closeDescriptor(gate.writeEnd) }
+                    readByte(gate.readEnd)
+                    let took = Reactor.now - start
+                    await child.value
+                    return took
+                }
+                closeDescriptor(gate.readEnd)
+                times.append(took)
+            }
+            times.sort()
+            // Two milliseconds on a quiet machine, five without the threads' states.
+            #expect(times[10] < 100_000_000, "median of \(times)")
+        }
+    }
+
+    @Test(.enabled(if: access("/usr/bin/taskset", X_OK) == 0, "needs taskset"))
+    func `A thread that lacks a processor is left alone`() async throws {
+        try await withReactor { reactor in
+            // The reactor's thread shares one processor with others that never stop. The monitor is free to run.
+            let stop = Flag()
+            let numbers = Mutex<[Int32]>([])
+            let ended = Counter()
+            await Task(executorPreference: reactor) {
+                numbers.withLock { $0.append(martlet_thread_self().number) }
+            }.value
+            for _ in 0..<3 {
+                let isStarted = Reactor.start("rival") {
+                    numbers.withLock { $0.append(martlet_thread_self().number) }
+                    while !stop.isSet {}
+                    ended.add()
+                }
+                #expect(isStarted)
+            }
+            await eventually { numbers.withLock { $0.count } == 4 }
+            let allowed = try await runProgram(["taskset", "-p", "-c", "\(getpid())"]).output
+            let processor = try #require(allowed.split(separator: ": ").last?.prefix { $0.isNumber })
+            for number in numbers.withLock({ $0 }) {
+                _ = try await runProgram(["taskset", "-p", "-c", "\(processor)", "\(number)"])
+            }
+            let own = numbers.withLock { $0[0] }
+            // How long it was without the processor, at most and how often, until another thread came.
+            let (longest, times) = await Task(executorPreference: reactor) { () -> (UInt64, Int) in
+                var (longest, times) = (UInt64(0), 0)
+                var last = Reactor.now
+                let end = last + 2_000_000_000
+                while last < end, martlet_thread_self().number == own {
+                    await Task.yield()
+                    let now = Reactor.now
+                    longest = max(longest, now - last)
+                    if now - last > 2_000_000 { times += 1 }
+                    last = now
+                }
+                return (longest, times)
+            }.value
+            stop.set()
+            await eventually("the end of the rivals") { ended.count == 3 }
+            #expect(times > 10)
+            // On a machine so busy that it had to wait for long, another thread is right.
+            #expect(reactor.withState { $0.threads } == 1 || longest > 40_000_000, "\(times) times, \(longest) ns")
         }
     }
 

@@ -6,10 +6,12 @@ import Synchronization
 func withReactor<Result>(
     maximumThreads: Int = 8,
     idleLimit: UInt64 = 5_000_000_000,
+    readsThreadStates: Bool = true,
     isolation: isolated (any Actor)? = #isolation,
     _ body: (Reactor) async throws -> Result
 ) async throws -> Result {
-    let reactor = Reactor(maximumThreads: maximumThreads, idleLimit: idleLimit)
+    let reactor = Reactor(
+        maximumThreads: maximumThreads, idleLimit: idleLimit, readsThreadStates: readsThreadStates)
     defer { reactor.stop() }
     return try await body(reactor)
 }

@@ -215,3 +215,25 @@ struct SayUnfinished: RemoteTask {
         _ = text.withCString { write(pipe, $0, strlen($0)) }
     }
 }
+
+/// Starts tasks as code does that knows nothing of executors, and sums up what they return.
+struct StartPlainTasks: RemoteTask {
+    var count: Int
+    /// How long each of them computes.
+    var milliseconds = 0
+
+    func run(in context: RemoteContext) async throws -> Int {
+        let tasks = (0..<count).map { [milliseconds] number in
+            Task.detached {
+                let end = ContinuousClock.now + .milliseconds(milliseconds)
+                while ContinuousClock.now < end {}
+                if milliseconds == 0 { try? await Task.sleep(for: .milliseconds(1)) }
+                await Task.yield()
+                return number
+            }
+        }
+        var sum = 0
+        for task in tasks { sum += await task.value }
+        return sum
+    }
+}

@@ -1,3 +1,4 @@
+import Glibc
 import MartletTestKit
 import MartletWire
 import Testing
@@ -12,6 +13,7 @@ struct WhoAmI: RemoteTask {
         var parent: ContextAddress?
         var isAgent: Bool
         var route: Route
+        var processID = getpid()
     }
 
     func run(in context: RemoteContext) async throws -> Answer {
@@ -56,18 +58,34 @@ struct OpenStream: RemoteTask {
 
 @Suite(.leakChecked) struct TreeTests {
     @Test func `Contexts know their place at every depth`() async throws {
-        try await withLocalContext { _, first in
-            let second = try await first.connect(.local)
+        try await withLocalContext { martlet, first in
+            // So that a context's number is not that of its depth, nor that of its parent.
+            let sibling = try await martlet.connect(.local)
+            let second = try await sibling.connect(.local)
+            let spare = try await second.connect(.local)
+            await spare.close()
             let third = try await second.connect(.local)
-            for (depth, context) in [first, second, third].enumerated() {
+            let places = [(first, "/1", "/"), (sibling, "/2", "/"), (second, "/2/1", "/2"), (third, "/2/1/2", "/2/1")]
+            var processes: Set<Int32> = [getpid()]
+            for (context, address, parent) in places {
                 let answer = try await context.call(WhoAmI())
-                #expect(answer.context == context.address)
-                #expect(answer.parent == context.address.parent)
+                #expect("\(answer.context)" == address)
+                #expect(answer.parent.map { "\($0)" } == parent)
+                #expect(context.address == answer.context)
                 #expect(answer.caller == .root)
                 #expect(answer.isAgent)
-                #expect(answer.route.steps == Array(repeating: "local", count: depth + 1))
+                #expect(answer.route.steps == Array(repeating: "local", count: address.count / 2))
                 #expect(context.route == answer.route)
+                // Each says so from a process of its own.
+                #expect(answer.processID == context.processID)
+                #expect(processes.insert(answer.processID).inserted)
+                // Called from one level above, a task sees that caller.
+                let below = try await context.call(AskBelow())
+                #expect(below.caller == context.address && below.parent == context.address)
+                #expect(below.context.parent == context.address && below.isAgent)
             }
+            // And this process is none.
+            #expect(martlet.runtime.node.address == .root && !martlet.runtime.configuration.hasParent)
             #expect(third.address.parent == second.address)
             #expect(try await third.call(Echo(value: Everything())) == Everything())
             let bytes = [UInt8](repeating: 3, count: 5 << 20)

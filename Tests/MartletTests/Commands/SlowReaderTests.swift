@@ -43,6 +43,51 @@ import Testing
         }
     }
 
+    @Test func `A relay in front of a context that stands still keeps what its bound allows`() async throws {
+        var options = OutputLog().options
+        options.heartbeatLimit = .seconds(60)
+        try await withLocalContext(options) { _, relay in
+            let below = try await relay.connect(.local)
+            let bytes = [UInt8](repeating: 7, count: 60_000)
+            _ = try await below.call(Echo(value: bytes))
+            let before = residentMemory(of: relay.processID)
+            #expect(before > 0)
+            kill(below.processID, SIGSTOP)
+            defer { kill(below.processID, SIGCONT) }
+            let count = 2_500  // 150 MB
+            let ends = await withTaskGroup(of: String.self) { group in
+                for _ in 0..<count {
+                    group.addTask {
+                        do {
+                            let back = try await below.call(Echo(value: bytes))
+                            return back == bytes ? "answered" : "wrong"
+                        } catch {
+                            return (error as? MartletError).map { "\($0.code.rawValue)" } ?? "\(error)"
+                        }
+                    }
+                }
+                // What is beyond the bound fails at once; then the rest goes on.
+                var ends: [String: Int] = [:]
+                var refused = 0
+                while refused < 1_000, let end = await group.next() {
+                    ends[end, default: 0] += 1
+                    refused += 1
+                }
+                let grown = residentMemory(of: relay.processID) - before
+                #expect(grown > 32 << 20 && grown < 120 << 20, "\(grown >> 20) MiB")
+                #expect(ends == ["limitExceeded": 1_000])
+                // The relay itself is well.
+                _ = try? await relay.ping()
+                kill(below.processID, SIGCONT)
+                for await end in group { ends[end, default: 0] += 1 }
+                return ends
+            }
+            #expect(Set(ends.keys) == ["answered", "limitExceeded"], "\(ends)")
+            #expect(ends["answered"] ?? 0 > 900, "\(ends)")
+            #expect(try await below.call(Add(a: 1, b: 2)) == 3)
+        }
+    }
+
     @Test func `2 GiB pass a reader without being kept`() async throws {
         try await withLocalContext { _, context in
             var options = CommandOptions()

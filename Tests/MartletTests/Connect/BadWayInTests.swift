@@ -126,6 +126,77 @@ import Testing
         }
     }
 
+    @Test(arguments: ["#!/nowhere/at/all\n", "echo nonsense; exit 3\n", ""])
+    func `A cached image that is garbage is sent again`(content: String) async throws {
+        try await withThrowawaySSHD { sshd in
+            try await withMartlet { martlet in try await martlet.connect(sshd.connector(.pipe)).call(Nothing()) }
+            try content.write(to: try cachedImage(sshd), atomically: false, encoding: .utf8)
+            try await withMartlet(OutputLog().options) { martlet in
+                let healed = try await martlet.connect(sshd.connector(.pipe))
+                #expect(!healed.timings.wasCached)
+                #expect(try await healed.call(Add(a: 1, b: 2)) == 3)
+                #expect(try await martlet.connect(sshd.connector(.pipe)).timings.wasCached)
+            }
+        }
+    }
+
+    @Test func `A cached image that never says hello is told from a slow login`() async throws {
+        try await withThrowawaySSHD { sshd in
+            try await withMartlet(OutputLog().options) { martlet in
+                try await martlet.connect(sshd.connector(.pipe)).call(Nothing())
+            }
+            try "#!/bin/sh\nread x\n".write(to: try cachedImage(sshd), atomically: false, encoding: .utf8)
+            let error = try await failure(.connectTimedOut, .boot, sshd.connector(.pipe), deadline: .seconds(3))
+            #expect(error.message.contains("far cache"))
+            #expect(error.advice?.contains("martlet clean") == true)
+        }
+    }
+
+    @Test func `An ssh that is killed while the image is on its way`() async throws {
+        try await withThrowawaySSHD { sshd in
+            try await withMartlet { martlet in
+                let connect = Task { try await martlet.connect(sshd.connector()) }
+                let cache = "\(sshd.home)/.cache/martlet"
+                let list = { (try? FileManager.default.contentsOfDirectory(atPath: cache)) ?? [] }
+                // The far side stands still, so that the upload cannot come to its end.
+                let stopped = Task {
+                    while !Task.isCancelled {
+                        let heads = sshd.programs().filter { ["head", "cat"].contains($0.name) }
+                        for head in heads { head.send(signal: SIGSTOP) }
+                        if !heads.isEmpty { return Array(heads) }
+                        await Task.yield()
+                    }
+                    return []
+                }
+                let heads = await stopped.value
+                #expect(list().contains { $0.hasPrefix(".martlet-") })
+                let clients = ssh(to: sshd)
+                #expect(clients.count == 1)
+                for client in clients { client.send(signal: SIGKILL) }
+                let error = try await expectError(.connectorFailed) { try await connect.value }
+                #expect(error.phase == .boot)
+                #expect(error.message.contains("signal KILL while the image was on its way"), "\(error)")
+                for head in heads { head.send(signal: SIGCONT) }
+                await eventually("the end of the far shell") { sshd.programs().isEmpty }
+                #expect(list() == [])
+                #expect(try await martlet.connect(sshd.connector()).call(Add(a: 1, b: 1)) == 2)
+            }
+        }
+    }
+
+    @Test func `A forced command that reads nothing`() async throws {
+        var configuration = ThrowawaySSHD.Configuration.warm
+        configuration.serverLines = ["ForceCommand exec sleep 1000"]
+        // Without a terminal sshd only closes the pipes of a command: one that neither reads nor writes goes on.
+        configuration.programsMayOutlive = nil
+        try await withThrowawaySSHD(configuration) { sshd in
+            let error = try await failure(.connectTimedOut, .boot, sshd.connector(), deadline: .seconds(2))
+            #expect(error.advice?.contains("forced command") == true)
+            await eventually("the end of our ssh") { ssh(to: sshd).isEmpty }
+            #expect(sshd.programs().allSatisfy { $0.name == "sleep" }, "\(sshd.programs())")
+        }
+    }
+
     @Test func `An image that cannot be read`() async throws {
         for paths in [["/no/such/image"], ["/etc/passwd"], ["/tmp"], []] {
             var options = OutputLog().options
@@ -222,6 +293,13 @@ import Testing
             let error = try await failure(.handshakeFailed, .handshake, sshd.connector(.pipe))
             #expect(error.message.contains("build"))
             #expect(error.advice?.contains("martlet clean") == true)
+        }
+    }
+
+    /// The ssh clients of ours.
+    private func ssh(to sshd: ThrowawaySSHD) -> [ProcessTable.Entry] {
+        ProcessTable.descendants().filter {
+            $0.parent == getpid() && !$0.isZombie && $0.commandLine.contains(sshd.configPath)
         }
     }
 

@@ -66,6 +66,12 @@ struct MachineTests {
                 #expect(try await context.call(Add(a: 1, b: 2)) == 3)
                 let below = try await context.connect(.local)
                 #expect(try await below.call(Add(a: 1, b: 2)) == 3)
+                let lowest = try await below.connect(.local)
+                #expect(try await lowest.call(Add(a: 1, b: 2)) == 3)
+                // The image's files that are kept open are not for commands to see.
+                for context in [context, below, lowest] {
+                    #expect(try await context.run("ls /proc/$$/fd; :").lines == ["0", "1", "2"])
+                }
                 let found = try await machine.run(find)
                 #expect(found.output.split(separator: "\n").filter(isOwn) == [])
             }
@@ -121,13 +127,63 @@ struct MachineTests {
         }
     }
 
-    @Test func `A cached image that lacks a library says which`() async throws {
+    @Test func `A cached image that lacks a library is sent again`() async throws {
         try await withThrowawayMachine(bare) { machine in
             try await withMartlet(OutputLog().options) { martlet in
                 try await martlet.connect(way(into: machine)).call(Nothing())
                 _ = try await machine.run("rm /root/.cache/martlet/*/libswiftCore.so")
+                let healed = try await martlet.connect(way(into: machine))
+                #expect(!healed.timings.wasCached)
+                #expect(try await healed.call(Add(a: 1, b: 2)) == 3)
+                #expect(try await martlet.connect(way(into: machine)).timings.wasCached)
+            }
+        }
+    }
+
+    @Test func `A program that does not know where its libraries are has children there too`() async throws {
+        try await TestFolder.with { folder in
+            // The same build, with a run path that names the toolchain alone.
+            let own = try Data(contentsOf: URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath())
+            let image = folder.file("image")
+            let changed = own.replacing(Data("linux:$ORIGIN".utf8), with: Data("linux:/NOWHER".utf8))
+            try changed.write(to: URL(fileURLWithPath: image))
+            chmod(image, 0o755)
+            try await withThrowawayMachine(bare) { machine in
+                var options = OutputLog().options
+                options.images = .executables([image])
+                try await withMartlet(options) { martlet in
+                    for policy in [ImagePolicy.disk, .memory] {
+                        var options = ConnectOptions()
+                        options.policy = policy
+                        let context = try await martlet.connect(way(into: machine), options: options)
+                        let below = try await context.connect(.local).connect(.local)
+                        #expect(try await below.call(Add(a: 1, b: 2)) == 3)
+                        // What the children need is no business of commands.
+                        #expect(try await below.run("echo ${LD_LIBRARY_PATH-unset}").lines == ["unset"])
+                        // From there it can be sent on, with its libraries.
+                        let further = try await context.connect(
+                            .command(["env", "XDG_CACHE_HOME=/tmp/other", "/bin/sh", "-c"]))
+                        #expect(!further.timings.wasCached)
+                        #expect(try await further.call(Add(a: 3, b: 4)) == 7)
+                        _ = try await machine.run("rm -rf /tmp/other")
+                    }
+                }
+                await eventually { machine.programs().isEmpty }
+            }
+        }
+    }
+
+    @Test func `A program that lacks a library of the system says which`() async throws {
+        var configuration = bare
+        configuration.setup += "; rm -f /lib/*/libstdc++.so.6* /usr/lib/*/libstdc++.so.6*"
+        try await withThrowawayMachine(configuration) { machine in
+            try await withMartlet(OutputLog().options) { martlet in
+                for detail in [nil, "a first try failed too"] {
+                    let error = try await expectError(.imageDied) { try await martlet.connect(way(into: machine)) }
+                    #expect(error.message.contains("libstdc++.so.6"))
+                    if let detail { #expect(error.detail?.contains(detail) == true, "\(error)") }
+                }
                 let error = try await expectError(.imageDied) { try await martlet.connect(way(into: machine)) }
-                #expect(error.message.contains("libswiftCore.so"))
                 #expect(error.phase == .boot)
                 #expect(error.advice?.contains("static") == true)
             }
@@ -205,6 +261,24 @@ struct MachineTests {
                 #expect(try await context.run("echo here").lines == ["here"])
             }
             await eventually { machine.programs().isEmpty }
+        }
+    }
+
+    @Test func `Tasks that ask for no executor run where there is no proc`() async throws {
+        var configuration = Configuration()
+        configuration.traits = [.noProc]
+        try await withThrowawayMachine(configuration) { machine in
+            try await withMartlet(OutputLog().options) { martlet in
+                // The first start sends the image.
+                for _ in 0..<20 {
+                    let context = try await martlet.connect(way(into: machine))
+                    #expect(try await context.call(StartPlainTasks(count: 200)) == 19_900)
+                    await context.close()
+                }
+                let context = try await martlet.connect(way(into: machine))
+                // Longer than a second, with more to do than there are processors all the time.
+                #expect(try await context.call(StartPlainTasks(count: 50, milliseconds: 60)) == 1_225)
+            }
         }
     }
 

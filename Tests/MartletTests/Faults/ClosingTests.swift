@@ -116,6 +116,63 @@ struct NeverEnd: RemoteTask {
         }
     }
 
+    @Test func `Memory is back where it was after many calls, commands and contexts`() async throws {
+        try await withLocalContext { martlet, context in
+            let bytes = [UInt8](repeating: 1, count: 2000)
+            @Sendable func step(_ number: Int) async throws {
+                switch number {
+                case 0:
+                    let result = try await context.run("echo out; echo err >&2; exit 3")
+                    #expect(result.lines == ["out"])
+                case 1:
+                    await #expect(throws: DiskError.self) { try await context.call(FailTyped(path: "/")) }
+                case 2:
+                    let call = Task { try await context.call(WaitForCancellation(started: "", cancelled: "")) }
+                    call.cancel()
+                    await #expect(throws: CancellationError.self) { try await call.value }
+                default:
+                    let back = try await context.call(Echo(value: bytes))
+                    #expect(back == bytes)
+                }
+            }
+            @Sendable func round() async throws {
+                for _ in 0..<50 {
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        for number in 0..<100 { group.addTask { try await step(number) } }
+                        try await group.waitForAll()
+                    }
+                }
+                for _ in 0..<5 {
+                    let below = try await context.connect(.local)
+                    let sum = try await below.call(Add(a: 1, b: 2))
+                    #expect(sum == 3)
+                    await below.close()
+                    try await martlet.withContext(.local) { _ in }
+                }
+            }
+            // What is made once, and kept, is made in the first round.
+            try await round()
+            let processes = [getpid(), context.processID]
+            let before = processes.map(ownMemory(of:))
+            for _ in 0..<4 { try await round() }
+            // 200 bytes for each of 20,000 calls would be 4 MB.
+            let limit = 3 << 20
+            var grown: [Int] = []
+            await eventually {
+                grown = zip(processes.map(ownMemory(of:)), before).map { $0 - $1 }
+                return grown.allSatisfy { $0 < limit }
+            }
+            #expect(before.allSatisfy { $0 > 0 } && grown.allSatisfy { $0 < limit }, "from \(before) by \(grown)")
+        }
+    }
+
+    /// What of a process's memory is in use and its alone, in bytes: not the pages of files.
+    private func ownMemory(of process: Int32) -> Int {
+        let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") }
+        return (line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+    }
+
     private func openDescriptors() -> Int {
         ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []).count
     }

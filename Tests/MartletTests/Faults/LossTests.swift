@@ -52,6 +52,40 @@ struct KeepRunning: RemoteTask {
         }
     }
 
+    @Test(arguments: [SIGSEGV, SIGBUS, SIGILL, SIGABRT, SIGFPE], [true, false])
+    func `A signal of a crash ends a context also if it was only sent`(signal: Int32, catching: Bool) async throws {
+        let log = OutputLog()
+        try await withMartlet(log.options) { martlet in
+            var options = LocalOptions()
+            // With this the run-time catches such signals, to print where the crash was.
+            options.environment["SWIFT_BACKTRACE"] = "enable=\(catching ? "yes" : "no"),color=no,threads=crashed"
+            let context = try await martlet.connect(.local(options))
+            let marker = makeMarker()
+            let command = Task { try await context.run("(trap '' TERM; sleep \(marker)) & sleep \(marker)") }
+            await eventually { ProcessTable.carrying(marker).filter { $0.name == "sleep" }.count == 2 }
+            #expect(catches(signal, context.processID) == catching)
+            kill(context.processID, signal)
+            let time = await Duration.of {
+                let error = await #expect(throws: MartletError.self) { try await command.value }
+                #expect(error?.code == .contextLost)
+                #expect(
+                    error?.message.contains("ended by signal \(SignalName.of(signal))") == true,
+                    "\(String(describing: error))")
+            }
+            #expect(time < .seconds(10), "\(time)")
+            if catching { await eventually { log.line(with: "crashed") != nil } }
+            await expectEnd(of: marker)
+        }
+    }
+
+    /// Whether a process has a handler for a signal.
+    private func catches(_ signal: Int32, _ process: Int32) -> Bool {
+        let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }
+        let mask = line.flatMap { UInt64($0.split(separator: "\t").last ?? "", radix: 16) } ?? 0
+        return mask & 1 << (UInt64(signal) - 1) != 0
+    }
+
     @Test(.enabled(if: hasSSHServer, "needs openssh-server"))
     func `A controller that is killed takes everything along, at every depth, also behind ssh`() async throws {
         try await withThrowawaySSHD(.warm) { sshd in
