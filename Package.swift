@@ -23,6 +23,9 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     ],
     targets: [
         .target(name: "CMartlet"),
@@ -40,6 +43,10 @@ let package = Package(
             dependencies: [
                 "CMartlet", "MartletWire", "MartletLink", "MartletReactor",
                 .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "Instrumentation", package: "swift-distributed-tracing"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
             ]
         ),
         .target(
@@ -57,6 +64,15 @@ let package = Package(
         .testTarget(
             name: "MartletTests",
             dependencies: ["Martlet", "MartletTestKit", "MartletWire", "MartletLink", "MartletReactor"]),
+        .testTarget(
+            name: "MartletTelemetryTests",
+            dependencies: [
+                "Martlet", "MartletTestKit",
+                .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
+            ]),
         .testTarget(name: "MartletBootstrapTests", dependencies: ["Martlet"]),
         .testTarget(name: "MartletTestKitTests", dependencies: ["MartletTestKit"]),
         .testTarget(name: "MartletCommandTests", dependencies: ["MartletCommand", "MartletTestKit"]),

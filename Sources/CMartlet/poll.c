@@ -68,3 +68,7 @@ static _Thread_local uintptr_t thread_mark;
 uintptr_t martlet_thread_mark(void) { return thread_mark; }
 void martlet_set_thread_mark(uintptr_t mark) { thread_mark = mark; }
 void martlet_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+static _Thread_local void *thread_passage;
+void *martlet_thread_passage(void) { return thread_passage; }
+void martlet_set_thread_passage(void *passage) { thread_passage = passage; }

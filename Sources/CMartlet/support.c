@@ -139,3 +139,32 @@ static int release_segments(struct dl_phdr_info *info, size_t size, void *argume
 }
 
 void martlet_release_code(void) { dl_iterate_phdr(release_segments, NULL); }
+
+static bool (*capture)(int pipe, const void *bytes, size_t count);
+static FILE *plain[3];
+
+static ssize_t write_captured(int pipe, const char *bytes, size_t count) {
+  if (!capture(pipe, bytes, count)) fwrite(bytes, 1, count, plain[pipe]);
+  return (ssize_t)count;
+}
+static ssize_t write_output(void *cookie, const char *bytes, size_t count) { (void)cookie; return write_captured(1, bytes, count); }
+static ssize_t write_error(void *cookie, const char *bytes, size_t count) { (void)cookie; return write_captured(2, bytes, count); }
+
+void martlet_capture_output(bool (*ask)(int pipe, const void *bytes, size_t count)) {
+#ifdef __GLIBC__
+  // Without buffers of their own: what is printed must be seen on the thread that prints it. Those of the plain streams
+  // stay, so that printing lines still costs one system call a line.
+  cookie_io_functions_t out = {.write = write_output}, error = {.write = write_error};
+  FILE *streams[2] = {fopencookie(NULL, "w", out), fopencookie(NULL, "w", error)};
+  if (!streams[0] || !streams[1]) return;
+  setvbuf(streams[0], NULL, _IONBF, 0);
+  setvbuf(streams[1], NULL, _IONBF, 0);
+  capture = ask;
+  plain[1] = stdout;
+  plain[2] = stderr;
+  stdout = streams[0];
+  stderr = streams[1];
+#else
+  (void)ask;
+#endif
+}

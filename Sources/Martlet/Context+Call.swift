@@ -4,42 +4,91 @@ import MartletWire
 extension Context {
     /// Runs a task in the context and returns its result.
     ///
-    /// - Parameter deadline: how long it may take, kept at both ends; `nil`: as long as the context lives.
+    /// - Parameters:
+    ///   - deadline: how long it may take, kept at both ends; `nil`: as long as the context lives.
+    ///   - output: gets what the task prints to the C library's standard output and error, line by line; the channel is
+    ///     finished when the task ends. Not what it writes to the descriptors directly, nor what programs print: that
+    ///     belongs to the context. `nil`: what the task prints is the context's output too.
     /// - Throws: the task's declared `Failure`; else ``MartletError`` with `taskFailed` for any other error that it threw,
     ///   `deadlineExceeded`, `contextLost`, `taskNotRemote`, `valueUnusable`, `limitExceeded`. `CancellationError` if the
     ///   calling task is cancelled: the far task is cancelled too.
     public nonisolated(nonsending) func call<Task: RemoteTask>(
-        _ task: Task, deadline: Duration? = nil
+        _ task: Task, deadline: Duration? = nil, output: ChannelEnd<OutputLine, Never>? = nil
     ) async throws -> Task.Output
     where Task.Output: Codable {
-        let answer = try await answer(to: task, deadline: deadline)
-        let value = try CallAnswer.open(answer, failure: Task.Failure.self, route: route)
-        do {
-            return try value.withUnsafeBytes { try CBORDecoder().decode(Task.Output.self, from: $0) }
-        } catch {
-            throw MartletError(
-                .valueUnusable, "the result of \(Task.self) does not decode: \(ErrorText.of(error))", route: route)
-        }
+        guard let telemetry = runtime.telemetry else { return try await result(of: task, deadline, output) }
+        return try await telemetry.call(Task.self, route) { try await result(of: task, deadline, output) }
     }
 
     /// Runs a task that returns nothing.
     ///
-    /// - Throws: as ``call(_:deadline:)`` for tasks with a result.
-    public nonisolated(nonsending) func call<Task: RemoteTask>(_ task: Task, deadline: Duration? = nil) async throws
+    /// - Throws: as ``call(_:deadline:output:)`` for tasks with a result.
+    public nonisolated(nonsending) func call<Task: RemoteTask>(
+        _ task: Task, deadline: Duration? = nil, output: ChannelEnd<OutputLine, Never>? = nil
+    ) async throws
     where Task.Output == Void {
-        let answer = try await answer(to: task, deadline: deadline)
+        guard let telemetry = runtime.telemetry else { return try await run(task, deadline, output) }
+        return try await telemetry.call(Task.self, route) { try await run(task, deadline, output) }
+    }
+
+    private nonisolated(nonsending) func result<Task: RemoteTask>(
+        of task: Task, _ deadline: Duration?, _ output: ChannelEnd<OutputLine, Never>?
+    ) async throws -> Task.Output
+    where Task.Output: Codable {
+        let answer = try await answer(to: task, deadline: deadline, output)
+        return try CallAnswer.decode(answer, of: task, over: self)
+    }
+
+    private nonisolated(nonsending) func run<Task: RemoteTask>(
+        _ task: Task, _ deadline: Duration?, _ output: ChannelEnd<OutputLine, Never>?
+    ) async throws
+    where Task.Output == Void {
+        let answer = try await answer(to: task, deadline: deadline, output)
         _ = try CallAnswer.open(answer, failure: Task.Failure.self, route: route)
     }
 
     private nonisolated(nonsending) func answer<Task: RemoteTask>(
         to task: Task,
-        deadline: Duration?
+        deadline: Duration?,
+        _ output: ChannelEnd<OutputLine, Never>?
     ) async throws -> [UInt8] {
         do {
             let name = try TaskRegistry.name(of: Task.self)
             let milliseconds = deadline.map { $0.clampedMilliseconds } ?? 0
-            let request = try CallRequest.encode(task, named: name, deadline: milliseconds)
-            return try await send(request, Task.self, deadline: deadline)
+            let headers = CallHeaders(trace: Trace.outgoing(), output: output)
+            let (request, tokens) = try ChannelPassage.with(runtime) {
+                try CallRequest.encode(task, named: name, deadline: milliseconds, headers: headers)
+            }
+            guard !tokens.isEmpty else { return try await send(request, Task.self, deadline: deadline) }
+            // Ends that the task has not taken when it is over will not be taken; but claims may be under way.
+            var grace = ChannelOffers.grace
+            defer { runtime.channels.abandon(tokens, after: grace, node.reactor) }
+            do { return try await send(request, Task.self, deadline: deadline) } catch let error as MartletError {
+                if error.code == .contextLost { grace = 0 }
+                throw error
+            }
+        } catch var error as MartletError where error.route.steps.isEmpty {
+            error.route = route
+            throw error
+        }
+    }
+
+    /// Hands a task over to the context and does not wait for it. If it fails, the context logs that, by swift-log's logger
+    /// `martlet` at level error. It is cancelled when the context ends, not when the caller is.
+    ///
+    /// - Throws: ``MartletError`` `contextLost`, `taskNotRemote`, `valueUnusable`, `limitExceeded` if it cannot be handed
+    ///   over; `CancellationError`.
+    public nonisolated(nonsending) func post<Task: RemoteTask>(_ task: Task) async throws {
+        do {
+            let name = try TaskRegistry.name(of: Task.self)
+            let headers = CallHeaders(trace: Trace.outgoing(), isPosted: true)
+            let (request, tokens) = try ChannelPassage.with(runtime) {
+                try CallRequest.encode(task, named: name, deadline: 0, headers: headers)
+            }
+            defer { if !tokens.isEmpty { runtime.channels.abandon(tokens, node.reactor) } }
+            // The context says when it has it all: at once.
+            let answer = try await send(request, Task.self, deadline: nil)
+            _ = try CallAnswer.open(answer, failure: (any Error).self, route: route)
         } catch var error as MartletError where error.route.steps.isEmpty {
             error.route = route
             throw error
@@ -83,22 +132,8 @@ extension Context {
     /// - Throws: ``MartletError`` `contextLost`, or `deadlineExceeded` after `deadline` (default: 15 s).
     public func ping(deadline: Duration = .seconds(15)) async throws -> Duration {
         let start = ContinuousClock.now
-        let pending = PendingCall(node)
-        let outcome = await withTaskCancellationHandler {
-            guard node.open(to: address, .echo, owner: pending, payload: [], flags: .last) != nil else {
-                return PendingCall.Outcome.reset(.notConnected)
-            }
-            pending.setDeadline(Reactor.now + deadline.clampedNanoseconds)
-            return await pending.outcome()
-        } onCancel: {
-            pending.abandon(.cancelled)
-        }
-        switch outcome {
-        case .answer: return ContinuousClock.now - start
-        case .cancelled: throw CancellationError()
-        case .deadlineExceeded: throw MartletError(.deadlineExceeded, "no answer within \(deadline)", route: route)
-        case .reset(let reason): throw ResetError(reason: reason).error(route, "ping")
-        }
+        _ = try await ask(.echo, [], "a ping", deadline)
+        return ContinuousClock.now - start
     }
 }
 

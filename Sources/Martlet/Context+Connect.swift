@@ -25,7 +25,9 @@ extension Context {
         }
         let encoder = CBOREncoder()
         let request = ConnectRequest(type: type, connector: try encoder.encode(connector), options: options)
-        let end = try await request.send(over: node, to: address, encoder, route: here, onPhase)
+        let end = try await runtime.observingConnect(here, onPhase) { [node, address] in
+            try await request.send(over: node, to: address, encoder, route: here, $0)
+        }
         if let failure = end.failure { throw failure }
         guard let child = end.child, let childAddress = address.child(child.number) else {
             throw MartletError(.protocolViolation, "a connect ended without an answer", route: here)

@@ -1,4 +1,5 @@
 import CMartlet
+public import Logging
 import MartletReactor
 import MartletWire
 import Synchronization
@@ -17,12 +18,26 @@ public struct MartletOptions: Sendable {
     public var heartbeatLimit = Duration.seconds(15)
     /// What `ps` shows for the contexts, unless their connect says otherwise. Default: `martlet:USER@HOST:PID`.
     public var title: String?
+    /// Which records of swift-log contexts send to this program's logging system, where they arrive with their label, level,
+    /// metadata and source, and with the context's route as metadata `context`: those of this level and above. Loggers
+    /// there may set levels of their own; loggers here then judge by theirs. `nil`: none. Default: the level that a logger
+    /// named `martlet` has when the scope begins.
+    public var logLevel: Logger.Level? = Logger(label: "martlet").logLevel
+    /// What every context does before its first task, such as to bootstrap swift-metrics or swift-distributed-tracing: `main`
+    /// does not run there. The type must be found by its name, as tasks are. Default: nothing.
+    public var agentSetup: (any AgentSetup.Type)?
     /// Gets each line that contexts print. It is called from the I/O side and must not block for long. Default: lines go to
     /// this program's standard output or error, with the context's name in front.
     public var onOutput: @Sendable (ContextOutput) -> Void = { ContextOutput.print($0) }
 
     /// The defaults.
     public init() {}
+}
+
+/// What contexts do before their first task. See ``MartletOptions/agentSetup``.
+public protocol AgentSetup {
+    /// Called once in every context. It must not wait for anything.
+    static func setUp()
 }
 
 /// Which executables are sent to other machines.
@@ -79,10 +94,21 @@ public final class Controller: Sendable {
                 heartbeatLimit: options.heartbeatLimit,
                 images: ImageStore(options.images.source),
                 title: options.title ?? "martlet:\(facts.user)@\(facts.hostname):\(facts.processID)",
+                logLevel: options.logLevel,
+                setup: options.agentSetup.map { Self.name(of: $0) },
                 onOutput: options.onOutput
             ),
             reactor: .shared
         )
+    }
+
+    private static func name(of setup: any AgentSetup.Type) -> String {
+        guard let name = _mangledTypeName(setup), _typeByName(name) == setup else {
+            preconditionFailure(
+                "agentSetup: \(setup) cannot be found by its name in contexts: make it internal or public, outside of any function"
+            )
+        }
+        return name
     }
 
     /// Starts a context.
@@ -94,10 +120,13 @@ public final class Controller: Sendable {
         options: ConnectOptions = .init(),
         onPhase: (@Sendable (ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
-        let success = try await runtime.connect(connector, options) { onPhase?($0, $1) }
+        let route = runtime.route.appending(connector.label)
+        let success = try await runtime.observingConnect(route, onPhase) { [runtime] in
+            try await runtime.connect(connector, options, onProgress: $0)
+        }
         return Context(
             address: success.address,
-            route: runtime.route.appending(connector.label),
+            route: route,
             facts: success.hello.facts,
             timings: success.timings,
             runtime: runtime
@@ -141,10 +170,13 @@ extension RemoteContext {
         options: ConnectOptions = .init()
     ) async throws -> Context {
         let runtime = scope.runtime
-        let success = try await runtime.connect(connector, options) { _, _ in }
+        let route = runtime.route.appending(connector.label)
+        let success = try await runtime.observingConnect(route, nil) {
+            try await runtime.connect(connector, options, onProgress: $0)
+        }
         return Context(
             address: success.address,
-            route: runtime.route.appending(connector.label),
+            route: route,
             facts: success.hello.facts,
             timings: success.timings,
             runtime: runtime

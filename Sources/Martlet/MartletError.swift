@@ -50,6 +50,10 @@ public struct MartletError: Error, Sendable {
         public static let taskFailed = Code(rawValue: "taskFailed")
         /// The program could not be started.
         public static let commandNotStarted = Code(rawValue: "commandNotStarted")
+        /// A task was not run, because one before it in its chain had failed.
+        public static let chainBroken = Code(rawValue: "chainBroken")
+        /// One end of a channel was closed, so that nothing can be sent any more.
+        public static let channelClosed = Code(rawValue: "channelClosed")
         /// The other context may not be asked for this from here.
         public static let refused = Code(rawValue: "refused")
         /// A limit was reached: of streams, of a value's size, of the tree's depth.

@@ -9,13 +9,16 @@ package enum StreamAuthority {
         to acceptor: ContextAddress
     ) -> String? {
         switch kind {
-        case .call, .command, .connect, .disconnect:
+        case .call, .command, .connect, .disconnect, .status:
             // What makes something happen comes from above only.
             opener.isAncestor(of: acceptor) ? nil : "only a context above may ask for a \(kind)"
         case .echo:
             opener.isAncestor(of: acceptor) || acceptor.isAncestor(of: opener) ? nil : "only up or down the tree"
-        case .output:
-            acceptor.isRoot && !opener.isRoot ? nil : "output goes to the controller only"
+        case .channel:
+            // Whoever shows the acceptor a token that it gave out may have the end that goes with it.
+            nil
+        case .output, .log:
+            acceptor.isRoot && !opener.isRoot ? nil : "\(kind) goes to the controller only"
         }
     }
 }

@@ -58,3 +58,25 @@ final class ConditionLock: @unchecked Sendable {
         return pthread_cond_timedwait(condition.pointer, mutex, &deadline) == 0
     }
 }
+
+/// One thread waits, another lets it go on.
+package final class ThreadSignal: Sendable {
+    private let lock = ConditionLock()
+    private let condition = ConditionLock.Condition()
+    private nonisolated(unsafe) var isFired = false
+
+    package init() {}
+
+    package func fire() {
+        lock.lock()
+        isFired = true
+        condition.signal()
+        lock.unlock()
+    }
+
+    package func wait() {
+        lock.lock()
+        while !isFired { lock.wait(for: condition) }
+        lock.unlock()
+    }
+}

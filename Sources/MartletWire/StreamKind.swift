@@ -14,4 +14,10 @@ package enum StreamKind: UInt8, Sendable, CaseIterable {
     case echo = 5
     /// End a child context: the answer comes when it has gone.
     case disconnect = 6
+    /// The way to one end of a channel; the payload is the token that entitles to it.
+    case channel = 7
+    /// Log records of a context.
+    case log = 8
+    /// What a context is doing; answered by its I/O side, however busy its threads are.
+    case status = 9
 }

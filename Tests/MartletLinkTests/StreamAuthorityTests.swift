@@ -27,9 +27,10 @@ import Testing
         let isBelow = [.child, .descendant].contains(relation)
         let expected =
             switch kind {
-            case .call, .command, .connect, .disconnect: isAbove
+            case .call, .command, .connect, .disconnect, .status: isAbove
             case .echo: isAbove || isBelow
-            case .output: false
+            case .channel: true
+            case .output, .log: false
             }
         let refusal = StreamAuthority.refusal(
             of: kind,
@@ -40,8 +41,8 @@ import Testing
     }
 
     @Test(arguments: StreamKind.allCases)
-    func `A controller is asked for nothing but an echo and to print output`(kind: StreamKind) {
-        let expected = kind == .echo || kind == .output
+    func `A controller is asked for nothing but an echo, to take output and logs, and for channel ends`(kind: StreamKind) {
+        let expected = [.echo, .output, .log, .channel].contains(kind)
         let below = RandomTree.address([7, 1])
         #expect((StreamAuthority.refusal(of: kind, from: below, to: .root) == nil) == expected)
         #expect(StreamAuthority.refusal(of: kind, from: .root, to: .root) != nil)

@@ -110,6 +110,9 @@ bool martlet_random(void *bytes, size_t count);
 void martlet_release_code(void);
 /// Makes standard output write line by line, so that what is printed is seen at once.
 void martlet_line_buffer_output(void);
+/// From now on `ask` sees what is written to the C library's stdout (1) and stderr (2), on the thread that writes, and takes
+/// it by returning true. Where the C library has no way to do that, nothing happens.
+void martlet_capture_output(bool (*ask)(int pipe, const void *bytes, size_t count));
 /// errno in words. Thread-safe.
 const char *martlet_error_text(int error);
 
@@ -134,3 +137,7 @@ struct martlet_thread martlet_thread_self(void);
 uint64_t martlet_thread_time(struct martlet_thread thread);
 /// 1 if a thread waits in the kernel, 0 if it runs or would if there were a processor for it, -1 where there is no /proc.
 int martlet_thread_is_blocked(struct martlet_thread thread);
+
+/// What is being encoded or decoded on the running thread; NULL outside of that.
+void *martlet_thread_passage(void);
+void martlet_set_thread_passage(void *passage);

@@ -1,4 +1,5 @@
 import CMartlet
+import Logging
 import MartletLink
 import MartletReactor
 import MartletWire
@@ -45,6 +46,7 @@ final class Agent: Sendable {
     func run() -> Never {
         signal(SIGPIPE, SIG_IGN)
         martlet_keep_tasks { Reactor.shared.enqueue(ExecutorJob(unsafeBitCast($0, to: UnownedJob.self))) }
+        LogForwarding.begin()
         let nonce = martlet_agent_nonce().map { String(cString: $0) } ?? ""
         let inheritance = AgentEnvironment.cleanUp()
         let (input, output, printed) = AgentEnvironment.moveDescriptors()
@@ -140,12 +142,16 @@ final class Agent: Sendable {
                     libraryFolder: inheritance.libraryFolder,
                     policy: welcome.policy
                 ),
-                title: welcome.title
+                title: welcome.title,
+                logLevel: welcome.logLevel.flatMap(Logger.Level.init(rawValue:)),
+                setup: welcome.setup
             ),
             reactor: reactor,
             onParentLost: { [self] _ in end() }
         )
         runtime.node.attach(link)
+        if let setup = welcome.setup, let type = _typeByName(setup) as? any AgentSetup.Type { type.setUp() }
+        if let level = runtime.configuration.logLevel { LogForwarding.start(runtime.node, level: level) }
         let output = ByteSource(printed, reactor: reactor) { [self] bytes in
             for line in state.withLock({ $0.lines.appendBytes(bytes) }) { runtime.printed(line) }
             return true
@@ -170,7 +176,9 @@ final class Agent: Sendable {
             let isPrinted = output?.isEmpty ?? true
             // A line without an end will not get one any more.
             if isPrinted, let rest = state.withLock({ $0.lines.finishBytes() }) { runtime.printed(rest) }
-            if isPrinted, runtime.outputForwarder?.isDrained ?? true, link.isDrained { break }
+            if isPrinted, runtime.outputForwarder?.isDrained ?? true, LogForwarding.isDrained, link.isDrained {
+                break
+            }
             await reactor.sleep(1_000_000)
         }
         link?.sendGoodbye()

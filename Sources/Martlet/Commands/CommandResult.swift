@@ -49,7 +49,7 @@ public struct CommandResult: Sendable {
 }
 
 /// One line that a program wrote.
-public struct OutputLine: Sendable, CustomStringConvertible {
+public struct OutputLine: Sendable, Codable, CustomStringConvertible {
     /// Standard output or standard error.
     public enum Pipe: String, Sendable, Codable {
         case output

@@ -1,3 +1,4 @@
+import Logging
 import MartletLink
 import MartletReactor
 import MartletWire
@@ -80,7 +81,9 @@ extension ConnectAttempt {
             heartbeatLimit: runtime.configuration.heartbeatLimit.clampedMilliseconds,
             imageID: image?.id ?? runtime.images.ownID,
             // Without an image to send, the child runs from what we run from.
-            policy: image == nil ? runtime.images.policy : first.policy
+            policy: image == nil ? runtime.images.policy : first.policy,
+            logLevel: runtime.configuration.logLevel?.rawValue,
+            setup: runtime.configuration.setup
         )
         guard let bytes = try? CBOREncoder().encode(welcome), let process = state.withLock({ $0.process }) else {
             return

@@ -1,4 +1,5 @@
 import CMartlet
+import Logging
 import MartletLink
 import MartletReactor
 import MartletWire
@@ -15,6 +16,10 @@ final class ContextRuntime: ContextScope {
         var heartbeatLimit = Duration.seconds(15)
         var images: ImageStore
         var title: String
+        /// Which log records contexts send to the controller; `nil`: none.
+        var logLevel: Logger.Level?
+        /// How the program's ``AgentSetup`` is found there.
+        var setup: String?
         /// Where lines go that contexts below print; agents pass theirs on instead.
         var onOutput: (@Sendable (ContextOutput) -> Void)?
     }
@@ -27,6 +32,9 @@ final class ContextRuntime: ContextScope {
     nonisolated(unsafe) private(set) var outputForwarder: OutputForwarder?
     private let state = Mutex(State())
     private let connects = ConnectPacer()
+    let channels = ChannelOffers()
+    let telemetry = Telemetry()
+    private let started = Reactor.now
 
     private struct State {
         var children: [UInt32: ChildContext] = [:]
@@ -36,6 +44,8 @@ final class ContextRuntime: ContextScope {
         /// How the contexts below are called, for people.
         var routes: [ContextAddress: Route] = [:]
         var busy = 0
+        /// Tasks that nobody waits for.
+        var posted: [ObjectIdentifier: IncomingCall] = [:]
         var isShuttingDown = false
     }
 
@@ -89,6 +99,15 @@ final class ContextRuntime: ContextScope {
             return IncomingConnect.accept(key, payload, runtime: self).mapOwner()
         case .disconnect:
             return IncomingDisconnect.accept(key, payload, runtime: self).mapOwner()
+        case .channel:
+            return channels.accept(key, payload, runtime: self).mapOwner()
+        case .status:
+            return .success(IncomingStatus(key, runtime: self))
+        case .log:
+            guard !configuration.hasParent else {
+                return .failure(StreamRefusal(.refused, "only the controller takes logs"))
+            }
+            return .success(IncomingLogs(key, runtime: self))
         case .output:
             guard let onOutput = configuration.onOutput else {
                 return .failure(StreamRefusal(.refused, "only the controller takes output"))
@@ -102,6 +121,25 @@ final class ContextRuntime: ContextScope {
     func taskStarted() { state.withLock { $0.busy += 1 } }
 
     func taskEnded() { state.withLock { $0.busy -= 1 } }
+
+    /// Takes note of a call that nobody waits for, so that it is cancelled when the context ends.
+    func keep(_ call: IncomingCall) {
+        let isLate = state.withLock { state in
+            if !state.isShuttingDown { state.posted[ObjectIdentifier(call)] = call }
+            return state.isShuttingDown
+        }
+        if isLate { call.cancel() }
+    }
+
+    func forget(_ call: IncomingCall) { state.withLock { $0.posted[ObjectIdentifier(call)] = nil } }
+
+    /// What runs here now.
+    var status: ContextStatus {
+        let (tasks, children) = state.withLock { ($0.busy, $0.children.count) }
+        return ContextStatus(
+            running: tasks, openChannels: channels.openStreams, openStreams: node.openStreams, children: children,
+            uptime: .nanoseconds(Int64(Reactor.now - started)))
+    }
 
     /// Waits until no task and no command runs, or the time is up: code that never returns is not waited for.
     func untilIdle(within limit: UInt64) async {
@@ -162,6 +200,7 @@ final class ContextRuntime: ContextScope {
 
     private func childLost(_ number: UInt32, _ end: LinkEnd) {
         let child = state.withLock { $0.children.removeValue(forKey: number) }
+        if child != nil, !end.isWanted { telemetry?.contextLost() }
         child?.linkEnded(end)
     }
 
@@ -169,11 +208,13 @@ final class ContextRuntime: ContextScope {
 
     /// Stops taking work, and ends what runs: tasks are cancelled, programs get SIGTERM and, after `grace`, SIGKILL.
     func beginShutdown(grace: UInt64 = 1_500_000_000) {
-        let (first, programs) = state.withLock { state in
+        let (first, programs, posted) = state.withLock { state in
             defer { state.isShuttingDown = true }
-            return (!state.isShuttingDown, Array(state.programs.values))
+            return (!state.isShuttingDown, Array(state.programs.values), Array(state.posted.values))
         }
         guard first else { return }
+        channels.close()
+        for call in posted { call.cancel() }
         for program in programs { program.end(grace: grace) }
     }
 }

@@ -25,6 +25,10 @@ struct Welcome: Codable, Sendable {
     /// What the far cache calls the image, so that the agent's own children are started from it.
     var imageID: String
     var policy: ImagePolicy
+    /// Which log records the controller wants: those of this level and above; `nil`: none are sent.
+    var logLevel: String?
+    /// The name of the program's ``AgentSetup``, if it has one.
+    var setup: String?
 }
 
 extension ImagePolicy: Codable {}

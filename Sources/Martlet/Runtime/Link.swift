@@ -343,6 +343,9 @@ enum LinkEnd: Sendable, CustomStringConvertible {
     case violated(String)
     case failed(String)
 
+    /// Whether this end asked for it.
+    var isWanted: Bool { if case .finished = self { true } else { false } }
+
     var description: String {
         switch self {
         case .closed: "the connection was closed by the other side"

@@ -1,33 +1,18 @@
-import DequeModule
-import MartletLink
-import MartletReactor
 import MartletWire
-import Synchronization
 
-/// Sends lines to the controller, over one stream that is opened with the first line.
-///
-/// A message is a pipe's byte (1 or 2), the length of the address of the context that wrote (one byte), the address, and
-/// the line. What the stream has no credit for waits here, up to a limit; lines beyond it are counted and said.
-final class OutputForwarder: StreamOwner {
-    private static let limit = 256 * 1024
+/// Sends lines to the controller. A message is a pipe's byte (1 or 2), the length of the address of the context that wrote
+/// (one byte), the address, and the line.
+final class OutputForwarder: Sendable {
+    private let stream: ForwardingStream
 
-    private let node: ContextNode
-    private let state = Mutex(State())
-
-    private struct State {
-        var key: StreamKey?
-        var waiting = Deque<[UInt8]>()
-        var waitingBytes = 0
-        var dropped = 0
-        var isOver = false
+    init(_ node: ContextNode) {
+        let address = node.address
+        stream = ForwardingStream(node, .output) { dropped in
+            Self.message(.error, address, Array("martlet: dropped \(dropped) lines of output".utf8))
+        }
     }
 
-    init(_ node: ContextNode) { self.node = node }
-
-    /// Whether the reader of a pipe should pause until ``onRoom`` is called.
-    func send(_ output: ContextOutput) {
-        send(Self.message(output.pipe, output.address, output.bytes))
-    }
+    func send(_ output: ContextOutput) { stream.send(Self.message(output.pipe, output.address, output.bytes)) }
 
     private static func message(_ pipe: OutputLine.Pipe, _ address: ContextAddress, _ line: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = [pipe == .output ? 1 : 2, UInt8(address.byteCount)]
@@ -42,45 +27,6 @@ final class OutputForwarder: StreamOwner {
         return address.map { (bytes[0] == 1 ? .output : .error, $0, Array(bytes[end...])) }
     }
 
-    private func send(_ message: [UInt8]) {
-        let key = state.withLock { state -> StreamKey? in
-            guard !state.isOver else { return nil }
-            if state.key == nil {
-                state.key = node.open(to: .root, .output, owner: self, payload: [], flags: .bulk)
-            }
-            guard state.waitingBytes + message.count <= Self.limit else {
-                state.dropped += 1
-                return nil
-            }
-            state.waiting.append(message)
-            state.waitingBytes += message.count
-            return state.key
-        }
-        if let key { drain(key) }
-    }
-
-    private func drain(_ key: StreamKey) {
-        state.withLock { state in
-            while let message = state.waiting.first {
-                guard case .sent = message.withUnsafeBytes({ node.sendData(key, $0, flags: .bulk) }) else { return }
-                state.waiting.removeFirst()
-                state.waitingBytes -= message.count
-            }
-            guard state.dropped > 0 else { return }
-            let note = Self.message(
-                .error, node.address, Array("martlet: dropped \(state.dropped) lines of output".utf8))
-            if case .sent = note.withUnsafeBytes({ node.sendData(key, $0, flags: .bulk) }) { state.dropped = 0 }
-        }
-    }
-
     /// Whether nothing waits to be sent.
-    var isDrained: Bool { state.withLock { $0.waiting.isEmpty } }
-
-    func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {}
-
-    func creditArrived() {
-        if let key = state.withLock({ $0.key }) { drain(key) }
-    }
-
-    func wasReset(_ reason: ResetReason) { state.withLock { $0.isOver = true } }
+    var isDrained: Bool { stream.isDrained }
 }

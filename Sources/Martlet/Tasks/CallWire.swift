@@ -1,24 +1,34 @@
 import MartletWire
 
 /// The `open` payload of a call, behind the stream's kind: the deadline in milliseconds (big-endian 32 bits, 0 for none),
-/// the length of the task's name (16 bits), the name, the arguments as CBOR.
+/// the length of the task's name (16 bits, of which the highest says that there are headers), the name, the length of the
+/// headers (16 bits) and the headers as CBOR if there are any, the arguments as CBOR.
 struct CallRequest {
     /// 0: none.
     var milliseconds: UInt32
-    /// Where the task's name and its arguments are.
+    /// Where the task's name, the headers and the arguments are.
     var name: Range<Int>
+    var headers: Range<Int>?
     var arguments: Range<Int>
 
     private static let headCount = 6
+    private static let headersFlag: UInt8 = 0x80
+    static let maximumHeaders = 32 * 1024
 
     /// Takes a request apart; `nil` if it is none.
     init?(_ bytes: [UInt8]) {
         guard bytes.count >= Self.headCount else { return nil }
         milliseconds = bytes.withUnsafeBytes { UInt32(bigEndian: $0.loadUnaligned(as: UInt32.self)) }
-        let middle = Self.headCount + (Int(bytes[4]) << 8 | Int(bytes[5]))
+        let middle = Self.headCount + (Int(bytes[4] & ~Self.headersFlag) << 8 | Int(bytes[5]))
         guard bytes.count >= middle else { return nil }
         name = Self.headCount..<middle
         arguments = middle..<bytes.count
+        guard bytes[4] & Self.headersFlag != 0 else { return }
+        guard bytes.count >= middle + 2 else { return nil }
+        let end = middle + 2 + (Int(bytes[middle]) << 8 | Int(bytes[middle + 1]))
+        guard bytes.count >= end else { return nil }
+        headers = middle + 2..<end
+        arguments = end..<bytes.count
     }
 
     /// What all requests for one task that has no deadline begin with.
@@ -30,7 +40,8 @@ struct CallRequest {
     static func encode<Task: RemoteTask>(
         _ task: Task,
         named name: TaskRegistry.TaskName,
-        deadline milliseconds: UInt32
+        deadline milliseconds: UInt32,
+        headers: CallHeaders
     ) throws(MartletError) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(name.requestHead.count + 128)
@@ -39,7 +50,17 @@ struct CallRequest {
             bytes.withUnsafeMutableBytes { $0.storeBytes(of: milliseconds.bigEndian, as: UInt32.self) }
         }
         do {
+            if !headers.isEmpty {
+                let encoded = try CBOREncoder().encode(headers)
+                guard encoded.count <= Self.maximumHeaders else {
+                    throw MartletError(.limitExceeded, "the baggage of the call is \(encoded.count) bytes")
+                }
+                bytes[4] |= Self.headersFlag
+                bytes += [UInt8(encoded.count >> 8), UInt8(truncatingIfNeeded: encoded.count)] + encoded
+            }
             try CallAnswer.encoder.encode(task, into: &bytes)
+        } catch let error as MartletError {
+            throw error
         } catch {
             throw MartletError(.valueUnusable, "the arguments of \(Task.self) do not encode: \(ErrorText.of(error))")
         }
@@ -84,6 +105,14 @@ enum CallAnswer {
         return bytes
     }
 
+    /// The error in an answer, in words; `nil` if it is a result.
+    static func failureText(_ bytes: [UInt8]) -> String? {
+        do { _ = try open(bytes, failure: (any Error).self, route: Route()) } catch {
+            return (error as? MartletError)?.message ?? ErrorText.of(error)
+        }
+        return nil
+    }
+
     /// What the caller gets: the result's bytes, or the error to throw.
     ///
     /// - Parameter failure: the error type that the caller's own code names for the task; nothing else is decoded.
@@ -101,6 +130,21 @@ enum CallAnswer {
             }
             throw MartletError(.taskFailed, report.message, route: route, remoteType: report.type)
         default: throw MartletError(.protocolViolation, "the answer to a call cannot be read", route: route)
+        }
+    }
+
+    /// A task's result, or its error.
+    static func decode<Task: RemoteTask>(_ bytes: [UInt8], of task: Task, over context: Context) throws -> Task.Output
+    where Task.Output: Decodable {
+        let value = try open(bytes, failure: Task.Failure.self, route: context.route)
+        do {
+            return try value.withUnsafeBytes { bytes in
+                try ChannelPassage.with(context.runtime) { try CBORDecoder().decode(Task.Output.self, from: bytes) }.0
+            }
+        } catch {
+            throw MartletError(
+                .valueUnusable, "the result of \(Task.self) does not decode: \(ErrorText.of(error))",
+                route: context.route)
         }
     }
 

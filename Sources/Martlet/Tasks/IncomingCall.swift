@@ -1,6 +1,8 @@
+import Logging
 import MartletLink
 import MartletReactor
 import MartletWire
+import ServiceContextModule
 import Synchronization
 
 /// The called side's end of a call: gathers the arguments, runs the task, answers.
@@ -14,6 +16,8 @@ final class IncomingCall: AcceptedStreamOwner {
         var isComplete: Bool
         var task: Task<Void, Never>?
         var isOver = false
+        /// Nobody waits for the answer.
+        var isPosted = false
         var timer: Reactor.TimerToken?
         /// Where an answer of many frames waits for credit.
         var gate: CreditGate?
@@ -38,7 +42,10 @@ final class IncomingCall: AcceptedStreamOwner {
         let task = Task(executorPreference: scope.node.reactor) { [self] in
             let answer = await answer(request)
             end()
-            if answer.count <= FrameHeader.maximumPayload {
+            if state.withLock({ $0.isPosted }) {
+                scope.runtime.forget(self)
+                Self.log(failureIn: answer, key.opener)
+            } else if answer.count <= FrameHeader.maximumPayload {
                 scope.node.sendEnd(key, answer)
             } else {
                 await sendLarge(answer)
@@ -73,7 +80,43 @@ final class IncomingCall: AcceptedStreamOwner {
             route: scope.route,
             scope: scope
         )
-        return await handler.run(request[call.arguments], in: context)
+        guard let headers = call.headers else { return await handler.run(request[call.arguments], in: context) }
+        return await answer(request, call.arguments, headers, handler, context)
+    }
+
+    private nonisolated(nonsending) func answer(
+        _ request: [UInt8], _ arguments: Range<Int>, _ headers: Range<Int>, _ handler: TaskHandler,
+        _ context: RemoteContext
+    ) async -> [UInt8] {
+        let decoded: CallHeaders
+        do {
+            decoded = try ChannelPassage.with(scope.runtime) {
+                try CBORDecoder().decode(CallHeaders.self, from: Array(request[headers]))
+            }.0
+        } catch {
+            return CallAnswer.failure(
+                .init(.protocolViolation, "the headers of a call cannot be read: \(ErrorText.of(error))"))
+        }
+        if decoded.isPosted == true { accept() }
+        let output = decoded.output.map { TaskOutput($0) }
+        defer { output?.finish() }
+        let incoming = Trace.incoming(decoded.trace)
+        return await ServiceContext.$current.withValue(incoming) {
+            await TaskOutput.$current.withValue(output) { await handler.run(request[arguments], in: context) }
+        }
+    }
+
+    /// Nobody waits for the answer: the stream is over, and the task goes on until the context ends.
+    private func accept() {
+        state.withLock { $0.isPosted = true }
+        scope.runtime.keep(self)
+        scope.node.sendEnd(key, [CallAnswer.success])
+    }
+
+    private static func log(failureIn answer: [UInt8], _ caller: ContextAddress) {
+        guard let failure = CallAnswer.failureText(answer) else { return }
+        Logger(label: "martlet").error(
+            "a posted task failed: \(failure)", metadata: ["caller": "\(caller)"], source: "Martlet")
     }
 
     private func sendLarge(_ answer: [UInt8]) async {
@@ -110,7 +153,7 @@ final class IncomingCall: AcceptedStreamOwner {
         if let timer { scope.node.reactor.cancel(timer) }
     }
 
-    private func cancel() {
+    func cancel() {
         let (task, timer, gate) = state.withLock { state in
             state.isOver = true
             return (state.task, state.timer, state.gate)

@@ -39,7 +39,9 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
     ) async -> [UInt8] {
         let task: Task
         do {
-            task = try arguments.withUnsafeBytes { try CBORDecoder().decode(Task.self, from: $0) }
+            task = try arguments.withUnsafeBytes { bytes in
+                try ChannelPassage.with(context.scope.runtime) { try CBORDecoder().decode(Task.self, from: bytes) }.0
+            }
         } catch {
             return CallAnswer.failure(
                 .init(.valueUnusable, "the arguments of \(Task.self) do not decode: \(ErrorText.of(error))"))
@@ -50,7 +52,11 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
             bytes.reserveCapacity(64)
             bytes.append(CallAnswer.success)
             do {
-                try encodeOutput(output, &bytes)
+                let (_, tokens) = try ChannelPassage.with(context.scope.runtime) { try encodeOutput(output, &bytes) }
+                // The caller takes them as soon as it has the answer, if it still wants it.
+                if !tokens.isEmpty {
+                    context.scope.runtime.channels.abandon(tokens, context.scope.node.reactor)
+                }
             } catch {
                 return CallAnswer.failure(
                     .init(.valueUnusable, "the result of \(Task.self) does not encode: \(ErrorText.of(error))"))

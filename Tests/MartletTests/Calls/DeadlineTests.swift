@@ -26,7 +26,7 @@ import Testing
                 let task = WaitForCancellation(started: scratch.file("started"), cancelled: scratch.file("cancelled"))
                 let name = try TaskRegistry.name(of: WaitForCancellation.self)
                 let pending = PendingCall(context.node)
-                let request = try CallRequest.encode(task, named: name, deadline: 100)
+                let request = try CallRequest.encode(task, named: name, deadline: 100, headers: CallHeaders())
                 let key = context.node.open(to: context.address, .call, owner: pending, payload: request, flags: .last)
                 #expect(key != nil)
                 let outcome = await pending.outcome()

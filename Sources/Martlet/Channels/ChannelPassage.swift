@@ -1,0 +1,43 @@
+import CMartlet
+import MartletWire
+
+/// What channel ends need to know while a value that holds some is encoded or decoded: for which context, and by which
+/// offers they leave it. Encoding is synchronous, so the thread can carry it; nothing is paid by values without channels.
+struct ChannelPassage {
+    private unowned let runtime: ContextRuntime
+    private var offers: [ChannelToken] = []
+
+    private init(_ runtime: ContextRuntime) { self.runtime = runtime }
+
+    /// Runs `body`, in which channel ends may be encoded and decoded.
+    ///
+    /// - Returns: with the result of `body`, the ends that were passed on. If `body` throws they are taken back.
+    static func with<R>(_ runtime: ContextRuntime, _ body: () throws -> R) rethrows -> (R, [ChannelToken]) {
+        var passage = ChannelPassage(runtime)
+        return try withUnsafeMutablePointer(to: &passage) { pointer in
+            let outer = martlet_thread_passage()
+            martlet_set_thread_passage(pointer)
+            defer { martlet_set_thread_passage(outer) }
+            do {
+                let result = try body()
+                return (result, pointer.pointee.offers)
+            } catch {
+                for token in pointer.pointee.offers { takeBack(token, runtime) }
+                throw error
+            }
+        }
+    }
+
+    private static func takeBack(_ token: ChannelToken, _ runtime: ContextRuntime) {
+        guard let (pipe, side) = runtime.channels.find(token), runtime.channels.claim(token) else { return }
+        pipe.takeBack(side)
+    }
+
+    private static var current: UnsafeMutablePointer<ChannelPassage>? {
+        martlet_thread_passage()?.assumingMemoryBound(to: ChannelPassage.self)
+    }
+
+    /// The context for which something is encoded or decoded on this thread now.
+    static var runtime: ContextRuntime? { current?.pointee.runtime }
+    static func add(_ token: ChannelToken) { current?.pointee.offers.append(token) }
+}
