@@ -35,7 +35,7 @@ public struct MartletOptions: Sendable {
 }
 
 /// What contexts do before their first task. See ``MartletOptions/agentSetup``.
-public protocol AgentSetup {
+public protocol AgentSetup: SendableMetatype {
     /// Called once in every context. It must not wait for anything.
     static func setUp()
 }

@@ -57,7 +57,7 @@ struct FailOnce: RemoteTask {
             let phases = Telemetry.tracer.finishedSpans.filter {
                 $0.spanContext.parentSpanID == connect.spanContext.spanID
             }
-            #expect(phases.contains { $0.operationName == "martlet.bootstrap" })
+            #expect(phases.contains { $0.operationName == "martlet.handshake" })
         }
     }
 

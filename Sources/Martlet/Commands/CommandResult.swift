@@ -57,7 +57,7 @@ public struct OutputLine: Sendable, Codable, CustomStringConvertible {
     }
 
     /// What stands behind the bytes of a line.
-    public enum End: Sendable {
+    public enum End: String, Sendable, Codable {
         /// Nothing: the output ended without one, or the line is longer than 64 KiB, and its next piece follows.
         case none
         /// `\n`.

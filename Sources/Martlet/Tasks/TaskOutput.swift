@@ -17,17 +17,21 @@ final class TaskOutput: Sendable {
 
     private func write(_ pipe: OutputLine.Pipe, _ bytes: UnsafeRawBufferPointer) {
         lines.withLock { lines in
-            let whole = pipe == .output ? lines.output.appendBytes(bytes) : lines.error.appendBytes(bytes)
+            let whole = pipe == .output ? lines.output.appendLines(bytes) : lines.error.appendLines(bytes)
             // Under the lock, which keeps the lines in order: it waits when the reader does.
-            for line in whole { end.sendBlocking(OutputLine(pipe: pipe, bytes: line)) }
+            for line in whole { end.sendBlocking(OutputLine(pipe: pipe, bytes: line.bytes, end: line.end)) }
         }
     }
 
     /// Nothing more is printed: what stands behind the last end of a line goes out.
     func finish() {
         lines.withLock { lines in
-            if let rest = lines.output.finishBytes() { end.sendBlocking(OutputLine(pipe: .output, bytes: rest)) }
-            if let rest = lines.error.finishBytes() { end.sendBlocking(OutputLine(pipe: .error, bytes: rest)) }
+            if let rest = lines.output.finishLine() {
+                end.sendBlocking(OutputLine(pipe: .output, bytes: rest.bytes, end: rest.end))
+            }
+            if let rest = lines.error.finishLine() {
+                end.sendBlocking(OutputLine(pipe: .error, bytes: rest.bytes, end: rest.end))
+            }
         }
         end.finish()
     }

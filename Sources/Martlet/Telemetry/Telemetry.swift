@@ -89,7 +89,7 @@ final class Telemetry: Sendable {
 
     private func startSpan(_ name: String, _ route: Route) -> (any Span)? {
         guard isTraced else { return nil }
-        let span = InstrumentationSystem.tracer.startAnySpan(name, ofKind: .client)
+        let span = InstrumentationSystem.tracer.startSpan(name, ofKind: .client)
         span.attributes["martlet.route"] = "\(route)"
         return span
     }
@@ -99,9 +99,10 @@ final class Telemetry: Sendable {
         let end = DefaultTracerClock.now.nanosecondsSinceEpoch
         let (seconds, attoseconds) = duration.components
         let length = UInt64(max(0, seconds)) * 1_000_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000)
-        let part = InstrumentationSystem.tracer.startAnySpan(
+        let part = InstrumentationSystem.tracer.startSpan(
             "martlet.\(phase == .boot ? "bootstrap" : phase.rawValue)",
-            at: DefaultTracerClock.Timestamp(nanosecondsSinceEpoch: end - min(end, length)), context: span.context)
+            context: span.context, ofKind: .internal,
+            at: DefaultTracerClock.Timestamp(nanosecondsSinceEpoch: end - min(end, length)))
         part.end(at: DefaultTracerClock.Timestamp(nanosecondsSinceEpoch: end))
     }
 
