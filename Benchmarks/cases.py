@@ -5,7 +5,7 @@ import shutil
 
 import counts
 
-AT_LEAST, AT_MOST, RATIO = "≥", "≤", "≤ ×"
+AT_LEAST, AT_MOST, RATIO, AT_LEAST_RATIO = "≥", "≤", "≤ ×", "≥ ×"
 
 
 class Row:
@@ -20,7 +20,7 @@ class Row:
     def target(self):
         if self.kind is None:
             return ""
-        return self.kind + (" " if self.kind != RATIO else "") + format(self.limit, ",g")
+        return self.kind + (" " if "×" not in self.kind else "") + format(self.limit, ",g")
 
 
 class Case:
@@ -71,6 +71,26 @@ def run(way, target):
     return Case("run/" + way, runs, Row("run true, " + way, "ms", "median", AT_MOST, target))
 
 
+def bulk(way, target):
+    def runs(m):
+        count = fewer(m, 1024 if way == "local" else 512)
+        reader = [m.probe, "drain"] if way == "local" else [*m.ssh(), "exec cat >/dev/null"]
+        return [m.floor("pour", 1 << 20, count, *reader), m.ours("bulk", way, count), *m.peers("bulk", way)]
+    return Case("bulk/" + way, runs, Row("channel, 1 MiB items, " + way, "MB/s", "rate", AT_LEAST_RATIO, target))
+
+
+def items(way, target):
+    def runs(m):
+        count = fewer(m, 2_000_000)
+        reader = [m.probe, "drain"] if way == "local" else [*m.ssh(), "exec cat >/dev/null"]
+        return [m.floor("items", count, *reader), m.ours("items", way, count), *m.peers("items", way)]
+    return Case("items/" + way, runs, Row("channel, small items a second, " + way, "1/s", "rate", AT_LEAST, target))
+
+
+def beside(m):
+    return [m.ours("beside", "local", fewer(m, 2000))]
+
+
 def fan_local(m):
     count = 20 if m.quick else 100
     return [m.floor("many", count, "/bin/true"), m.ours("fan", "local", count), *m.peers("fan", "local")]
@@ -114,6 +134,12 @@ CASES = [
     call("nested", 1.2, lambda m: [*m.ssh(), "cat | %s echo | cat" % m.probe]),
     flight("local", 400_000),
     flight("ssh", 250_000),
+    bulk("local", 0.9),
+    bulk("ssh", 0.95),
+    items("local", 1_500_000),
+    items("ssh", 500_000),
+    Case("beside/local", beside, Row("call beside a full channel, two hops, p99", "ms", "p99", AT_MOST, 5),
+         Row("  median", "ms", "median")),
     run("local", 0.75),
     run("ssh", 0.75),
     Case("fan/local", fan_local, Row("100 local contexts at once", "s", "seconds", AT_MOST, 0.6)),

@@ -2,7 +2,7 @@
 import os
 import statistics
 
-from cases import AT_LEAST, AT_MOST, RATIO
+from cases import AT_LEAST, AT_LEAST_RATIO, AT_MOST, RATIO
 
 
 def number(value):
@@ -28,10 +28,10 @@ def of(samples, case, who, key):
 def verdict(row, ours, ratios):
     if row.kind is None or not ours:
         return ""
-    value = statistics.median(ratios if row.kind == RATIO else ours) if row.kind != RATIO or ratios else None
+    value = statistics.median(ratios if row.kind in (RATIO, AT_LEAST_RATIO) else ours) if row.kind not in (RATIO, AT_LEAST_RATIO) or ratios else None
     if value is None:
         return ""
-    return "yes" if (value >= row.limit if row.kind == AT_LEAST else value <= row.limit) else "NO"
+    return "yes" if (value >= row.limit if row.kind in (AT_LEAST, AT_LEAST_RATIO) else value <= row.limit) else "NO"
 
 
 def table(cases, samples):
@@ -49,7 +49,7 @@ def table(cases, samples):
                 theirs = list(of(samples, case, who, row.value).values())
                 if theirs:
                     others.append((statistics.median(theirs), who))
-            others.sort(reverse=row.kind == AT_LEAST)
+            others.sort(reverse=row.kind in (AT_LEAST, AT_LEAST_RATIO))
             lines.append([row.title, row.unit, span(list(ours.values())), span(list(floor.values())),
                           "×" + span(ratios) if ratios else "-", row.target,
                           verdict(row, list(ours.values()), ratios),

@@ -4,6 +4,9 @@
 //   probe spawn N command...          N times start and wait, by posix_spawn: milliseconds
 //   probe many N command...           N at once: seconds
 //   probe connect N command...        as spawn, with one before that does not count
+//   probe pour SIZE N command...      N writes of SIZE bytes into a command that reads them: megabytes a second
+//   probe drain                       such a command
+//   probe items N command...          N messages of 16 bytes, a read or write for as many as fit: messages a second
 //   probe count PORT FILE             an ssh ProxyCommand: adds the bytes up and down to FILE when it ends
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -86,6 +89,43 @@ static int pingpong(int count, size_t size, char **command) {
   close(to[1]);
   waitpid(pid, NULL, 0);
   return report(times, count, 1e6);
+}
+
+static int drain(void) {
+  static char room[1 << 20];
+  ssize_t count;
+  while ((count = read(0, room, sizeof room)) > 0) {}
+  return count < 0;
+}
+
+static pid_t start_reader(char **command, int *writer) {
+  int to[2];
+  pid_t pid;
+  if (pipe2(to, O_CLOEXEC)) exit(1);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, to[0], 0);
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  if (posix_spawnp(&pid, command[0], &actions, NULL, command, environ)) exit(1);
+  close(to[0]);
+  *writer = to[1];
+  return pid;
+}
+
+/// The connection stands before the clock runs: one byte first, and time for it to arrive.
+static int pour(size_t size, int count, char **command, double unit) {
+  int writer, status;
+  char *bytes = calloc(1, size);
+  pid_t pid = start_reader(command, &writer);
+  if (!bytes || put(writer, bytes, 1)) return 1;
+  for (int i = 0; i < 64; i++) usleep(10000);
+  double begin = now();
+  for (int i = 0; i < count; i++)
+    if (put(writer, bytes, size)) return 1;
+  close(writer);
+  if (waitpid(pid, &status, 0) != pid || status != 0) return 1;
+  printf("{\"rate\":%.4f}\n", unit * count / (now() - begin));
+  return 0;
 }
 
 static pid_t start(char **command) {
@@ -171,6 +211,9 @@ static int count_bytes(int port, const char *path) {
 int main(int count, char **words) {
   const char *what = count > 1 ? words[1] : "";
   if (!strcmp(what, "echo")) return echo();
+  if (!strcmp(what, "drain")) return drain();
+  if (!strcmp(what, "pour") && count > 4) return pour((size_t)atol(words[2]), atoi(words[3]), words + 4, atof(words[2]) / 1e6);
+  if (!strcmp(what, "items") && count > 3) return pour(1 << 16, atoi(words[2]) / 4096, words + 3, 4096);
   if (!strcmp(what, "count") && count == 4) return count_bytes(atoi(words[2]), words[3]);
   if (!strcmp(what, "pingpong") && count > 4) return pingpong(atoi(words[2]), (size_t)atol(words[3]), words + 4);
   if (!strcmp(what, "spawn") && count > 3) return spawn(atoi(words[2]), words + 3, 10);

@@ -149,12 +149,14 @@ package final class Reactor: TaskExecutor, @unchecked Sendable {
 
     /// Puts off the writing of `target` until the running burst of jobs or events is over.
     ///
+    /// - Parameter evenAlone: a single job is a burst too: it is likely to have more to write before it suspends. If it
+    ///   blocks instead, the monitor has another thread write, within milliseconds.
     /// - Returns: `false` if there is no burst: then the caller writes at once.
-    package func flushSoon(_ target: any Flushable) -> Bool {
+    package func flushSoon(_ target: any Flushable, evenAlone: Bool = false) -> Bool {
         guard isCurrent else { return false }
         lock.lock()
         defer { lock.unlock() }
-        guard state.isDispatching || (!state.jobs.isEmpty && mayRunJob) else { return false }
+        guard evenAlone || state.isDispatching || (!state.jobs.isEmpty && mayRunJob) else { return false }
         state.dirty.append(target)
         return true
     }

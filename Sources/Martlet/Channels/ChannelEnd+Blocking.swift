@@ -9,9 +9,9 @@ extension ChannelEnd {
         guard (try? CBOREncoder().encode(item, into: &bytes)) != nil else { return }
         let count = UInt32(bytes.count - ChannelBuffer.headCount)
         bytes.withUnsafeMutableBytes { $0.storeBytes(of: count.bigEndian, as: UInt32.self) }
-        while case .full = handle.pipe.write(bytes, from: handle.side, carrying: [], waiter: nil) {
+        while case .full = handle.pipe.write(bytes, from: handle.side, waiter: nil) {
             let waiter = ChannelWaiter()
-            guard case .full = handle.pipe.write(bytes, from: handle.side, carrying: [], waiter: waiter) else { return }
+            guard case .full = handle.pipe.write(bytes, from: handle.side, waiter: waiter) else { return }
             waiter.waitBlocking()
         }
     }

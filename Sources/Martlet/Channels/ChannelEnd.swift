@@ -29,6 +29,7 @@ public struct ChannelEnd<Outgoing: Codable & Sendable, Incoming: Codable & Senda
     ///   `limitExceeded` for an item of more than 64 MiB, `misuse` if this end was passed on; an error with which the other
     ///   end was closed; `CancellationError`.
     public nonisolated(nonsending) func send(_ item: Outgoing) async throws {
+        if Outgoing.self == [UInt8].self { return try await send(content: unsafeBitCast(item, to: [UInt8].self)) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(64)
         bytes += [0, 0, 0, 0]
@@ -43,7 +44,7 @@ public struct ChannelEnd<Outgoing: Codable & Sendable, Incoming: Codable & Senda
         let count = bytes.count - ChannelBuffer.headCount
         guard count <= MessageAssembly.limit else {
             handle.runtime.channels.abandon(tokens, after: 0, handle.runtime.reactor)
-            throw MartletError(.limitExceeded, "an item of a channel is \(ResetReason.valueTooLarge.message)")
+            throw Self.tooLarge
         }
         bytes.withUnsafeMutableBytes { $0.storeBytes(of: UInt32(count).bigEndian, as: UInt32.self) }
         do {
@@ -54,6 +55,17 @@ public struct ChannelEnd<Outgoing: Codable & Sendable, Incoming: Codable & Senda
         }
     }
 
+    /// Byte strings go as they are.
+    private nonisolated(nonsending) func send(content: [UInt8]) async throws {
+        let head = ChannelBuffer.contentHead(content.count)
+        guard content.count + head.count - ChannelBuffer.headCount <= MessageAssembly.limit else { throw Self.tooLarge }
+        try await handle.write(head, content: content)
+    }
+
+    private static var tooLarge: MartletError {
+        MartletError(.limitExceeded, "an item of a channel is \(ResetReason.valueTooLarge.message)")
+    }
+
     /// Waits for the next item.
     ///
     /// - Parameter timeout: how long to wait; `nil`: until the channel ends. After a timeout the channel is as before.
@@ -62,11 +74,16 @@ public struct ChannelEnd<Outgoing: Codable & Sendable, Incoming: Codable & Senda
     ///   ``close(throwing:)``, `contextLost`; `deadlineExceeded` after `timeout`, `valueUnusable` if the item is of another
     ///   type, `misuse` if this end was passed on; `CancellationError`.
     public nonisolated(nonsending) func receive(timeout: Duration? = nil) async throws -> Incoming? {
-        guard let bytes = try await handle.read(timeout) else { return nil }
-        return try decode(bytes)
+        guard let item = try await handle.read(timeout, asContent: Incoming.self == [UInt8].self) else { return nil }
+        return try decode(item)
     }
 
-    func decode(_ bytes: ArraySlice<UInt8>) throws -> Incoming {
+    func decode(_ item: ChannelHandle.Item) throws -> Incoming {
+        let bytes: ArraySlice<UInt8>
+        switch item {
+        case .content(let content): return unsafeBitCast(content, to: Incoming.self)
+        case .encoded(let encoded): bytes = encoded
+        }
         do {
             return try bytes.withUnsafeBytes { bytes in
                 try ChannelPassage.with(handle.runtime) { try CBORDecoder().decode(Incoming.self, from: bytes) }.0

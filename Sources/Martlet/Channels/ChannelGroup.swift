@@ -142,10 +142,10 @@ public struct ChannelGroup<Member: Hashable & Sendable, Outgoing: Codable & Send
                     let index = (turn + offset) % elements.count
                     let element = elements[index]
                     switch element.end.handle.pipe.take(at: element.end.handle.side, waiter: nil) {
-                    case .empty: continue
+                    case .empty, .content: continue
                     case .item(let bytes):
                         turn = index + 1
-                        do { return .item(element.member, try element.end.decode(bytes)) } catch {
+                        do { return .item(element.member, try element.end.decode(.encoded(bytes))) } catch {
                             element.end.close(throwing: error)
                             return ended(index, error)
                         }

@@ -28,17 +28,19 @@ final class ChannelHandle: Sendable {
 
     // MARK: Waiting
 
-    nonisolated(nonsending) func write(_ item: [UInt8], carrying tokens: [ChannelToken]) async throws {
-        var written = pipe.write(item, from: side, carrying: tokens, waiter: nil)
+    nonisolated(nonsending) func write(
+        _ item: [UInt8], content: [UInt8]? = nil, carrying tokens: [ChannelToken] = []
+    ) async throws {
+        var written = pipe.write(item, content: content, from: side, carrying: tokens, waiter: nil)
         while case .full = written {
             let waiter = ChannelWaiter()
-            written = pipe.write(item, from: side, carrying: tokens, waiter: waiter)
+            written = pipe.write(item, content: content, from: side, carrying: tokens, waiter: waiter)
             guard case .full = written else { break }
             if case .cancelled = await waiter.wait(until: nil, runtime.reactor) {
                 pipe.forget(waiter, at: side)
                 throw CancellationError()
             }
-            written = pipe.write(item, from: side, carrying: tokens, waiter: nil)
+            written = pipe.write(item, content: content, from: side, carrying: tokens, waiter: nil)
         }
         switch written {
         case .done: break
@@ -53,30 +55,38 @@ final class ChannelHandle: Sendable {
         }
     }
 
-    nonisolated(nonsending) func read(_ timeout: Duration?) async throws -> ArraySlice<UInt8>? {
-        guard handler.withLock({ $0 == nil }) else { throw Self.handled }
-        return try await readNext(timeout)
+    enum Item {
+        /// CBOR.
+        case encoded(ArraySlice<UInt8>)
+        /// What a byte string holds.
+        case content([UInt8])
     }
 
-    nonisolated(nonsending) func readNext(_ timeout: Duration? = nil) async throws -> ArraySlice<UInt8>? {
-        var taken = pipe.take(at: side, waiter: nil)
+    nonisolated(nonsending) func read(_ timeout: Duration?, asContent: Bool) async throws -> Item? {
+        guard handler.withLock({ $0 == nil }) else { throw Self.handled }
+        return try await readNext(timeout, asContent: asContent)
+    }
+
+    nonisolated(nonsending) func readNext(_ timeout: Duration? = nil, asContent: Bool) async throws -> Item? {
+        var taken = pipe.take(at: side, asContent: asContent, waiter: nil)
         if case .empty = taken {
             let deadline = timeout.map { Reactor.now + $0.clampedNanoseconds }
             repeat {
                 let waiter = ChannelWaiter()
-                taken = pipe.take(at: side, waiter: waiter)
+                taken = pipe.take(at: side, asContent: asContent, waiter: waiter)
                 guard case .empty = taken else { break }
                 let wake = await waiter.wait(until: deadline, runtime.reactor)
                 if case .ready = wake {} else { pipe.forget(waiter, at: side) }
                 if case .cancelled = wake { throw CancellationError() }
-                taken = pipe.take(at: side, waiter: nil)
+                taken = pipe.take(at: side, asContent: asContent, waiter: nil)
                 if case .timedOut = wake, case .empty = taken {
                     throw MartletError(.deadlineExceeded, "nothing came over the channel within \(timeout!)")
                 }
             } while taken.isEmpty
         }
         switch taken {
-        case .item(let bytes): return bytes
+        case .item(let bytes): return .encoded(bytes)
+        case .content(let bytes): return .content(bytes)
         case .end, .empty: return nil
         case .passedOn: throw Self.passedOn
         case .failed(let answer):

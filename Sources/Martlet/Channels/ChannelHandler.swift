@@ -45,8 +45,8 @@ extension ChannelEnd {
         Task(executorPreference: handle.runtime.reactor) { [self] in
             var failure: (any Error)?
             do {
-                while let bytes = try await handle.readNext() {
-                    do { try await handler(decode(bytes)) } catch {
+                while let item = try await handle.readNext(asContent: Incoming.self == [UInt8].self) {
+                    do { try await handler(decode(item)) } catch {
                         close(throwing: error)
                         throw error
                     }

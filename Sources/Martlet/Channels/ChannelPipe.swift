@@ -126,8 +126,13 @@ final class ChannelPipe: Sendable {
 
     /// Adds an item, which begins with its length, if there is room.
     ///
-    /// - Parameter waiter: fired when there may be room.
-    func write(_ item: [UInt8], from side: Side, carrying tokens: [ChannelToken], waiter: ChannelWaiter?) -> Written {
+    /// - Parameters:
+    ///   - content: the rest of an item that is a byte string.
+    ///   - waiter: fired when there may be room.
+    func write(
+        _ item: [UInt8], content: [UInt8]? = nil, from side: Side, carrying tokens: [ChannelToken] = [],
+        waiter: ChannelWaiter?
+    ) -> Written {
         let (written, wantsFlush) = state.withLock { state -> (Written, Bool) in
             switch state[side] {
             case .offered, .stream: return (.passedOn, false)
@@ -140,7 +145,11 @@ final class ChannelPipe: Sendable {
                 if let waiter { state[from: side].writers.append(waiter) }
                 return (.full, false)
             }
-            state[from: side].buffer.append(item: item)
+            if let content {
+                state[from: side].buffer.append(head: item, content: content)
+            } else {
+                state[from: side].buffer.append(item: item)
+            }
             if !tokens.isEmpty { carry(tokens, from: side, &state) }
             guard case .stream = state[side.other] else {
                 state[from: side].wakeReader()
@@ -156,7 +165,7 @@ final class ChannelPipe: Sendable {
         }
         if wantsFlush {
             let flusher = Flusher(pipe: self, side: side)
-            if !runtime.reactor.flushSoon(flusher) { flusher.flush() }
+            if !runtime.reactor.flushSoon(flusher, evenAlone: true) { flusher.flush() }
         }
         return written
     }
@@ -182,6 +191,8 @@ final class ChannelPipe: Sendable {
 
     enum Taken {
         case item(ArraySlice<UInt8>)
+        /// The content of an item that is a byte string; only for who asked for that.
+        case content([UInt8])
         /// Wait, then take.
         case empty
         case end
@@ -192,8 +203,10 @@ final class ChannelPipe: Sendable {
 
     /// Takes the next item that the other side has written.
     ///
-    /// - Parameter waiter: fired when there may be one.
-    func take(at side: Side, waiter: ChannelWaiter?) -> Taken {
+    /// - Parameters:
+    ///   - asContent: the reader takes byte strings only.
+    ///   - waiter: fired when there may be one.
+    func take(at side: Side, asContent: Bool = false, waiter: ChannelWaiter?) -> Taken {
         state.withLock { state in
             switch state[side] {
             case .offered, .stream: return .passedOn
@@ -201,14 +214,17 @@ final class ChannelPipe: Sendable {
             case .here: break
             }
             let writer = side.other
+            state[from: writer].buffer.gathersContent = asContent
             let item = state[from: writer].buffer.takeItem()
             giveBack(from: writer, &state)
             switch item {
-            case .item(let bytes):
+            case .item, .content:
                 if state[from: writer].buffer.count < Self.limit { state[from: writer].wakeWriter() }
                 // Woken for one item, one reader may have found many.
                 if !state[from: writer].buffer.isEmpty { state[from: writer].wakeReader() }
-                return .item(bytes)
+                if case .content(let bytes) = item { return .content(bytes) }
+                if case .item(let bytes) = item { return .item(bytes) }
+                return .empty
             case .tooLarge:
                 let ending = Ending.failed(.limitExceeded, ResetReason.valueTooLarge.message)
                 shut(side, ending, &state)
@@ -364,14 +380,17 @@ final class ChannelPipe: Sendable {
         state.withLock { state in
             guard state.isAt(stream) else { return }
             let side = stream.side
-            state[from: side].buffer.append(payload: payload)
+            let isAwaited = !state[from: side].readers.isEmpty
+            state[from: side].buffer.append(payload: payload, isAwaited: isAwaited)
             if state[from: side].refusal != nil {
                 state[from: side].buffer.discardAll()
                 giveBack(from: side, &state)
             } else if case .stream = state[side.other] {
                 pump(from: side, &state)
-            } else {
-                state[from: side].wakeReader()
+            } else if isAwaited {
+                // Gathering is the reader's part, but it need not be woken for each frame of a large item.
+                if state[from: side].buffer.hasItem() { state[from: side].wakeReader() }
+                giveBack(from: side, &state)
             }
         }
     }

@@ -211,11 +211,15 @@ final class ContextNode: Sendable {
         flags: FrameHeader.Flags = []
     ) -> SendResult {
         state.withLock { state in
+            let link = link(for: key, state)
+            if flags.contains(.bulk), let link, let owner = state.node.streams.owner(of: key), link.isFull(for: owner) {
+                return .noCredit
+            }
             guard let taken = state.node.streams.takeCredit(key, payload: payload.count) else { return .closed }
             guard taken else { return .noCredit }
             var flags = flags
             if state.node.streams.takeHeldUp(key) { flags.insert(.heldUp) }
-            link(for: key, state)?.send(header(.data, key, flags, payload.count), payload)
+            link?.send(header(.data, key, flags, payload.count), payload)
             return .sent
         }
     }

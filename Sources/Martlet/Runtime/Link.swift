@@ -1,4 +1,5 @@
 import CMartlet
+import DequeModule
 import MartletLink
 import MartletReactor
 import MartletWire
@@ -19,7 +20,9 @@ final class Link: EventHandler, Flushable {
     private static let commitLimit = 64 * 1024
     /// Frames that no stream's window bounds: a neighbour that lets so many wait does not read. Far above honest use.
     private static let urgentLimit = 131_072
-    private static let readBufferSize = 128 * 1024
+    /// From this size on a frame is written from where it is, if nothing waits before it, in bytes.
+    private static let directSize = 16 * 1024
+    private static let readBufferSize = 256 * 1024
 
     let neighbour: Neighbour
     private let reactor: Reactor
@@ -46,10 +49,16 @@ final class Link: EventHandler, Flushable {
         var isWaitingForDescriptor = false
         var isOver = false
         var bytesWritten: UInt64 = 0
+        /// Who was turned away because the link was full.
+        var turnedAway = Deque<any StreamOwner>()
+
+        var isFull: Bool { !outbox.isEmpty || committed.count - offset >= commitLimit }
     }
 
     private struct Incoming {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: readBufferSize, alignment: 16)
+        /// Where the bytes begin and end that are not parsed yet.
+        var start = 0
         var count = 0
     }
 
@@ -118,7 +127,12 @@ final class Link: EventHandler, Flushable {
     ) {
         outgoing.withLock { outgoing in
             guard !outgoing.isOver else { return }
-            if outgoing.outbox.isEmpty, outgoing.committed.count - outgoing.offset < Self.commitLimit {
+            if payload.count >= Self.directSize, outgoing.offset == outgoing.committed.count, outgoing.outbox.isEmpty,
+                !outgoing.isWaitingForDescriptor
+            {
+                writeDirectly(header, first, payload, &outgoing)
+                if outgoing.committed.isEmpty { return }
+            } else if outgoing.outbox.isEmpty, outgoing.committed.count - outgoing.offset < Self.commitLimit {
                 Self.append(header, first, payload, to: &outgoing.committed)
             } else {
                 var frame: [UInt8] = []
@@ -133,6 +147,16 @@ final class Link: EventHandler, Flushable {
             }
             guard !outgoing.isWaitingForFlush, !outgoing.isWaitingForDescriptor else { return }
             if reactor.flushSoon(self) { outgoing.isWaitingForFlush = true } else { write(&outgoing) }
+        }
+    }
+
+    /// Whether bulk should wait where it is: it would only wait here instead, as a copy. If so, `owner` is told by
+    /// ``StreamOwner/creditArrived()`` when there is room.
+    func isFull(for owner: any StreamOwner) -> Bool {
+        outgoing.withLock { outgoing in
+            guard outgoing.isFull, !outgoing.isOver else { return false }
+            if !outgoing.turnedAway.contains(where: { $0 === owner }) { outgoing.turnedAway.append(owner) }
+            return true
         }
     }
 
@@ -155,11 +179,43 @@ final class Link: EventHandler, Flushable {
         bytes.append(contentsOf: payload)
     }
 
+    /// Writes a large frame from where it is. What the descriptor does not take is copied.
+    private func writeDirectly(
+        _ header: FrameHeader, _ first: UInt8?, _ payload: UnsafeRawBufferPointer, _ outgoing: inout Outgoing
+    ) {
+        outgoing.offset = 0
+        outgoing.committed.removeAll(keepingCapacity: true)
+        Self.append(header, first, UnsafeRawBufferPointer(start: nil, count: 0), to: &outgoing.committed)
+        let headCount = outgoing.committed.count
+        let count = outgoing.committed.withUnsafeMutableBytes { head in
+            var parts = (
+                iovec(iov_base: head.baseAddress, iov_len: headCount),
+                iovec(iov_base: UnsafeMutableRawPointer(mutating: payload.baseAddress), iov_len: payload.count)
+            )
+            return withUnsafeBytes(of: &parts) {
+                writev(output.descriptor, $0.baseAddress!.assumingMemoryBound(to: iovec.self), 2)
+            }
+        }
+        outgoing.bytesWritten += UInt64(max(0, count))
+        if count == headCount + payload.count {
+            outgoing.committed.removeAll(keepingCapacity: true)
+        } else if count >= headCount {
+            outgoing.committed.removeAll(keepingCapacity: true)
+            outgoing.committed.append(contentsOf: payload[(count - headCount)...])
+        } else {
+            outgoing.offset = max(0, count)
+            outgoing.committed.append(contentsOf: payload)
+        }
+    }
+
     func flush() {
         outgoing.withLock { outgoing in
             outgoing.isWaitingForFlush = false
             write(&outgoing)
         }
+        // Whatever is full waits for the descriptor or for a flush: so this is the only place where room appears. One after
+        // the other: who fills the link again is told again behind the others.
+        while let owner = outgoing.withLock({ $0.isFull ? nil : $0.turnedAway.popFirst() }) { owner.creditArrived() }
     }
 
     private func write(_ outgoing: inout Outgoing) {
@@ -238,7 +294,7 @@ final class Link: EventHandler, Flushable {
 
     private func parse() {
         var offset = 0
-        let bytes = UnsafeRawBufferPointer(rebasing: incoming.buffer[0..<incoming.count])
+        let bytes = UnsafeRawBufferPointer(rebasing: incoming.buffer[incoming.start..<incoming.count])
         loop: while offset < bytes.count {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
             switch FrameHeader.parse(rest) {
@@ -255,10 +311,14 @@ final class Link: EventHandler, Flushable {
                 if isOver { return }
             }
         }
-        incoming.count -= offset
-        if offset > 0, incoming.count > 0 {
+        incoming.start += offset
+        if incoming.start == incoming.count {
+            (incoming.start, incoming.count) = (0, 0)
+        } else if incoming.buffer.count - incoming.start < 2 * (FrameHeader.maximumByteCount + FrameHeader.maximumPayload) {
             let base = incoming.buffer.baseAddress!
-            base.copyMemory(from: base + offset, byteCount: incoming.count)
+            incoming.count -= incoming.start
+            memmove(base, base + incoming.start, incoming.count)
+            incoming.start = 0
         }
     }
 
@@ -324,6 +384,7 @@ final class Link: EventHandler, Flushable {
             if outgoing.offset < outgoing.committed.count { write(&outgoing) }
             outgoing.isOver = true
             outgoing.outbox = Outbox()
+            outgoing.turnedAway = []
         }
         input.close()
         output.close()
