@@ -16,6 +16,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Martlet", targets: ["Martlet"]),
+        .library(name: "MartletTelemetry", targets: ["MartletTelemetry"]),
         .library(name: "MartletTestKit", targets: ["MartletTestKit"]),
         .executable(name: "martlet", targets: ["martlet-cli"]),
         .executable(name: "martlet-agent", targets: ["martlet-agent"]),
@@ -43,9 +44,15 @@ let package = Package(
             dependencies: [
                 "CMartlet", "MartletWire", "MartletLink", "MartletReactor",
                 .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+            ]
+        ),
+        .target(
+            name: "MartletTelemetry",
+            dependencies: [
+                "Martlet",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Instrumentation", package: "swift-distributed-tracing"),
-                .product(name: "Logging", package: "swift-log"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
             ]
         ),
@@ -67,7 +74,7 @@ let package = Package(
         .testTarget(
             name: "MartletTelemetryTests",
             dependencies: [
-                "Martlet", "MartletTestKit",
+                "Martlet", "MartletTelemetry", "MartletTestKit",
                 .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "MetricsTestKit", package: "swift-metrics"),

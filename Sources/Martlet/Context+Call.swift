@@ -16,8 +16,10 @@ extension Context {
         _ task: Task, deadline: Duration? = nil, output: ChannelEnd<OutputLine, Never>? = nil
     ) async throws -> Task.Output
     where Task.Output: Codable {
-        guard let telemetry = runtime.telemetry else { return try await result(of: task, deadline, output) }
-        return try await telemetry.call(Task.self, route) { try await result(of: task, deadline, output) }
+        guard let instrument = runtime.configuration.instrument else {
+            return try await result(of: task, deadline, output)
+        }
+        return try await instrument.call(Task.self, route) { try await result(of: task, deadline, output) }
     }
 
     /// Runs a task that returns nothing.
@@ -27,8 +29,8 @@ extension Context {
         _ task: Task, deadline: Duration? = nil, output: ChannelEnd<OutputLine, Never>? = nil
     ) async throws
     where Task.Output == Void {
-        guard let telemetry = runtime.telemetry else { return try await run(task, deadline, output) }
-        return try await telemetry.call(Task.self, route) { try await run(task, deadline, output) }
+        guard let instrument = runtime.configuration.instrument else { return try await run(task, deadline, output) }
+        return try await instrument.call(Task.self, route) { try await run(task, deadline, output) }
     }
 
     private nonisolated(nonsending) func result<Task: RemoteTask>(
@@ -55,7 +57,7 @@ extension Context {
         do {
             let name = try TaskRegistry.name(of: Task.self)
             let milliseconds = deadline.map { $0.clampedMilliseconds } ?? 0
-            let headers = CallHeaders(trace: Trace.outgoing(), output: output)
+            let headers = CallHeaders(trace: runtime.configuration.instrumentType?.outgoing(), output: output)
             let (request, tokens) = try ChannelPassage.with(runtime) {
                 try CallRequest.encode(task, named: name, deadline: milliseconds, headers: headers)
             }
@@ -81,7 +83,7 @@ extension Context {
     public nonisolated(nonsending) func post<Task: RemoteTask>(_ task: Task) async throws {
         do {
             let name = try TaskRegistry.name(of: Task.self)
-            let headers = CallHeaders(trace: Trace.outgoing(), isPosted: true)
+            let headers = CallHeaders(trace: runtime.configuration.instrumentType?.outgoing(), isPosted: true)
             let (request, tokens) = try ChannelPassage.with(runtime) {
                 try CallRequest.encode(task, named: name, deadline: 0, headers: headers)
             }

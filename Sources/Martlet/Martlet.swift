@@ -23,6 +23,9 @@ public struct MartletOptions: Sendable {
     /// there may set levels of their own; loggers here then judge by theirs. `nil`: none. Default: the level that a logger
     /// named `martlet` has when the scope begins.
     public var logLevel: Logger.Level? = Logger(label: "martlet").logLevel
+    /// What wants to know of connects and calls, and what goes with them; see `MartletTelemetry`. Default: nothing, and then
+    /// nothing is paid.
+    public var instrument: (any ContextInstrument)?
     /// What every context does before its first task, such as to bootstrap swift-metrics or swift-distributed-tracing: `main`
     /// does not run there. The type must be found by its name, as tasks are. Default: nothing.
     public var agentSetup: (any AgentSetup.Type)?
@@ -95,17 +98,20 @@ public final class Controller: Sendable {
                 images: ImageStore(options.images.source),
                 title: options.title ?? "martlet:\(facts.user)@\(facts.hostname):\(facts.processID)",
                 logLevel: options.logLevel,
-                setup: options.agentSetup.map { Self.name(of: $0) },
+                instrument: options.instrument,
+                instrumentType: options.instrument.map { type(of: $0) },
+                instrumentName: options.instrument.map { Self.name(of: type(of: $0), "instrument") },
+                setup: options.agentSetup.map { Self.name(of: $0, "agentSetup") },
                 onOutput: options.onOutput
             ),
             reactor: .shared
         )
     }
 
-    private static func name(of setup: any AgentSetup.Type) -> String {
-        guard let name = _mangledTypeName(setup), _typeByName(name) == setup else {
+    private static func name(of type: any Any.Type, _ option: String) -> String {
+        guard let name = _mangledTypeName(type), _typeByName(name) == type else {
             preconditionFailure(
-                "agentSetup: \(setup) cannot be found by its name in contexts: make it internal or public, outside of any function"
+                "\(option): \(type) cannot be found by its name in contexts: make it internal or public, outside of any function"
             )
         }
         return name

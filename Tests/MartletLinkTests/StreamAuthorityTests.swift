@@ -41,7 +41,9 @@ import Testing
     }
 
     @Test(arguments: StreamKind.allCases)
-    func `A controller is asked for nothing but an echo, to take output and logs, and for channel ends`(kind: StreamKind) {
+    func `A controller is asked for nothing but an echo, to take output and logs, and for channel ends`(
+        kind: StreamKind
+    ) {
         let expected = [.echo, .output, .log, .channel].contains(kind)
         let below = RandomTree.address([7, 1])
         #expect((StreamAuthority.refusal(of: kind, from: below, to: .root) == nil) == expected)

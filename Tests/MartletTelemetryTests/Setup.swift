@@ -3,6 +3,7 @@ import InMemoryTracing
 import Instrumentation
 import Logging
 import Martlet
+import MartletTelemetry
 import MartletTestKit
 import Metrics
 import MetricsTestKit
@@ -56,7 +57,7 @@ private struct StoringHandler: LogHandler {
 }
 
 /// One process has one logging system, one tracer and one metrics system: they are bootstrapped once for all suites.
-enum Telemetry {
+enum Systems {
     static let tracer = InMemoryTracer()
     static let metrics = TestMetrics()
     static let isReady: Bool = {
@@ -76,9 +77,10 @@ func withContexts(
     _ change: (inout MartletOptions) -> Void = { _ in },
     _ body: @Sendable (Controller, Context) async throws -> Void
 ) async throws {
-    #expect(Telemetry.isReady)
+    #expect(Systems.isReady)
     var options = MartletOptions()
     options.onOutput = { _ in }
+    options.instrument = Telemetry()
     change(&options)
     try await withMartlet(options) { martlet in try await body(martlet, try await martlet.connect(.local)) }
 }

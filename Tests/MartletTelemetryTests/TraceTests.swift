@@ -40,7 +40,7 @@ struct FailOnce: RemoteTask {
             try await withSpan("spans of a call") { span in
                 _ = try await context.call(ReadTrace(below: 0))
                 await #expect(throws: MartletError.self) { try await context.call(FailOnce()) }
-                let own = Telemetry.tracer.finishedSpans.filter {
+                let own = Systems.tracer.finishedSpans.filter {
                     $0.operationName == "martlet.call"
                         && $0.spanContext.traceID == span.context.inMemorySpanContext?.traceID
                 }
@@ -52,9 +52,9 @@ struct FailOnce: RemoteTask {
                         $0.attributes["martlet.route"]?.toSpanAttribute() == "\(context.route)".toSpanAttribute()
                     })
             }
-            let connects = Telemetry.tracer.finishedSpans.filter { $0.operationName == "martlet.connect" }
+            let connects = Systems.tracer.finishedSpans.filter { $0.operationName == "martlet.connect" }
             let connect = try #require(connects.last)
-            let phases = Telemetry.tracer.finishedSpans.filter {
+            let phases = Systems.tracer.finishedSpans.filter {
                 $0.spanContext.parentSpanID == connect.spanContext.spanID
             }
             #expect(phases.contains { $0.operationName == "martlet.handshake" })
@@ -63,7 +63,7 @@ struct FailOnce: RemoteTask {
 
     @Test func `Connects and calls are counted`() async throws {
         func value(_ label: String) -> Int64 {
-            ((try? Telemetry.metrics.expectCounter(label))?.values ?? []).reduce(0, +)
+            ((try? Systems.metrics.expectCounter(label))?.values ?? []).reduce(0, +)
         }
         let before = (
             value("martlet_calls_total"), value("martlet_calls_failed_total"), value("martlet_connects_total")
@@ -75,6 +75,6 @@ struct FailOnce: RemoteTask {
         #expect(value("martlet_calls_total") - before.0 == 3)
         #expect(value("martlet_calls_failed_total") - before.1 == 1)
         #expect(value("martlet_connects_total") - before.2 == 1)
-        #expect(try Telemetry.metrics.expectTimer("martlet_call_seconds").values.count >= 4)
+        #expect(try Systems.metrics.expectTimer("martlet_call_seconds").values.count >= 4)
     }
 }

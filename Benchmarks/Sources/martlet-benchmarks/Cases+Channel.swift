@@ -27,7 +27,10 @@ extension Cases {
         let context = try await open(martlet, options)
         let count = options.count(512)
         let item = [UInt8](repeating: 7, count: 1 << 20)
-        return ["rate": Double(count) * Double(item.count) / (try await drain(context, item, count, item.count)).inSeconds / 1e6]
+        return [
+            "rate": Double(count) * Double(item.count) / (try await drain(context, item, count, item.count)).inSeconds
+                / 1e6
+        ]
     }
 
     private static func drain<Item: Codable & Sendable & Measured>(

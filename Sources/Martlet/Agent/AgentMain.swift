@@ -144,6 +144,8 @@ final class Agent: Sendable {
                 ),
                 title: welcome.title,
                 logLevel: welcome.logLevel.flatMap(Logger.Level.init(rawValue:)),
+                instrumentType: welcome.instrument.flatMap { _typeByName($0) as? any ContextInstrument.Type },
+                instrumentName: welcome.instrument,
                 setup: welcome.setup
             ),
             reactor: reactor,

@@ -174,12 +174,15 @@ struct ChannelBuffer {
             let wanted = wantedForPart
             if contentCount == partial.count { return true }
             if contentCount == nil, partial.count >= Self.headCount,
-                partial.count == wanted || wanted > MessageAssembly.limit + Self.headCount {
+                partial.count == wanted || wanted > MessageAssembly.limit + Self.headCount
+            {
                 return true
             }
             guard let bytes = first(wanted - partial.count) else { return false }
             // No more is believed of a claimed length than this.
-            if contentCount == nil, partial.count == Self.headCount { partial.reserveCapacity(min(wanted, Self.reserve)) }
+            if contentCount == nil, partial.count == Self.headCount {
+                partial.reserveCapacity(min(wanted, Self.reserve))
+            }
             partial += bytes
             advance(bytes.count)
         }

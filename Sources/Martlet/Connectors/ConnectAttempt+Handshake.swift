@@ -83,6 +83,7 @@ extension ConnectAttempt {
             // Without an image to send, the child runs from what we run from.
             policy: image == nil ? runtime.images.policy : first.policy,
             logLevel: runtime.configuration.logLevel?.rawValue,
+            instrument: runtime.configuration.instrumentName,
             setup: runtime.configuration.setup
         )
         guard let bytes = try? CBOREncoder().encode(welcome), let process = state.withLock({ $0.process }) else {

@@ -18,6 +18,12 @@ final class ContextRuntime: ContextScope {
         var title: String
         /// Which log records contexts send to the controller; `nil`: none.
         var logLevel: Logger.Level?
+        /// What wants to know of connects and calls here; `nil` in agents.
+        var instrument: (any ContextInstrument)?
+        /// Of what type the controller's is: calls carry what it says, also from context to context.
+        var instrumentType: (any ContextInstrument.Type)?
+        /// What the agents below are to look for.
+        var instrumentName: String?
         /// How the program's ``AgentSetup`` is found there.
         var setup: String?
         /// Where lines go that contexts below print; agents pass theirs on instead.
@@ -33,7 +39,6 @@ final class ContextRuntime: ContextScope {
     private let state = Mutex(State())
     private let connects = ConnectPacer()
     let channels = ChannelOffers()
-    let telemetry = Telemetry()
     private let started = Reactor.now
 
     private struct State {
@@ -200,7 +205,7 @@ final class ContextRuntime: ContextScope {
 
     private func childLost(_ number: UInt32, _ end: LinkEnd) {
         let child = state.withLock { $0.children.removeValue(forKey: number) }
-        if child != nil, !end.isWanted { telemetry?.contextLost() }
+        if child != nil, !end.isWanted { configuration.instrument?.contextLost(route.appending(child!.label)) }
         child?.linkEnded(end)
     }
 

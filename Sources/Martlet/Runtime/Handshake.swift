@@ -27,6 +27,8 @@ struct Welcome: Codable, Sendable {
     var policy: ImagePolicy
     /// Which log records the controller wants: those of this level and above; `nil`: none are sent.
     var logLevel: String?
+    /// The name of the controller's ``ContextInstrument``, if it has one.
+    var instrument: String?
     /// The name of the program's ``AgentSetup``, if it has one.
     var setup: String?
 }

@@ -314,7 +314,9 @@ final class Link: EventHandler, Flushable {
         incoming.start += offset
         if incoming.start == incoming.count {
             (incoming.start, incoming.count) = (0, 0)
-        } else if incoming.buffer.count - incoming.start < 2 * (FrameHeader.maximumByteCount + FrameHeader.maximumPayload) {
+        } else if incoming.buffer.count - incoming.start < 2
+            * (FrameHeader.maximumByteCount + FrameHeader.maximumPayload)
+        {
             let base = incoming.buffer.baseAddress!
             incoming.count -= incoming.start
             memmove(base, base + incoming.start, incoming.count)

@@ -2,7 +2,6 @@ import Logging
 import MartletLink
 import MartletReactor
 import MartletWire
-import ServiceContextModule
 import Synchronization
 
 /// The called side's end of a call: gathers the arguments, runs the task, answers.
@@ -100,9 +99,11 @@ final class IncomingCall: AcceptedStreamOwner {
         if decoded.isPosted == true { accept() }
         let output = decoded.output.map { TaskOutput($0) }
         defer { output?.finish() }
-        let incoming = Trace.incoming(decoded.trace)
-        return await ServiceContext.$current.withValue(incoming) {
-            await TaskOutput.$current.withValue(output) { await handler.run(request[arguments], in: context) }
+        return await TaskOutput.$current.withValue(output) {
+            guard let trace = decoded.trace, let instrument = scope.runtime.configuration.instrumentType else {
+                return await handler.run(request[arguments], in: context)
+            }
+            return await instrument.within(trace) { await handler.run(request[arguments], in: context) }
         }
     }
 

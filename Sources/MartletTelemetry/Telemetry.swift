@@ -1,25 +1,20 @@
 import CoreMetrics
 import Instrumentation
-import MartletReactor
+public import Martlet
 import ServiceContextModule
 import Tracing
 
-extension ContextRuntime {
-    /// Makes a connect with whatever the program wants to know of it.
-    func observingConnect<R>(
-        _ route: Route,
-        _ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?,
-        _ body: (@escaping @Sendable (ConnectPhase, Duration) -> Void) async throws -> R
-    ) async throws -> R {
-        let onPhase = onPhase ?? { _, _ in }
-        guard let telemetry else { return try await body(onPhase) }
-        return try await telemetry.connect(route, onPhase, body)
-    }
-}
-
-/// What a scope tells of itself through swift-distributed-tracing and swift-metrics, if the program has bootstrapped any
-/// of them before the scope began; else there is no object of this type, and nothing is paid.
-final class Telemetry: Sendable {
+/// Tells of a scope's connects and calls through swift-distributed-tracing and swift-metrics, and carries the
+/// `ServiceContext` of each call to where its task runs.
+///
+///     options.instrument = Telemetry()
+///     options.agentSetup = MySetup.self   // bootstraps the tracer there: main does not run in contexts
+///
+/// Spans: `martlet.connect` with one for each phase (`martlet.reach`, `martlet.authenticate`, `martlet.bootstrap`,
+/// `martlet.handshake`), `martlet.call`; attributes `martlet.route`, `martlet.task`. Counters: `martlet_calls_total`,
+/// `martlet_calls_failed_total`, `martlet_connects_total`, `martlet_connects_failed_total`,
+/// `martlet_contexts_lost_total`. Timers: `martlet_call_seconds`, `martlet_connect_seconds`.
+public struct Telemetry: ContextInstrument {
     private let isTraced: Bool
     private let meters: Meters?
 
@@ -33,17 +28,41 @@ final class Telemetry: Sendable {
         let lost = Counter(label: "martlet_contexts_lost_total")
     }
 
-    init?() {
+    /// Uses what the program has bootstrapped by now; what it has not bootstrapped costs nothing.
+    public init() {
         isTraced = !(InstrumentationSystem.tracer is NoOpTracer)
         meters = MetricsSystem.factory is NOOPMetricsHandler ? nil : Meters()
-        if !isTraced, meters == nil { return nil }
+    }
+
+    // MARK: ContextInstrument
+
+    private struct Fields: Injector, Extractor {
+        func inject(_ value: String, forKey key: String, into carrier: inout [String: String]) { carrier[key] = value }
+        func extract(key: String, from carrier: [String: String]) -> String? { carrier[key] }
+    }
+
+    /// What the tracer writes for the running task's `ServiceContext`; nothing if there is none.
+    public static func outgoing() -> [String: String]? {
+        guard let context = ServiceContext.current else { return nil }
+        var carrier: [String: String] = [:]
+        InstrumentationSystem.instrument.inject(context, into: &carrier, using: Fields())
+        return carrier.isEmpty ? nil : carrier
+    }
+
+    /// Runs the task in the `ServiceContext` that the tracer there reads.
+    public nonisolated(nonsending) static func within<R>(
+        _ carrier: [String: String], _ body: nonisolated(nonsending) () async -> R
+    ) async -> R {
+        var context = ServiceContext.topLevel
+        InstrumentationSystem.instrument.extract(carrier, into: &context, using: Fields())
+        return await ServiceContext.$current.withValue(context, operation: body)
     }
 
     /// Measures a call and puts a span around it.
-    nonisolated(nonsending) func call<R>(
+    public nonisolated(nonsending) func call<R>(
         _ task: Any.Type, _ route: Route, _ body: nonisolated(nonsending) () async throws -> R
     ) async throws -> R {
-        let start = Reactor.now
+        let start = ContinuousClock.now
         let span = startSpan("martlet.call", route)
         span?.attributes["martlet.task"] = "\(task)"
         do {
@@ -59,12 +78,12 @@ final class Telemetry: Sendable {
     }
 
     /// Measures a connect and puts a span around it, and one around each phase of it.
-    func connect<R>(
+    public func connect<R>(
         _ route: Route,
         _ onPhase: @escaping @Sendable (ConnectPhase, Duration) -> Void,
         _ body: (@escaping @Sendable (ConnectPhase, Duration) -> Void) async throws -> R
     ) async throws -> R {
-        let start = Reactor.now
+        let start = ContinuousClock.now
         let span = startSpan("martlet.connect", route)
         do {
             let result = try await within(span) {
@@ -83,7 +102,8 @@ final class Telemetry: Sendable {
         }
     }
 
-    func contextLost() { meters?.lost.increment() }
+    /// Counts it.
+    public func contextLost(_ route: Route) { meters?.lost.increment() }
 
     // MARK: Parts
 
@@ -117,13 +137,15 @@ final class Telemetry: Sendable {
         guard let span else { return }
         if let error {
             span.recordError(error)
-            span.setStatus(SpanStatus(code: .error, message: ErrorText.of(error)))
+            span.setStatus(SpanStatus(code: .error, message: "\(error)"))
         }
         span.end()
     }
 
-    private func count(_ counter: Counter?, _ timer: Timer?, since start: UInt64) {
+    private func count(_ counter: Counter?, _ timer: Timer?, since start: ContinuousClock.Instant) {
         counter?.increment()
-        timer?.recordNanoseconds(Int64(Reactor.now - start))
+        guard let timer else { return }
+        let (seconds, attoseconds) = (ContinuousClock.now - start).components
+        timer.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
     }
 }
