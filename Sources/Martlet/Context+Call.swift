@@ -58,7 +58,8 @@ extension Context {
             let name = try TaskRegistry.name(of: Task.self)
             let milliseconds = deadline.map { $0.clampedMilliseconds } ?? 0
             let headers = CallHeaders(trace: runtime.configuration.instrumentType?.outgoing(), output: output)
-            let (request, tokens) = try ChannelPassage.with(runtime) {
+            var tokens: [ChannelToken] = []
+            let request = try ChannelPassage.with(runtime, &tokens) {
                 try CallRequest.encode(task, named: name, deadline: milliseconds, headers: headers)
             }
             guard !tokens.isEmpty else { return try await send(request, Task.self, deadline: deadline) }
@@ -84,7 +85,8 @@ extension Context {
         do {
             let name = try TaskRegistry.name(of: Task.self)
             let headers = CallHeaders(trace: runtime.configuration.instrumentType?.outgoing(), isPosted: true)
-            let (request, tokens) = try ChannelPassage.with(runtime) {
+            var tokens: [ChannelToken] = []
+            let request = try ChannelPassage.with(runtime, &tokens) {
                 try CallRequest.encode(task, named: name, deadline: 0, headers: headers)
             }
             defer { if !tokens.isEmpty { runtime.channels.abandon(tokens, node.reactor) } }

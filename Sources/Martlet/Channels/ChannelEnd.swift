@@ -33,9 +33,9 @@ public struct ChannelEnd<Outgoing: Codable & Sendable, Incoming: Codable & Senda
         var bytes: [UInt8] = []
         bytes.reserveCapacity(64)
         bytes += [0, 0, 0, 0]
-        let tokens: [ChannelToken]
+        var tokens: [ChannelToken] = []
         do {
-            (_, tokens) = try ChannelPassage.with(handle.runtime) { try CallAnswer.encoder.encode(item, into: &bytes) }
+            try ChannelPassage.with(handle.runtime, &tokens) { try CallAnswer.encoder.encode(item, into: &bytes) }
         } catch let error as MartletError {
             throw error
         } catch {
@@ -86,7 +86,7 @@ public struct ChannelEnd<Outgoing: Codable & Sendable, Incoming: Codable & Senda
         }
         do {
             return try bytes.withUnsafeBytes { bytes in
-                try ChannelPassage.with(handle.runtime) { try CBORDecoder().decode(Incoming.self, from: bytes) }.0
+                try ChannelPassage.with(handle.runtime) { try CBORDecoder().decode(Incoming.self, from: bytes) }
             }
         } catch let error as MartletError {
             throw error

@@ -9,10 +9,13 @@ struct ChannelPassage {
 
     private init(_ runtime: ContextRuntime) { self.runtime = runtime }
 
-    /// Runs `body`, in which channel ends may be encoded and decoded.
+    /// Runs `body`, in which channel ends may be decoded; and encoded, if `tokens` is given.
     ///
-    /// - Returns: with the result of `body`, the ends that were passed on. If `body` throws they are taken back.
-    static func with<R>(_ runtime: ContextRuntime, _ body: () throws -> R) rethrows -> (R, [ChannelToken]) {
+    /// - Parameter tokens: gets the ends that were passed on. If `body` throws they are taken back.
+    @inline(__always)
+    static func with<R>(
+        _ runtime: ContextRuntime, _ tokens: inout [ChannelToken], _ body: () throws -> R
+    ) rethrows -> R {
         var passage = ChannelPassage(runtime)
         return try withUnsafeMutablePointer(to: &passage) { pointer in
             let outer = martlet_thread_passage()
@@ -20,12 +23,20 @@ struct ChannelPassage {
             defer { martlet_set_thread_passage(outer) }
             do {
                 let result = try body()
-                return (result, pointer.pointee.offers)
+                tokens = pointer.pointee.offers
+                return result
             } catch {
                 for token in pointer.pointee.offers { takeBack(token, runtime) }
                 throw error
             }
         }
+    }
+
+    /// The same for decoding only.
+    @inline(__always)
+    static func with<R>(_ runtime: ContextRuntime, _ body: () throws -> R) rethrows -> R {
+        var none: [ChannelToken] = []
+        return try with(runtime, &none, body)
     }
 
     private static func takeBack(_ token: ChannelToken, _ runtime: ContextRuntime) {

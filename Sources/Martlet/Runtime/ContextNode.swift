@@ -211,22 +211,23 @@ final class ContextNode: Sendable {
         flags: FrameHeader.Flags = []
     ) -> SendResult {
         state.withLock { state in
-            let link = link(for: key, state)
-            if flags.contains(.bulk), let link, let owner = state.node.streams.owner(of: key), link.isFull(for: owner) {
-                return .noCredit
-            }
             guard let taken = state.node.streams.takeCredit(key, payload: payload.count) else { return .closed }
             guard taken else { return .noCredit }
             var flags = flags
             if state.node.streams.takeHeldUp(key) { flags.insert(.heldUp) }
-            link?.send(header(.data, key, flags, payload.count), payload)
+            link(for: key, state)?.send(header(.data, key, flags, payload.count), payload)
             return .sent
         }
     }
 
-    /// The largest payload that may be sent now; `nil` if the stream is over.
+    /// The largest payload that should be sent now as bulk; `nil` if the stream is over. None while the link is full: what is
+    /// sent all the same waits there as a copy. ``StreamOwner/creditArrived()`` tells when to ask again.
     func sendablePayload(_ key: StreamKey) -> Int? {
-        state.withLock { $0.node.streams.sendablePayload(key) }
+        state.withLock { state in
+            guard let payload = state.node.streams.sendablePayload(key) else { return nil }
+            if let owner = state.node.streams.owner(of: key), link(for: key, state)?.isFull(for: owner) == true { return 0 }
+            return payload
+        }
     }
 
     /// Sends the last message of this end.

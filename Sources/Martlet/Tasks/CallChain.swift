@@ -54,7 +54,8 @@ public final class CallChain: Sendable {
     public func add<Task: RemoteTask>(_ task: Task) async throws -> ChainedCall<Task> {
         let name = try TaskRegistry.name(of: Task.self)
         let runtime = context.runtime
-        let (request, tokens) = try ChannelPassage.with(runtime) {
+        var tokens: [ChannelToken] = []
+        let request = try ChannelPassage.with(runtime, &tokens) {
             try CallRequest.encode(task, named: name, deadline: 0, headers: CallHeaders())
         }
         let number = answers.expect()

@@ -139,7 +139,7 @@ enum CallAnswer {
         let value = try open(bytes, failure: Task.Failure.self, route: context.route)
         do {
             return try value.withUnsafeBytes { bytes in
-                try ChannelPassage.with(context.runtime) { try CBORDecoder().decode(Task.Output.self, from: bytes) }.0
+                try ChannelPassage.with(context.runtime) { try CBORDecoder().decode(Task.Output.self, from: bytes) }
             }
         } catch {
             throw MartletError(

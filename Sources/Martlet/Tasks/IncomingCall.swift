@@ -91,7 +91,7 @@ final class IncomingCall: AcceptedStreamOwner {
         do {
             decoded = try ChannelPassage.with(scope.runtime) {
                 try CBORDecoder().decode(CallHeaders.self, from: Array(request[headers]))
-            }.0
+            }
         } catch {
             return CallAnswer.failure(
                 .init(.protocolViolation, "the headers of a call cannot be read: \(ErrorText.of(error))"))

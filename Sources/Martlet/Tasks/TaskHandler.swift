@@ -40,7 +40,7 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
         let task: Task
         do {
             task = try arguments.withUnsafeBytes { bytes in
-                try ChannelPassage.with(context.scope.runtime) { try CBORDecoder().decode(Task.self, from: bytes) }.0
+                try ChannelPassage.with(context.scope.runtime) { try CBORDecoder().decode(Task.self, from: bytes) }
             }
         } catch {
             return CallAnswer.failure(
@@ -52,7 +52,8 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
             bytes.reserveCapacity(64)
             bytes.append(CallAnswer.success)
             do {
-                let (_, tokens) = try ChannelPassage.with(context.scope.runtime) { try encodeOutput(output, &bytes) }
+                var tokens: [ChannelToken] = []
+                try ChannelPassage.with(context.scope.runtime, &tokens) { try encodeOutput(output, &bytes) }
                 // The caller takes them as soon as it has the answer, if it still wants it.
                 if !tokens.isEmpty {
                     context.scope.runtime.channels.abandon(tokens, context.scope.node.reactor)
