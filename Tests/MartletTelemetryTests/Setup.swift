@@ -73,6 +73,14 @@ enum TraceSetup: AgentSetup {
     static func setUp() { InstrumentationSystem.bootstrap(InMemoryTracer()) }
 }
 
+/// Logs before there is a link, more than can wait.
+enum EarlySetup: AgentSetup {
+    static func setUp() {
+        let logger = Logger(label: "early")
+        for number in 0..<1500 { logger.info("early \(number)") }
+    }
+}
+
 func withContexts(
     _ change: (inout MartletOptions) -> Void = { _ in },
     _ body: @Sendable (Controller, Context) async throws -> Void

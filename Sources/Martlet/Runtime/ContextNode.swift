@@ -225,7 +225,9 @@ final class ContextNode: Sendable {
     func sendablePayload(_ key: StreamKey) -> Int? {
         state.withLock { state in
             guard let payload = state.node.streams.sendablePayload(key) else { return nil }
-            if let owner = state.node.streams.owner(of: key), link(for: key, state)?.isFull(for: owner) == true { return 0 }
+            if let owner = state.node.streams.owner(of: key), link(for: key, state)?.isFull(for: owner) == true {
+                return 0
+            }
             return payload
         }
     }
