@@ -119,6 +119,7 @@ public struct ChannelEnd<Outgoing: Codable & Sendable, Incoming: Codable & Senda
 }
 
 extension ChannelEnd: AsyncSequence {
+    /// What the other end sends.
     public typealias Element = Incoming
 
     /// Iterates over what comes, until the channel ends.

@@ -99,6 +99,7 @@ public struct ChannelGroup<Member: Hashable & Sendable, Outgoing: Codable & Send
     /// See ``events``.
     public struct Events: AsyncSequence, Sendable {
         let group: ChannelGroup
+        /// What came, from whom.
         public typealias Element = Event
 
         /// Begins with all members.
@@ -141,14 +142,11 @@ public struct ChannelGroup<Member: Hashable & Sendable, Outgoing: Codable & Send
                 for offset in 0..<elements.count {
                     let index = (turn + offset) % elements.count
                     let element = elements[index]
-                    switch element.end.handle.pipe.take(at: element.end.handle.side, waiter: nil) {
-                    case .empty, .content: continue
-                    case .item(let bytes):
-                        turn = index + 1
-                        do { return .item(element.member, try element.end.decode(.encoded(bytes))) } catch {
-                            element.end.close(throwing: error)
-                            return ended(index, error)
-                        }
+                    let isBytes = Incoming.self == [UInt8].self
+                    switch element.end.handle.pipe.take(at: element.end.handle.side, asContent: isBytes, waiter: nil) {
+                    case .empty: continue
+                    case .item(let bytes): return decoded(.encoded(bytes), index)
+                    case .content(let bytes): return decoded(.content(bytes), index)
                     case .end: return ended(index, nil)
                     case .passedOn: return ended(index, ChannelHandle.passedOn)
                     case .failed(let answer):
@@ -161,6 +159,15 @@ public struct ChannelGroup<Member: Hashable & Sendable, Outgoing: Codable & Send
                 return nil
             }
 
+            private mutating func decoded(_ item: ChannelHandle.Item, _ index: Int) -> Event {
+                let element = elements[index]
+                turn = index + 1
+                do { return .item(element.member, try element.end.decode(item)) } catch {
+                    element.end.close(throwing: error)
+                    return ended(index, error)
+                }
+            }
+
             private mutating func ended(_ index: Int, _ error: (any Error)?) -> Event {
                 turn = index
                 return .ended(elements.remove(at: index).member, error)
@@ -170,9 +177,13 @@ public struct ChannelGroup<Member: Hashable & Sendable, Outgoing: Codable & Send
 }
 
 extension ChannelGroup: RandomAccessCollection {
+    /// Places count from 0.
     public typealias Index = Int
+    /// 0.
     public var startIndex: Int { 0 }
+    /// How many elements there are.
     public var endIndex: Int { elements.count }
+    /// The element at a place.
     public subscript(position: Int) -> Element { elements[position] }
 }
 

@@ -66,13 +66,26 @@ final class ChannelPipe: Sendable {
         var refusal: [UInt8]?
         var readers = Deque<ChannelWaiter>()
         var writers = Deque<ChannelWaiter>()
+        /// Who wants to know that something has come or ended, and does not take it: all of them are told.
+        var watchers: [ChannelWaiter] = []
         var isFlushDue = false
         /// Ends that were passed on in items of this flow.
         var carried: [ChannelToken] = []
 
-        mutating func wakeReader() { while let waiter = readers.popFirst(), !waiter.fire(.ready) {} }
+        mutating func wakeReader() {
+            tellWatchers()
+            while let waiter = readers.popFirst(), !waiter.fire(.ready) {}
+        }
+
+        private mutating func tellWatchers() {
+            guard !watchers.isEmpty else { return }
+            for waiter in watchers { waiter.fire(.ready) }
+            watchers = []
+        }
+
         mutating func wakeWriter() { while let waiter = writers.popFirst(), !waiter.fire(.ready) {} }
         mutating func wakeAll() {
+            tellWatchers()
             for waiter in readers { waiter.fire(.ready) }
             for waiter in writers { waiter.fire(.ready) }
             (readers, writers) = ([], [])
@@ -253,7 +266,7 @@ final class ChannelPipe: Sendable {
             let hasItem = state[from: writer].buffer.hasItem()
             giveBack(from: writer, &state)
             if hasItem || state[from: writer].ending != nil { return true }
-            state[from: writer].readers.append(waiter)
+            state[from: writer].watchers.append(waiter)
             return false
         }
     }
@@ -262,6 +275,7 @@ final class ChannelPipe: Sendable {
     func forget(_ waiter: ChannelWaiter, at side: Side) {
         state.withLock { state in
             state[from: side.other].readers.removeAll { $0 === waiter }
+            state[from: side.other].watchers.removeAll { $0 === waiter }
             state[from: side].writers.removeAll { $0 === waiter }
         }
     }
@@ -307,7 +321,7 @@ final class ChannelPipe: Sendable {
     func ending(seenBy side: Side, waiter: ChannelWaiter?) -> Ending? {
         state.withLock { state in
             if case .gone = state[side] { return .closed }
-            if state[from: side.other].ending == nil, let waiter { state[from: side.other].readers.append(waiter) }
+            if state[from: side.other].ending == nil, let waiter { state[from: side.other].watchers.append(waiter) }
             return state[from: side.other].ending
         }
     }
@@ -380,7 +394,7 @@ final class ChannelPipe: Sendable {
         state.withLock { state in
             guard state.isAt(stream) else { return }
             let side = stream.side
-            let isAwaited = !state[from: side].readers.isEmpty
+            let isAwaited = !state[from: side].readers.isEmpty || !state[from: side].watchers.isEmpty
             state[from: side].buffer.append(payload: payload, isAwaited: isAwaited)
             if state[from: side].refusal != nil {
                 state[from: side].buffer.discardAll()

@@ -152,6 +152,30 @@ private func withWorkers(
         }
     }
 
+    @Test func `Large byte strings of many members come whole`() async throws {
+        try await withMartlet(OutputLog().options) { martlet in
+            var ends: [(Int, Channel<[UInt8]>)] = []
+            var tasks: [Task<Void, any Error>] = []
+            for number in 0..<3 {
+                let context = try await martlet.connect(.local)
+                let (here, there) = martlet.makeChannel(of: [UInt8].self)
+                ends.append((number, here))
+                tasks.append(Task { try await context.call(SendBytes(to: there, size: 700_000, count: 20)) })
+            }
+            let group = ChannelGroup(ends)
+            // Looking gathers, too.
+            #expect(try await firstReady(ends[0].1, ends[1].1, ends[2].1, timeout: .seconds(10)) != nil)
+            var sums = [0, 0, 0]
+            for try await event in group.events {
+                guard case .item(let member, let bytes) = event else { continue }
+                #expect(bytes.count == 700_000 && bytes.first == UInt8(sums[member]) && bytes.last == bytes.first)
+                sums[member] += 1
+            }
+            #expect(sums == [20, 20, 20])
+            for task in tasks { try await task.value }
+        }
+    }
+
     @Test func `The first of several ends that is ready is found, whatever they carry`() async throws {
         try await withMartlet { martlet in
             let (a, farA) = martlet.makeChannel(of: Int.self)

@@ -265,6 +265,27 @@ import Testing
         }
     }
 
+    @Test func `Who waits for the end, or only looks, takes no reader's turn`() async throws {
+        try await withLocalContext { _, context in
+            let (here, there) = context.makeChannel(of: Int.self)
+            let task = Task { try await context.call(Increment(channel: there)) }
+            let closed = Task { try await here.waitClose(timeout: .seconds(20)) }
+            let looks = Task { try await firstReady(here, timeout: .seconds(20)) }
+            // Both wait before the reader does.
+            _ = try await context.ping()
+            for number in 0..<50 {
+                async let item = here.receive(timeout: .seconds(10))
+                try await here.send(number)
+                #expect(try await item == number + 1)
+            }
+            #expect(try await looks.value == 0)
+            await context.close()
+            // However it ended, it ended.
+            _ = await closed.result
+            _ = await task.result
+        }
+    }
+
     @Test func `Many readers of one end get each item once`() async throws {
         try await withLocalContext { _, context in
             let (here, there) = context.makeChannel(of: Int.self)
