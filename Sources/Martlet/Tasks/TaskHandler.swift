@@ -53,9 +53,10 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
             bytes.append(CallAnswer.success)
             do {
                 let (_, tokens) = try ChannelPassage.with(context.scope.runtime) { try encodeOutput(output, &bytes) }
-                // The caller takes them as soon as it has the answer, if it still wants it.
+                // The caller takes them as soon as it has all of the answer, if it still wants it.
                 if !tokens.isEmpty {
-                    context.scope.runtime.channels.abandon(tokens, context.scope.node.reactor)
+                    let grace = ChannelOffers.grace * UInt64(1 + bytes.count / FrameHeader.maximumPayload)
+                    context.scope.runtime.channels.abandon(tokens, after: grace, context.scope.node.reactor)
                 }
             } catch {
                 return CallAnswer.failure(
