@@ -80,6 +80,14 @@ let package = Package(
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
             ]),
+        .testTarget(
+            name: "MartletAuthorityTests",
+            dependencies: [
+                "Martlet", "MartletTestKit", "MartletWire", "MartletLink",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
+            name: "MartletFuzzTests", dependencies: ["Martlet", "MartletTestKit", "MartletWire", "MartletLink"]),
         .testTarget(name: "MartletBootstrapTests", dependencies: ["Martlet"]),
         .testTarget(name: "MartletTestKitTests", dependencies: ["MartletTestKit"]),
         .testTarget(name: "MartletCommandTests", dependencies: ["MartletCommand", "MartletTestKit"]),

@@ -36,7 +36,7 @@ extension Context {
             address: childAddress,
             route: here,
             facts: child.facts,
-            timings: child.timings,
+            timings: child.timings.clamped,
             runtime: runtime
         )
     }

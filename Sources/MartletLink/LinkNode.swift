@@ -26,11 +26,13 @@ package struct LinkNode: Sendable {
     package var streams: StreamTable
     private var relays: RelayTable
     private let maximumRelayedBacklog: Int
+    package let maximumRelayedData: Int
 
     package init(address: ContextAddress, hasParent: Bool, limits: StreamLimits = .init()) {
         router = Router(address: address, hasParent: hasParent)
         streams = StreamTable(address: address, limits: limits)
         maximumRelayedBacklog = limits.maximumRelayedBacklog
+        maximumRelayedData = limits.maximumRelayedData
         relays = RelayTable(limit: limits.maximumRelayedStreams, limitPerChild: limits.maximumRelayedStreamsPerChild)
     }
 
@@ -78,7 +80,7 @@ package struct LinkNode: Sendable {
     }
 
     /// What to do with a frame that is to be forwarded to a link on which `waiting` bytes wait already that the frame's
-    /// neighbour has sent beside all credit.
+    /// neighbour has sent: of `data` if it is one, else beside all credit.
     package enum Relaying: Sendable {
         /// Send it on.
         case whole
@@ -88,8 +90,9 @@ package struct LinkNode: Sendable {
         case resets(onward: FrameHeader?, back: FrameHeader)
     }
 
-    /// Bounds what a neighbour can make us keep for a link that is slower than it is. Credit does that for `data`; this
-    /// does it for the frames that need none, by ending the streams that go beyond the bound.
+    /// Bounds what a neighbour can make us keep for a link that is slower than it is, by ending the streams that go beyond
+    /// the bound. Credit bounds the `data` of one stream, but a child may open very many; frames of other kinds need no
+    /// credit at all.
     ///
     /// We do not stop reading from the neighbour instead. What it sends to others would wait as well: one child that
     /// takes nothing would hold up all that a parent sends through here, heartbeats' answers too. And who always reads
@@ -97,13 +100,19 @@ package struct LinkNode: Sendable {
     package mutating func relay(_ header: FrameHeader, waiting: Int) -> Relaying {
         switch header.kind {
         case .open, .end:
-            guard waiting + header.byteCount + header.payloadCount > maximumRelayedBacklog else { return .whole }
-            let resets = relays.giveUp(header)
-            return .resets(onward: resets.onward, back: resets.back)
+            return giveUp(header, ifAbove: maximumRelayedBacklog, waiting)
+        case .data:
+            return giveUp(header, ifAbove: maximumRelayedData, waiting)
         // Each ends a stream that was within the bound.
         case .reset: return waiting > maximumRelayedBacklog ? .codeOnly : .whole
         default: return .whole
         }
+    }
+
+    private mutating func giveUp(_ header: FrameHeader, ifAbove limit: Int, _ waiting: Int) -> Relaying {
+        guard waiting + header.byteCount + header.payloadCount > limit else { return .whole }
+        let resets = relays.giveUp(header)
+        return .resets(onward: resets.onward, back: resets.back)
     }
 
     private mutating func receiveHere(_ header: FrameHeader, _ kind: StreamKind?, _ credit: Int) -> Verdict {

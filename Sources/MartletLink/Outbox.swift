@@ -8,8 +8,8 @@ package import MartletWire
 /// reset goes with the calls, behind every call's `open`, once the bulk of its stream is thrown away.
 ///
 /// Calls do not starve bulk: after ``callsBeforeBulk`` calls in a row a waiting bulk stream has its turn. What may wait
-/// here is bounded by the windows of the streams (see ``StreamState``), not by this queue; but for what no credit
-/// counts, whose bytes are kept account of by the neighbour that it came from.
+/// here is bounded by the windows of the streams (see ``StreamState``), not by this queue. What neighbours have sent to
+/// be passed on is kept account of by neighbour: what no credit counts, and what the streams of a child carry together.
 package struct Outbox: Sendable {
     package enum Priority: Sendable {
         case control
@@ -23,12 +23,20 @@ package struct Outbox: Sendable {
         var bytes: [UInt8]
         /// Whose account it is on.
         var payer: Neighbour?
+        var isData = false
+    }
+
+    private struct Account {
+        var data = 0
+        var other = 0
     }
 
     private var control = Deque<[UInt8]>()
     private var calls = Deque<Frame>()
     private var bulk: [StreamKey: Deque<Frame>] = [:]
-    private var accounts: [Neighbour: Int] = [:]
+    private var accounts: [Neighbour: Account] = [:]
+    /// The bytes of relayed `data` frames that wait here, of all children.
+    package private(set) var relayedData = 0
     /// Bulk streams with something to send, in the order of their turns.
     private var turns = Deque<StreamKey>()
     private var callsInARow = 0
@@ -41,19 +49,23 @@ package struct Outbox: Sendable {
     package var urgentCount: Int { control.count + calls.count }
 
     /// The bytes of relayed frames that wait here, came from `neighbour`, and are on no stream's credit.
-    package func waiting(from neighbour: Neighbour) -> Int { accounts[neighbour] ?? 0 }
+    package func waiting(from neighbour: Neighbour) -> Int { accounts[neighbour]?.other ?? 0 }
+
+    /// The bytes of relayed `data` frames that wait here and came from `neighbour`; not counted for the parent.
+    package func waitingData(from neighbour: Neighbour) -> Int { accounts[neighbour]?.data ?? 0 }
 
     /// Adds the frame with this header, `frame` being its bytes: the right way in for all frames of streams.
     ///
     /// - Parameter source: the neighbour that sent it; `nil` if it is our own.
     package mutating func append(_ frame: [UInt8], header: FrameHeader, from source: Neighbour? = nil) {
         let stream = header.streamKey
-        let payer = header.kind == .data ? nil : source
+        let isData = header.kind == .data
+        let payer = isData && source == .parent ? nil : source
         switch header.kind {
         case .open, .data, .end:
             // What follows bulk of its own stream waits behind it, whatever it says.
             let isBulk = header.flags.contains(.bulk) || bulk[stream] != nil
-            append(frame, isBulk ? .bulk : .call, stream: stream, payer: payer)
+            append(frame, isBulk ? .bulk : .call, stream: stream, payer: payer, isData: isData)
         case .reset:
             discard(stream)
             append(frame, .call, stream: stream, payer: payer)
@@ -69,10 +81,11 @@ package struct Outbox: Sendable {
         _ bytes: [UInt8],
         _ priority: Priority,
         stream: StreamKey,
-        payer: Neighbour? = nil
+        payer: Neighbour? = nil,
+        isData: Bool = false
     ) {
-        if let payer { accounts[payer, default: 0] += bytes.count }
-        let frame = Frame(bytes: bytes, payer: payer)
+        let frame = Frame(bytes: bytes, payer: payer, isData: isData)
+        charge(frame, bytes.count)
         switch priority {
         case .control: control.append(bytes)
         case .call: calls.append(frame)
@@ -82,9 +95,20 @@ package struct Outbox: Sendable {
         }
     }
 
+    private mutating func charge(_ frame: Frame, _ count: Int) {
+        guard let payer = frame.payer else { return }
+        if frame.isData {
+            accounts[payer, default: Account()].data += count
+            relayedData += count
+        } else {
+            accounts[payer, default: Account()].other += count
+        }
+    }
+
     private mutating func settle(_ frame: Frame) {
-        guard let payer = frame.payer, let owed = accounts[payer] else { return }
-        accounts[payer] = owed > frame.bytes.count ? owed - frame.bytes.count : nil
+        guard let payer = frame.payer else { return }
+        charge(frame, -frame.bytes.count)
+        if let account = accounts[payer], account.data == 0, account.other == 0 { accounts[payer] = nil }
     }
 
     /// Takes what goes out next.

@@ -10,6 +10,9 @@ package struct StreamLimits: Sendable {
     package var maximumRelayedStreamsPerChild = 65_536
     /// What a relay lets wait for one link of what one neighbour has sent beside all credit, in bytes. Default: 64 MiB.
     package var maximumRelayedBacklog = 64 * 1024 * 1024
+    /// What a relay lets wait for one link of the `data` that the contexts below one child have sent, in bytes, whatever credit
+    /// its streams have: they may be very many. Default: 256 MiB.
+    package var maximumRelayedData = 256 * 1024 * 1024
     /// What the streams of one context may buffer beyond their initial windows, in bytes. Default: 128 MiB.
     package var receiveBudget = 128 * 1024 * 1024
 

@@ -44,6 +44,11 @@ extension ChannelEnd: Codable {
             throw DecodingError.dataCorruptedError(
                 forKey: .channel, in: container, debugDescription: "This is no end of a channel.")
         }
+        guard ChannelPassage.mayClaim() else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .channel, in: container,
+                debugDescription: "A message has more than \(ChannelPassage.claimLimit) ends of channels.")
+        }
         let identity = ChannelHandle.Identity(channel: name, isSecond: bytes[1 + 2 * count] == 1)
         handle = runtime.claim(token, identity, at: home)
     }

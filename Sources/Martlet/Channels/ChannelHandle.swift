@@ -139,7 +139,9 @@ extension ChannelPipe.Taken {
 extension CallAnswer {
     /// What the other end of a channel gets for an error.
     static func closing(_ error: any Error) -> [UInt8] {
-        if let error = error as? MartletError { return failure(error) }
-        return thrown(error)
+        let bytes = (error as? MartletError).map { failure($0) } ?? thrown(error)
+        guard bytes.count >= FrameHeader.maximumPayload else { return bytes }
+        // It has to fit into one frame. Its text alone is never that long.
+        return thrownText(error)
     }
 }

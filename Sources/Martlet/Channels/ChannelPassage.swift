@@ -6,6 +6,9 @@ import MartletWire
 struct ChannelPassage {
     private unowned let runtime: ContextRuntime
     private var offers: [ChannelToken] = []
+    private var claims = 0
+    /// How many ends one message may bring: each costs a stream, and its sender only some bytes.
+    static let claimLimit = 4096
 
     private init(_ runtime: ContextRuntime) { self.runtime = runtime }
 
@@ -50,5 +53,12 @@ struct ChannelPassage {
 
     /// The context for which something is encoded or decoded on this thread now.
     static var runtime: ContextRuntime? { current?.pointee.runtime }
+    /// Whether the message that is decoded on this thread may bring one end more.
+    static func mayClaim() -> Bool {
+        guard let current, current.pointee.claims < claimLimit else { return false }
+        current.pointee.claims += 1
+        return true
+    }
+
     static func add(_ token: ChannelToken) { current?.pointee.offers.append(token) }
 }

@@ -11,6 +11,15 @@ public struct ConnectOptions: Sendable, Codable {
     public init() {}
 }
 
+extension ConnectTimings {
+    /// As another context may claim them, with which one can calculate.
+    var clamped: ConnectTimings {
+        var timings = self
+        timings.phases = phases.mapValues(\.clamped)
+        return timings
+    }
+}
+
 /// How long each phase of a connect took.
 public struct ConnectTimings: Sendable, Codable, Hashable {
     /// The time of each phase that was gone through.

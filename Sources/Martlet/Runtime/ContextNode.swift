@@ -128,8 +128,16 @@ final class ContextNode: Sendable {
         _ state: inout State
     ) {
         guard let link = state[neighbour] else { return }
-        guard [.open, .end, .reset].contains(header.kind) else { return link.send(header, payload) }
-        switch state.node.relay(header, waiting: link.waiting(from: source.neighbour)) {
+        let waiting: Int
+        switch header.kind {
+        case .open, .end, .reset: waiting = link.waiting(from: source.neighbour)
+        case .data:
+            // One frame below the bound, so that what is small passes without a look at the accounts.
+            let limit = state.node.maximumRelayedData - 2 * FrameHeader.maximumPayload
+            waiting = link.waitingData(from: source.neighbour, ifAbove: limit)
+        default: return link.send(header, payload)
+        }
+        switch state.node.relay(header, waiting: waiting) {
         case .whole:
             link.send(header, payload, from: source.neighbour)
         case .codeOnly:

@@ -39,6 +39,7 @@ final class ContextRuntime: ContextScope {
     private let state = Mutex(State())
     private let connects = ConnectPacer()
     let channels = ChannelOffers()
+    let logs = LogIntake()
     private let started = Reactor.now
 
     private struct State {
@@ -97,6 +98,9 @@ final class ContextRuntime: ContextScope {
         case .call:
             return .success(IncomingCall(key, payload, isComplete: !flags.contains(.more), scope: self))
         case .echo:
+            guard payload.count <= IncomingEcho.limit else {
+                return .failure(StreamRefusal(.limitExceeded, "an echo of more than \(IncomingEcho.limit) bytes"))
+            }
             return .success(IncomingEcho(key, payload, node: node))
         case .command:
             return IncomingCommand.accept(key, payload, flags, runtime: self).mapOwner()

@@ -37,7 +37,11 @@ extension Context {
     /// - Throws: ``MartletError`` `contextLost`, or `deadlineExceeded` after `deadline` (default: 15 s).
     public func status(deadline: Duration = .seconds(15)) async throws -> ContextStatus {
         let answer = try await ask(.status, [], "status", deadline)
-        do { return try CBORDecoder().decode(ContextStatus.self, from: answer) } catch {
+        do {
+            var status = try CBORDecoder().decode(ContextStatus.self, from: answer)
+            status.uptime = status.uptime.clamped
+            return status
+        } catch {
             throw MartletError(.protocolViolation, "the context's status cannot be read: \(error)", route: route)
         }
     }

@@ -3,6 +3,10 @@ import MartletWire
 
 /// Answers at once with what was sent, on the I/O side: it tells the round trip while every thread is busy.
 final class IncomingEcho: AcceptedStreamOwner {
+    /// The longest payload, in bytes. Answers are on nobody's credit: whoever asks and does not read would make us keep
+    /// them.
+    static let limit = 256
+
     private let key: StreamKey
     private let payload: [UInt8]
     private let node: ContextNode

@@ -35,6 +35,8 @@ final class Link: EventHandler, Flushable {
     /// Written under the lock of `beatTimer`.
     private let over = Atomic(false)
     private let beatTimer = Mutex<Reactor.TimerToken?>(nil)
+    /// As ``Outbox/relayedData``, for who has not the lock.
+    private let waitingData = Atomic(0)
     /// Touched only by `ready`, which the reactor never calls twice at once, and by `start` before that.
     private nonisolated(unsafe) var incoming = Incoming()
     /// Takes the frames of streams, once the handshake is over. Touched as `incoming`.
@@ -139,6 +141,7 @@ final class Link: EventHandler, Flushable {
                 frame.reserveCapacity(header.byteCount + header.payloadCount)
                 Self.append(header, first, payload, to: &frame)
                 outgoing.outbox.append(frame, header: header, from: source)
+                waitingData.store(outgoing.outbox.relayedData, ordering: .relaxed)
                 guard outgoing.outbox.urgentCount <= Self.urgentLimit else {
                     outgoing.isOver = true
                     reactor.schedule(at: Reactor.now) { [self] in end(.failed("it does not read what we send")) }
@@ -163,6 +166,13 @@ final class Link: EventHandler, Flushable {
     /// The bytes that wait here of what `neighbour` has sent beside all credit.
     func waiting(from neighbour: Neighbour) -> Int {
         outgoing.withLock { $0.outbox.waiting(from: neighbour) }
+    }
+
+    /// The bytes of `data` that wait here of what `neighbour` has sent, if all children's together are more than `limit`;
+    /// else 0, without any lock.
+    func waitingData(from neighbour: Neighbour, ifAbove limit: Int) -> Int {
+        guard waitingData.load(ordering: .relaxed) > limit else { return 0 }
+        return outgoing.withLock { $0.outbox.waitingData(from: neighbour) }
     }
 
     /// Tells the neighbour that no more will come from here: a child drains and exits.
@@ -235,6 +245,7 @@ final class Link: EventHandler, Flushable {
                     }
                     outgoing.committed.append(contentsOf: frame)
                 }
+                waitingData.store(outgoing.outbox.relayedData, ordering: .relaxed)
                 if outgoing.committed.isEmpty { break }
             }
             let count = outgoing.committed.withUnsafeBytes {

@@ -31,7 +31,7 @@ public final class CallChain: Sendable {
         self.context = context
         let (here, there): (ChannelEnd<Request, Answer>, ChannelEnd<Answer, Request>) = context.runtime.makeChannel()
         end = here
-        let answers = ChainAnswers()
+        let answers = ChainAnswers(context.runtime)
         self.answers = answers
         // Both end with the channel, which ends with this object and the answers that are still waited for.
         Task(executorPreference: context.runtime.reactor) {
@@ -58,13 +58,13 @@ public final class CallChain: Sendable {
         let request = try ChannelPassage.with(runtime, &tokens) {
             try CallRequest.encode(task, named: name, deadline: 0, headers: CallHeaders())
         }
-        let number = answers.expect()
+        let number = answers.expect(tokens)
         do { try await end.send(Request(number: number, call: request)) } catch {
-            runtime.channels.abandon(tokens, after: 0, runtime.reactor)
             answers.forget(number)
+            answers.abandon(number, after: 0)
             throw answers.failure ?? error
         }
-        return ChainedCall(task: task, number: number, answers: answers, context: context, tokens: tokens)
+        return ChainedCall(task: task, number: number, answers: answers, context: context)
     }
 
     /// Adds a task to the chain and waits for its result.
@@ -88,20 +88,15 @@ public final class ChainedCall<Task: RemoteTask>: Sendable {
     private let number: Int
     private let answers: ChainAnswers
     private let context: Context
-    private let tokens: [ChannelToken]
 
-    init(task: Task, number: Int, answers: ChainAnswers, context: Context, tokens: [ChannelToken]) {
+    init(task: Task, number: Int, answers: ChainAnswers, context: Context) {
         self.task = task
         self.number = number
         self.answers = answers
         self.context = context
-        self.tokens = tokens
     }
 
-    deinit {
-        answers.forget(number)
-        context.runtime.channels.abandon(tokens, context.runtime.reactor)
-    }
+    deinit { answers.forget(number) }
 
     /// Waits for the task's result.
     ///
@@ -130,16 +125,22 @@ final class ChainAnswers: Sendable {
     private struct State {
         var last = 0
         var places: [Int: Place] = [:]
+        /// The channel ends that went with the calls. They may be taken until the call is over, whoever waits for that.
+        var tokens: [Int: [ChannelToken]] = [:]
         var failure: (any Error)?
     }
 
+    private let runtime: ContextRuntime
     private let state = Mutex(State())
+
+    init(_ runtime: ContextRuntime) { self.runtime = runtime }
 
     var failure: (any Error)? { state.withLock { $0.failure } }
 
-    func expect() -> Int {
+    func expect(_ tokens: [ChannelToken]) -> Int {
         state.withLock { state in
             state.last += 1
+            if !tokens.isEmpty { state.tokens[state.last] = tokens }
             state.places[state.last] = .expected([])
             return state.last
         }
@@ -148,7 +149,14 @@ final class ChainAnswers: Sendable {
     /// Nobody asks for that answer any more.
     func forget(_ number: Int) { state.withLock { $0.places[number] = nil } }
 
+    /// The call is over: ends that it has not taken will not be taken, but claims may be under way.
+    func abandon(_ number: Int, after grace: UInt64 = ChannelOffers.grace) {
+        guard let tokens = state.withLock({ $0.tokens.removeValue(forKey: number) }) else { return }
+        runtime.channels.abandon(tokens, after: grace, runtime.reactor)
+    }
+
     func add(_ answer: [UInt8], for number: Int) {
+        abandon(number)
         let waiters = state.withLock { state -> [ChannelWaiter] in
             guard case .expected(let waiters) = state.places[number] else { return [] }
             state.places[number] = .here(answer)
@@ -159,6 +167,8 @@ final class ChainAnswers: Sendable {
 
     /// What has not come will not come.
     func fail(_ error: any Error) {
+        let numbers = state.withLock { Array($0.tokens.keys) }
+        for number in numbers { abandon(number) }
         let waiters = state.withLock { state -> [ChannelWaiter] in
             if state.failure == nil { state.failure = error }
             return state.places.values.flatMap { place -> [ChannelWaiter] in

@@ -105,6 +105,13 @@ enum CallAnswer {
         return bytes
     }
 
+    /// An error of which only the type's name and the text are told.
+    static func thrownText(_ error: any Error) -> [UInt8] {
+        var bytes: [UInt8] = [thrown]
+        try? CBOREncoder().encode(ThrownError(type: "\(type(of: error))", message: ErrorText.of(error)), into: &bytes)
+        return bytes
+    }
+
     /// The error in an answer, in words; `nil` if it is a result.
     static func failureText(_ bytes: [UInt8]) -> String? {
         do { _ = try open(bytes, failure: (any Error).self, route: Route()) } catch {

@@ -54,9 +54,10 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
             do {
                 var tokens: [ChannelToken] = []
                 try ChannelPassage.with(context.scope.runtime, &tokens) { try encodeOutput(output, &bytes) }
-                // The caller takes them as soon as it has the answer, if it still wants it.
+                // The caller takes them as soon as it has all of the answer, if it still wants it.
                 if !tokens.isEmpty {
-                    context.scope.runtime.channels.abandon(tokens, context.scope.node.reactor)
+                    let grace = ChannelOffers.grace * UInt64(1 + bytes.count / FrameHeader.maximumPayload)
+                    context.scope.runtime.channels.abandon(tokens, after: grace, context.scope.node.reactor)
                 }
             } catch {
                 return CallAnswer.failure(
