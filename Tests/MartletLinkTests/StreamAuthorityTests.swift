@@ -27,7 +27,7 @@ import Testing
         let isBelow = [.child, .descendant].contains(relation)
         let expected =
             switch kind {
-            case .call, .command, .connect, .disconnect, .status: isAbove
+            case .call, .command, .connect, .disconnect, .status, .detach: isAbove
             case .echo: isAbove || isBelow
             case .channel: true
             case .output, .log: false
@@ -41,7 +41,9 @@ import Testing
     }
 
     @Test(arguments: StreamKind.allCases)
-    func `A controller is asked for nothing but an echo, to take output and logs, and for channel ends`(kind: StreamKind) {
+    func `A controller is asked for nothing but an echo, to take output and logs, and for channel ends`(
+        kind: StreamKind
+    ) {
         let expected = [.echo, .output, .log, .channel].contains(kind)
         let below = RandomTree.address([7, 1])
         #expect((StreamAuthority.refusal(of: kind, from: below, to: .root) == nil) == expected)
