@@ -28,8 +28,17 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(pid_t) *table;
+/// Single processes, shared as the table: a list and the one that takes its place next.
+static struct {
+  atomic_int current;
+  struct {
+    size_t count;
+    struct martlet_process entries[MARTLET_GUARD_PROCESSES];
+  } lists[2];
+} *processes;
 static pid_t guard_pid;
 static pid_t owner_pid;
+static pid_t owner_group;
 static int lifeline = -1;
 static atomic_int next_slot;
 
@@ -44,6 +53,14 @@ static int signal_groups(int signal) {
   for (int i = 0; i < MARTLET_GUARD_SLOTS; i++) {
     pid_t group = atomic_load(&table[i]);
     if (group > 1 && kill(-group, signal) == 0) alive++;
+  }
+  int list = atomic_load(&processes->current);
+  for (size_t i = 0; i < processes->lists[list].count; i++) {
+    struct martlet_process *entry = &processes->lists[list].entries[i], now;
+    if (!martlet_read_process(entry->pid, &now) || now.start != entry->start || now.state == 'Z') continue;
+    alive++;
+    kill(entry->pid, signal);
+    if (signal && now.group > 1 && now.group != owner_group) kill(-now.group, signal);
   }
   return alive;
 }
@@ -66,6 +83,7 @@ static _Noreturn void guard_main(int pipe_end, pid_t owner) {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, NULL);
+  owner_group = getpgrp();
   setsid();
   dup2(pipe_end, 0);
   close_all_but_input();
@@ -102,12 +120,14 @@ int martlet_guard_start(void) {
   int ends[2];
   // A copy of a process has a table of its own.
   if (!table || owner_pid != self) {
-    void *memory = mmap(NULL, sizeof(pid_t) * MARTLET_GUARD_SLOTS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    size_t table_size = sizeof(pid_t) * MARTLET_GUARD_SLOTS;
+    char *memory = mmap(NULL, table_size + sizeof *processes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
       error = -errno;
       goto done;
     }
-    table = memory;
+    table = (void *)memory;
+    processes = (void *)(memory + table_size);
   }
   if (pipe2(ends, O_CLOEXEC) < 0) {
     error = -errno;
@@ -157,6 +177,26 @@ int martlet_guard_add(pid_t group) {
 
 void martlet_guard_remove(int slot) {
   if (table && slot >= 0) atomic_store(&table[slot], 0);
+}
+
+pid_t martlet_guard_pid(void) {
+  pthread_mutex_lock(&lock);
+  pid_t pid = owner_pid == getpid() ? guard_pid : 0;
+  pthread_mutex_unlock(&lock);
+  return pid;
+}
+
+void martlet_guard_set_processes(const struct martlet_process *list, size_t count) {
+  pthread_mutex_lock(&lock);
+  if (processes && owner_pid == getpid()) {
+    // We may be killed at any moment: the guard sees the old list or the new one.
+    int next = !atomic_load(&processes->current);
+    if (count > MARTLET_GUARD_PROCESSES) count = MARTLET_GUARD_PROCESSES;
+    memcpy(processes->lists[next].entries, list, count * sizeof *list);
+    processes->lists[next].count = count;
+    atomic_store(&processes->current, next);
+  }
+  pthread_mutex_unlock(&lock);
 }
 
 void martlet_kill_self_after(uint32_t milliseconds) {

@@ -128,20 +128,10 @@ bool martlet_group_is_alive(pid_t group) {
   bool alive = false, any = false;
   for (struct dirent *entry; !alive && (entry = readdir(processes));) {
     if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
-    char path[300], text[512];
-    snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0) continue;
-    ssize_t count = read(file, text, sizeof text - 1);
-    close(file);
-    if (count <= 0) continue;
-    text[count] = 0;
-    // The name may hold anything, parentheses too: the fields begin behind the last one.
-    char *fields = strrchr(text, ')'), state;
-    int parent, process_group;
-    if (!fields || sscanf(fields + 1, " %c %d %d", &state, &parent, &process_group) != 3) continue;
+    struct martlet_process process;
+    if (!martlet_read_process(atoi(entry->d_name), &process)) continue;
     any = true;
-    alive = process_group == group && state != 'Z' && state != 'X';
+    alive = process.group == group && process.state != 'Z' && process.state != 'X';
   }
   closedir(processes);
   // A /proc that hides other users' processes, or is empty, tells nothing.

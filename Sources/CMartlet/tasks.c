@@ -8,6 +8,8 @@
 typedef __attribute__((swiftcall)) void (*enqueue_function)(void *job);
 
 // All weak: another run-time may lack them.
+extern __attribute__((swiftcall)) struct martlet_executor (*swift_task_getMainExecutor_hook)(void *original)
+    __attribute__((weak));
 extern __attribute__((swiftcall)) void (*swift_task_enqueueGlobal_hook)(void *job, enqueue_function original)
     __attribute__((weak));
 extern void *dispatch_get_global_queue(intptr_t quality, uintptr_t flags) __attribute__((weak));
@@ -24,4 +26,14 @@ void martlet_keep_tasks(void (*enqueue_job)(void *job)) {
   // Timers (Task.sleep) and the user's own queues stay there. The first look comes with the first worker: so that comes
   // now, to the queue for background work, where nothing else waits.
   if (dispatch_get_global_queue && dispatch_async_f) dispatch_async_f(dispatch_get_global_queue(0x09, 0), NULL, nothing);
+}
+
+static struct martlet_executor main_executor;
+static __attribute__((swiftcall)) struct martlet_executor get_main_executor(void *original) { return main_executor; }
+
+bool martlet_keep_main_actor(struct martlet_executor executor) {
+  if (!&swift_task_getMainExecutor_hook) return false;
+  main_executor = executor;
+  swift_task_getMainExecutor_hook = get_main_executor;
+  return true;
 }

@@ -69,13 +69,29 @@ extension Context {
     ///
     /// - Parameter limit: default: 5 s.
     public func close(within limit: Duration = .seconds(5)) async {
+        await end(within: limit, drains: false)
+        await bridge?.close(within: limit)
+    }
+
+    /// Ends the context in good order: it takes no more work, and what it, and the contexts below it, have sent on channels,
+    /// logged or printed until then arrives. Then what runs in it is ended, as ``close(within:)`` does; tasks are not waited
+    /// for. Returns when it is gone.
+    ///
+    /// - Parameter deadline: after this time it is made to end, whatever is still under way.
+    public func shutdown(deadline: Duration) async {
+        await end(within: deadline, drains: true)
+        await bridge?.close()
+    }
+
+    private func end(within limit: Duration, drains: Bool) async {
         guard let parent = address.parent, let number = parent.childNumber(towards: address) else { return }
         if parent == node.address {
-            await runtime.child(number)?.close(within: limit.clampedNanoseconds)
+            await runtime.child(number)?.close(within: limit.clampedNanoseconds, drains: drains)
             return
         }
         let queue = InboundQueue(node)
-        let request = IncomingDisconnect.Request(number: number, limit: limit.clampedMilliseconds)
+        let request = IncomingDisconnect.Request(
+            number: number, limit: limit.clampedMilliseconds, drains: drains ? true : nil)
         guard let payload = try? CBOREncoder().encode(request),
             node.open(to: parent, .disconnect, owner: queue, payload: payload, flags: .last) != nil
         else { return }

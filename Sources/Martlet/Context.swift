@@ -3,7 +3,7 @@ public import MartletWire
 /// A context that this process may tell what to do: a process somewhere that runs a copy of this program.
 ///
 /// It lives until ``close(within:)``, until the scope that connected it ends, or until it is lost; nothing that it
-/// started outlives it.
+/// started outlives it, unless ``detach(lease:)`` says so.
 public final class Context: Sendable {
     /// Its place in the tree.
     public let address: ContextAddress
@@ -14,8 +14,14 @@ public final class Context: Sendable {
     /// How long each phase of the connect took.
     public let timings: ConnectTimings
     let runtime: ContextRuntime
+    /// A context that is there for this one alone.
+    let bridge: Context?
 
-    init(address: ContextAddress, route: Route, facts: Facts, timings: ConnectTimings, runtime: ContextRuntime) {
+    init(
+        address: ContextAddress, route: Route, facts: Facts, timings: ConnectTimings, runtime: ContextRuntime,
+        bridge: Context? = nil
+    ) {
+        self.bridge = bridge
         self.address = address
         self.route = route
         self.facts = facts

@@ -151,6 +151,15 @@ public final class Controller: Sendable {
         return try await context.closing(body)
     }
 
+    /// Ends every context in good order, all at once: see ``Context/shutdown(deadline:)``.
+    public func shutdown(deadline: Duration) async {
+        await withTaskGroup(of: Void.self) { group in
+            for child in runtime.children {
+                group.addTask { await child.close(within: deadline.clampedNanoseconds, drains: true) }
+            }
+        }
+    }
+
     /// Ends every context; those that do not end in time are made to.
     func close() async {
         runtime.beginShutdown()

@@ -40,6 +40,10 @@ public struct MartletError: Error, Sendable {
 
         /// The context, or a link on the way to it, is gone.
         public static let contextLost = Code(rawValue: "contextLost")
+        /// The context lives on without us: it was detached while this was under way.
+        public static let contextDetached = Code(rawValue: "contextDetached")
+        /// There is no such detached context any more: its lease has ended, or it was ended otherwise.
+        public static let leaseEnded = Code(rawValue: "leaseEnded")
         /// The time that the caller gave has passed.
         public static let deadlineExceeded = Code(rawValue: "deadlineExceeded")
         /// The task's type cannot be found from its name: it is private, or in a module of another name.

@@ -9,7 +9,7 @@ package enum StreamAuthority {
         to acceptor: ContextAddress
     ) -> String? {
         switch kind {
-        case .call, .command, .connect, .disconnect, .status:
+        case .call, .command, .connect, .disconnect, .status, .detach:
             // What makes something happen comes from above only.
             opener.isAncestor(of: acceptor) ? nil : "only a context above may ask for a \(kind)"
         case .echo:

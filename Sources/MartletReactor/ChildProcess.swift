@@ -62,8 +62,13 @@ package final class ChildProcess: EventHandler {
         var status: ExitStatus?
         /// The group has outlived its leader.
         var groupLingers = false
+        /// It lives on by itself: we only reap it.
+        var isReleased = false
         var killTimer: Reactor.TimerToken?
         var killTime = UInt64.max
+
+        /// There is something left to end.
+        var isOurs: Bool { (status == nil || groupLingers) && !isReleased }
     }
 
     /// Starts a program.
@@ -167,7 +172,7 @@ package final class ChildProcess: EventHandler {
         let (isFirst, lingers, source) = state.withLock { state -> (Bool, Bool, EventSource?) in
             guard state.status == nil else { return (false, false, nil) }
             state.status = status
-            state.groupLingers = martlet_group_is_alive(pid)
+            state.groupLingers = !state.isReleased && martlet_group_is_alive(pid)
             if !state.groupLingers { forget(&state) }
             defer { state.source = nil }
             return (true, state.groupLingers, state.source)
@@ -200,12 +205,21 @@ package final class ChildProcess: EventHandler {
     }
 
     /// Whether the program, or one that it started in its group, is still there.
-    package var isAlive: Bool { state.withLock { $0.status == nil || $0.groupLingers } }
+    package var isAlive: Bool { state.withLock { $0.isOurs } }
+
+    /// Leaves the program and its group to themselves: neither we nor the guard end them any more.
+    package func release() {
+        state.withLock { state in
+            state.isReleased = true
+            state.groupLingers = false
+            forget(&state)
+        }
+    }
 
     /// Sends a signal to the program's whole group.
     package func signal(_ number: Int32) {
         state.withLock { state in
-            guard state.status == nil || state.groupLingers else { return }
+            guard state.isOurs else { return }
             _ = kill(-pid, number)
         }
     }
@@ -215,7 +229,7 @@ package final class ChildProcess: EventHandler {
     package func end(grace: UInt64 = 2_000_000_000) {
         let time = Reactor.now + grace
         state.withLock { state in
-            guard state.status == nil || state.groupLingers, time < state.killTime else { return }
+            guard state.isOurs, time < state.killTime else { return }
             _ = kill(-pid, SIGTERM)
             _ = kill(-pid, SIGCONT)
             if let timer = state.killTimer { reactor.cancel(timer) }

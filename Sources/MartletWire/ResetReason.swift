@@ -17,6 +17,8 @@ package struct ResetReason: Equatable, Sendable {
         case protocolViolation = 7
         /// The other end is shutting down.
         case shuttingDown = 8
+        /// The other end lives on, but not on this link.
+        case contextDetached = 9
     }
 
     package var code: Code

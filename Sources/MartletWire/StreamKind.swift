@@ -20,4 +20,6 @@ package enum StreamKind: UInt8, Sendable, CaseIterable {
     case log = 8
     /// What a context is doing; answered by its I/O side, however busy its threads are.
     case status = 9
+    /// Let the context live on without its parent, for a time.
+    case detach = 16
 }

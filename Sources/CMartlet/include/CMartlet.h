@@ -19,8 +19,23 @@ const char *martlet_agent_nonce(void);
 /// Has Swift's tasks that ask for no executor run by `enqueue_job` from now on, where libdispatch cannot run them.
 void martlet_keep_tasks(void (*enqueue_job)(void *job));
 
+/// Swift's UnownedSerialExecutor.
+struct martlet_executor {
+  uintptr_t words[2];
+};
+/// Has `executor` run the main actor's jobs from now on. Returns false if the run-time has no way to do that.
+bool martlet_keep_main_actor(struct martlet_executor executor);
+
 /// Makes `ps` show `title` for this process, as far as the memory that the kernel keeps for the command line allows.
 void martlet_set_title(const char *title);
+
+/// A process as /proc shows it.
+struct martlet_process {
+  pid_t pid, parent, group, session;
+  uint64_t start;  ///< in clock ticks since the machine was started: with `pid`, names a process for good
+  char state;
+  bool is_leased;  ///< a detached context: see MARTLET_LEASED_NAME
+};
 
 // MARK: Child processes (spawn.c)
 
@@ -71,6 +86,42 @@ void martlet_guard_remove(int slot);
 /// Ends this process by SIGKILL, and with it all that is guarded, after `milliseconds`, whatever this process is doing:
 /// the kernel does it.
 void martlet_kill_self_after(uint32_t milliseconds);
+
+/// The guard's number; 0 if there is none.
+pid_t martlet_guard_pid(void);
+/// From now on the guard ends these single processes too, each with its group, and not those that were named before. One
+/// that is not the same any more is left alone. At most MARTLET_GUARD_PROCESSES are taken.
+void martlet_guard_set_processes(const struct martlet_process *processes, size_t count);
+#define MARTLET_GUARD_PROCESSES 512
+
+// MARK: Other processes (children.c)
+
+/// What a process's main thread is called while the process is a detached context.
+#define MARTLET_LEASED_NAME "martlet-leased"
+
+/// Names the main thread so that others see that this process is a detached context, or is one no more.
+void martlet_set_leased(bool is_leased);
+/// Makes this process the parent of what its children, and theirs, leave behind.
+void martlet_adopt_orphans(void);
+/// Reads what /proc says of a process; false if there is none.
+bool martlet_read_process(pid_t pid, struct martlet_process *process);
+/// The children of a process. Returns how many, at most `room`.
+int martlet_children(pid_t parent, pid_t *pids, int room);
+/// A descriptor that polls readable when the process has ended; -1 where the kernel has none (before 5.3).
+int martlet_process_descriptor(pid_t pid);
+
+// MARK: Local sockets (socket.c)
+
+/// All close-on-exec and non-blocking. These return the descriptor or -errno.
+int martlet_socket_listen(const char *path);
+int martlet_socket_connect(const char *path);
+int martlet_socket_accept(int listener);
+/// Removes what a context that was killed has left: the socket, and the directory if it is empty.
+int martlet_socket_forget(const char *path);
+/// The effective user of the process that made the other end; -1 if it is not known.
+int64_t martlet_socket_peer(int descriptor);
+/// Makes a directory for this user alone, unless there is one. Returns 0 or -errno; -EPERM if others may get at it.
+int martlet_private_directory(const char *path);
 
 // MARK: Polling (poll.c)
 

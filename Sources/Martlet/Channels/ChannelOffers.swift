@@ -45,6 +45,8 @@ final class ChannelOffers: Sendable {
 
     private struct State {
         var offers: [ChannelToken: Offer] = [:]
+        /// Pipes with sides that are joined to other contexts, and how many.
+        var joined: [ObjectIdentifier: (pipe: ChannelPipe, sides: Int)] = [:]
         var isClosed = false
     }
 
@@ -53,8 +55,23 @@ final class ChannelOffers: Sendable {
 
     /// Channel ends that are joined to other contexts by streams.
     var openStreams: Int { streams.load(ordering: .relaxed) }
-    func streamBegan() { streams.add(1, ordering: .relaxed) }
-    func streamEnded() { streams.subtract(1, ordering: .relaxed) }
+    func streamBegan(_ pipe: ChannelPipe) {
+        streams.add(1, ordering: .relaxed)
+        state.withLock { $0.joined[ObjectIdentifier(pipe), default: (pipe, 0)].sides += 1 }
+    }
+
+    func streamEnded(_ pipe: ChannelPipe) {
+        streams.subtract(1, ordering: .relaxed)
+        let left = state.withLock { state in
+            let id = ObjectIdentifier(pipe)
+            state.joined[id]?.sides -= 1
+            return state.joined[id]?.sides == 0 ? state.joined.removeValue(forKey: id) : nil
+        }
+        withExtendedLifetime(left) {}
+    }
+
+    /// Whether nothing that was sent to other contexts waits here.
+    var isDrained: Bool { state.withLock { Array($0.joined.values) }.allSatisfy(\.pipe.isDrained) }
 
     /// Takes note of an end that leaves this context; `nil` if there are too many, or the context is ending.
     func offer(_ pipe: ChannelPipe, _ side: ChannelPipe.Side) -> ChannelToken? {

@@ -383,7 +383,7 @@ final class ChannelPipe: Sendable {
         let isStale = state.withLock { state in
             if case .gone = state[side] { return true }
             state[side] = .stream(stream)
-            runtime.channels.streamBegan()
+            runtime.channels.streamBegan(self)
             pump(from: side.other, &state)
             return false
         }
@@ -446,6 +446,16 @@ final class ChannelPipe: Sendable {
         }
     }
 
+    /// Whether nothing waits here that is to go to another context.
+    var isDrained: Bool {
+        state.withLock { state in
+            for side in [Side.first, .second] {
+                if case .stream = state[side], !state[from: side.other].buffer.isEmpty { return false }
+            }
+            return true
+        }
+    }
+
     // MARK: Within the lock
 
     /// What `side` writes is not wanted any more.
@@ -471,7 +481,7 @@ final class ChannelPipe: Sendable {
     private func leave(_ stream: ChannelStream, _ state: inout State) {
         guard state.isAt(stream) else { return }
         state[stream.side] = .gone
-        runtime.channels.streamEnded()
+        runtime.channels.streamEnded(self)
     }
 
     /// Lets the stream that brought what was taken bring more.
@@ -508,6 +518,7 @@ extension ResetError {
             case .refused: .channelClosed
             case .limitExceeded: .limitExceeded
             case .protocolViolation: .protocolViolation
+            case .contextDetached: .contextDetached
             default: .contextLost
             }
         return MartletError(code, "the channel was cut: \(reason.message)")

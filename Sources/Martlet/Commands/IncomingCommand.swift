@@ -34,6 +34,8 @@ final class IncomingCommand: AcceptedStreamOwner {
         var status: ExitStatus?
         var timedOut = false
         var isOver = false
+        /// The caller has gone, and the program goes on: its lines are kept.
+        var lines: [CommandPipe: LineSplitter]?
         var timers: [Reactor.TimerToken] = []
     }
 
@@ -145,21 +147,31 @@ final class IncomingCommand: AcceptedStreamOwner {
 
     /// Sends what was read. It fits: see `pauseUnlessCredit`.
     private func forward(_ pipe: CommandPipe, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        if keep(pipe, bytes) { return true }
         let result = withUnsafeTemporaryAllocation(byteCount: bytes.count + 1, alignment: 8) { message in
             message[0] = pipe.rawValue
             (message.baseAddress! + 1).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
             return runtime.node.sendData(key, UnsafeRawBufferPointer(message), flags: .bulk)
         }
         guard case .sent = result else {
-            // The stream is over: its reset ends the program.
-            return false
+            // The stream is over: its reset ends the program, or has just said that its lines are kept.
+            return keep(pipe, bytes)
         }
         return hasRoom
     }
 
+    /// - Returns: `false` if the lines are not for us, but for the caller.
+    private func keep(_ pipe: CommandPipe, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let lines = state.withLock({ $0.lines?[pipe, default: LineSplitter()].appendBytes(bytes) }) else {
+            return false
+        }
+        for line in lines { runtime.host?.keep(pipe == .output ? .output : .error, line) }
+        return true
+    }
+
     /// Both pipes may be read once before either is looked at again.
     private var hasRoom: Bool {
-        (runtime.node.sendablePayload(key) ?? 0) >= 2 * (Self.chunk + 1 + 64)
+        state.withLock { $0.lines != nil } || (runtime.node.sendablePayload(key) ?? 0) >= 2 * (Self.chunk + 1 + 64)
     }
 
     func creditArrived() {
@@ -225,6 +237,10 @@ final class IncomingCommand: AcceptedStreamOwner {
 
     private func finish(_ end: CommandEnd) {
         guard release() else { return }
+        for pipe in [CommandPipe.output, .error] {
+            guard let rest = state.withLock({ $0.lines?[pipe]?.finishBytes() }) else { continue }
+            runtime.host?.keep(pipe == .output ? .output : .error, rest)
+        }
         let payload = (try? CBOREncoder().encode(end)) ?? []
         runtime.node.sendEnd(key, payload, flags: .bulk)
         runtime.taskEnded()
@@ -259,9 +275,23 @@ final class IncomingCommand: AcceptedStreamOwner {
 
     /// The caller is gone or was cancelled: so is the program.
     func wasReset(_ reason: ResetReason) {
+        if reason.code == .contextDetached, outlive() { return }
         let process = state.withLock { $0.process }
         guard release() else { return }
         process?.end(grace: grace)
         runtime.taskEnded()
+    }
+
+    /// The caller is gone on purpose: the program goes on, without any more input.
+    private func outlive() -> Bool {
+        let (sources, sink) = state.withLock { state -> ([ByteSource?], ByteSink?) in
+            guard !state.isOver, state.process != nil else { return ([], nil) }
+            state.lines = [:]
+            return ([state.output, state.error], state.input)
+        }
+        guard !sources.isEmpty else { return false }
+        sink?.finish()
+        for source in sources { source?.resume() }
+        return true
     }
 }

@@ -35,7 +35,7 @@ extension ConnectAttempt {
     func receivedFrame(_ link: Link, _ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
         if header.kind == .hello { return receivedHello(link, payload) }
         guard state.withLock({ $0.child != nil }) else { return link.end(.violated("a \(header.kind) before hello")) }
-        if header.kind == .goodbye { return link.end(.finished) }
+        if header.kind == .goodbye { return link.end(Goodbye(payload) == .detached ? .detached : .finished) }
         runtime.node.receive(link, header, payload)
     }
 

@@ -67,6 +67,9 @@ extension ContextRuntime {
         isCareful: Bool,
         _ onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
     ) async -> (Result<ConnectAttempt.Success, MartletError>, isWorthCare: Bool) {
+        if let detached = connector as? DetachedConnector {
+            return (await AttachAttempt(detached, options, self).run(until: deadline), false)
+        }
         do {
             let nonce = BootstrapNonce.random()
             // What is launched decides whether there is an image to send, and the image is part of what is launched.

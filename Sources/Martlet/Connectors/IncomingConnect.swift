@@ -114,6 +114,8 @@ final class IncomingDisconnect: AcceptedStreamOwner {
         var number: UInt32
         /// In milliseconds.
         var limit: UInt32
+        /// It lets what was sent arrive first.
+        var drains: Bool?
     }
 
     private let key: StreamKey
@@ -140,7 +142,8 @@ final class IncomingDisconnect: AcceptedStreamOwner {
     func begin() {
         // Whether or not the asker waits, the child ends: the task has its own limit.
         Task(executorPreference: runtime.reactor) { [self] in
-            await runtime.child(request.number)?.close(within: UInt64(request.limit) * 1_000_000)
+            await runtime.child(request.number)?.close(
+                within: UInt64(request.limit) * 1_000_000, drains: request.drains ?? false)
             runtime.node.sendEnd(key)
         }
     }

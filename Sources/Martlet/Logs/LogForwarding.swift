@@ -35,6 +35,14 @@ enum LogForwarding {
         }
     }
 
+    /// There is no link for a while: records wait again. Returns what still sends those before.
+    static func pause() -> ForwardingStream? {
+        state.withLock { state in
+            defer { state.stream = nil }
+            return state.stream
+        }
+    }
+
     static var level: Logger.Level { state.withLock { $0.level } }
     static var isDrained: Bool { state.withLock { $0.stream?.isDrained ?? true } }
 

@@ -7,7 +7,8 @@ final class ChildContext: Sendable {
     let number: UInt32
     let label: String
     let link: Link
-    private let process: ChildProcess
+    /// The program at the near end of the link; `nil` if there is none, as with a context that was detached and came back.
+    let process: ChildProcess?
     private let reactor: Reactor
     private let state = Mutex(State())
 
@@ -17,18 +18,19 @@ final class ChildContext: Sendable {
         var waiters: [UnsafeContinuation<Void, Never>] = []
     }
 
-    init(number: UInt32, label: String, link: Link, process: ChildProcess, reactor: Reactor) {
+    init(number: UInt32, label: String, link: Link, process: ChildProcess?, reactor: Reactor) {
         self.number = number
         self.label = label
         self.link = link
         self.process = process
         self.reactor = reactor
+        state.withLock { $0.processEnded = process == nil }
     }
 
     func linkEnded(_ end: LinkEnd) {
         change { $0.linkEnded = true }
         // The program in front (ssh, sudo) ends by itself when its input does; if not, it is made to.
-        reactor.schedule(at: Reactor.now + 1_000_000_000) { [self] in process.end(grace: 1_000_000_000) }
+        reactor.schedule(at: Reactor.now + 1_000_000_000) { [self] in process?.end(grace: 1_000_000_000) }
     }
 
     func processEnded() { change { $0.processEnded = true } }
@@ -45,11 +47,13 @@ final class ChildContext: Sendable {
 
     /// Asks the agent to finish what it has and to go; waits until it and the program in front of it are gone. After
     /// `limit` nanoseconds both are made to.
-    func close(within limit: UInt64) async {
-        link.sendGoodbye()
+    ///
+    /// - Parameter drains: it takes no more work, and lets what was sent arrive, before it ends what runs.
+    func close(within limit: UInt64, drains: Bool = false) async {
+        link.sendGoodbye(drains ? .after(limit: UInt32(clamping: limit / 1_000_000)) : .now)
         let force = reactor.schedule(at: Reactor.now + limit) { [self] in
             link.end(.finished)
-            process.end(grace: 500_000_000)
+            process?.end(grace: 500_000_000)
         }
         await untilGone()
         reactor.cancel(force)

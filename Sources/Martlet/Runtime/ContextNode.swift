@@ -79,7 +79,7 @@ final class ContextNode: Sendable {
 
     /// A link is gone, or a child that was numbered never got one.
     func lose(_ neighbour: Neighbour, _ end: LinkEnd) {
-        let reason = ResetReason(.contextLost, end.description)
+        let reason = ResetReason(end.isDetached ? .contextDetached : .contextLost, end.description)
         let (owners, wasThere) = state.withLock { state in
             let wasThere = state[neighbour] != nil
             state[neighbour] = nil

@@ -26,12 +26,27 @@ final class ContextRuntime: ContextScope {
         var instrumentName: String?
         /// How the program's ``AgentSetup`` is found there.
         var setup: String?
+        /// How much of what is printed may wait for the controller, in bytes.
+        var outputLimit = ForwardingStream.limit
         /// Where lines go that contexts below print; agents pass theirs on instead.
         var onOutput: (@Sendable (ContextOutput) -> Void)?
     }
 
+    /// What a runtime asks of the agent that it belongs to; the controller has none.
+    struct Host: Sendable {
+        /// Makes ready to live on without a parent for so many nanoseconds: where it will wait, and what does it.
+        var detach: @Sendable (UInt64) -> Result<(place: DetachedPlace, leave: @Sendable () -> Void), MartletError>
+        /// Takes a line of a program that has lost its caller.
+        var keep: @Sendable (OutputLine.Pipe, [UInt8]) -> Void
+        /// Something begins that may leave processes behind.
+        var expectOrphans: @Sendable () -> Void
+    }
+
     let configuration: Configuration
     let reactor: Reactor
+    let host: Host?
+    /// What this process was as a context before it was detached; what began there goes on.
+    let predecessor: ContextRuntime?
     // Set once, before anybody else can see this object: the node's closures need `self`.
     nonisolated(unsafe) private(set) var node: ContextNode!
     /// Passes on what is printed here and by children; the controller has none.
@@ -53,16 +68,22 @@ final class ContextRuntime: ContextScope {
         /// Tasks that nobody waits for.
         var posted: [ObjectIdentifier: IncomingCall] = [:]
         var isShuttingDown = false
+        /// Why no more work is taken.
+        var refusal: StreamRefusal?
     }
 
     /// - Parameter onParentLost: in an agent, called when the link to the parent has ended.
     init(
         _ configuration: Configuration,
         reactor: Reactor,
+        host: Host? = nil,
+        predecessor: ContextRuntime? = nil,
         onParentLost: @escaping @Sendable (LinkEnd) -> Void = { _ in }
     ) {
         self.configuration = configuration
         self.reactor = reactor
+        self.host = host
+        self.predecessor = predecessor
         node = ContextNode(
             address: configuration.address,
             hasParent: configuration.hasParent,
@@ -75,7 +96,9 @@ final class ContextRuntime: ContextScope {
                 }
             }
         )
-        if configuration.onOutput == nil, configuration.hasParent { outputForwarder = OutputForwarder(node) }
+        if configuration.onOutput == nil, configuration.hasParent {
+            outputForwarder = OutputForwarder(node, limit: configuration.outputLimit)
+        }
     }
 
     var route: Route { configuration.route }
@@ -91,9 +114,7 @@ final class ContextRuntime: ContextScope {
         _ payload: UnsafeRawBufferPointer,
         _ flags: FrameHeader.Flags
     ) -> Result<any AcceptedStreamOwner, StreamRefusal> {
-        if state.withLock({ $0.isShuttingDown }) {
-            return .failure(StreamRefusal(.shuttingDown, "the context is shutting down"))
-        }
+        if let refusal = state.withLock({ $0.refusal }), kind != .channel { return .failure(refusal) }
         switch kind {
         case .call:
             return .success(IncomingCall(key, payload, isComplete: !flags.contains(.more), scope: self))
@@ -108,6 +129,8 @@ final class ContextRuntime: ContextScope {
             return IncomingConnect.accept(key, payload, runtime: self).mapOwner()
         case .disconnect:
             return IncomingDisconnect.accept(key, payload, runtime: self).mapOwner()
+        case .detach:
+            return IncomingDetach.accept(key, payload, runtime: self).mapOwner()
         case .channel:
             return channels.accept(key, payload, runtime: self).mapOwner()
         case .status:
@@ -127,7 +150,10 @@ final class ContextRuntime: ContextScope {
 
     // MARK: Tasks and programs
 
-    func taskStarted() { state.withLock { $0.busy += 1 } }
+    func taskStarted() {
+        state.withLock { $0.busy += 1 }
+        host?.expectOrphans()
+    }
 
     func taskEnded() { state.withLock { $0.busy -= 1 } }
 
@@ -146,14 +172,29 @@ final class ContextRuntime: ContextScope {
     var status: ContextStatus {
         let (tasks, children) = state.withLock { ($0.busy, $0.children.count) }
         return ContextStatus(
-            running: tasks, openChannels: channels.openStreams, openStreams: node.openStreams, children: children,
+            running: tasks + (predecessor?.status.running ?? 0), openChannels: channels.openStreams,
+            openStreams: node.openStreams, children: children,
             uptime: .nanoseconds(Int64(Reactor.now - started)))
     }
 
     /// Waits until no task and no command runs, or the time is up: code that never returns is not waited for.
     func untilIdle(within limit: UInt64) async {
         let deadline = Reactor.now + limit
-        while state.withLock({ $0.busy > 0 }), Reactor.now < deadline { await reactor.sleep(1_000_000) }
+        while isBusy, Reactor.now < deadline { await reactor.sleep(1_000_000) }
+    }
+
+    private var isBusy: Bool { state.withLock { $0.busy > 0 } || predecessor?.isBusy ?? false }
+
+    /// The processes that this context has started and reaps, and whether it is doing something.
+    var surroundings: Orphans.Surroundings {
+        let (programs, connectors, busy) = state.withLock {
+            (Array($0.programs.values), Array($0.connectors.values), $0.busy)
+        }
+        let before = predecessor?.surroundings
+        return .init(
+            own: Set((programs + connectors).map(\.pid)).union(before?.own ?? []),
+            isBusy: busy > 0 || programs.contains(where: \.isAlive) || before?.isBusy ?? false
+        )
     }
 
     func add(_ program: ChildProcess) {
@@ -162,6 +203,7 @@ final class ContextRuntime: ContextScope {
             if state.programs.count % 64 == 63 { state.programs = state.programs.filter { $0.value.isAlive } }
             state.programs[ObjectIdentifier(program)] = program
         }
+        host?.expectOrphans()
     }
 
     func add(connector: ChildProcess) { state.withLock { $0.connectors[ObjectIdentifier(connector)] = connector } }
@@ -175,8 +217,8 @@ final class ContextRuntime: ContextScope {
     }
 
     /// A line that this context's own code printed.
-    func printed(_ line: [UInt8]) {
-        outputForwarder?.send(ContextOutput(address: node.address, route: route, pipe: .output, bytes: line))
+    func printed(_ line: [UInt8], _ pipe: OutputLine.Pipe = .output) {
+        outputForwarder?.send(ContextOutput(address: node.address, route: route, pipe: pipe, bytes: line))
     }
 
     /// Waits until the programs are gone that were started here; those that stay too long get SIGKILL.
@@ -184,7 +226,7 @@ final class ContextRuntime: ContextScope {
         let deadline = Reactor.now + limit
         var pause: UInt64 = 500_000
         while true {
-            let alive = state.withLock { Array($0.programs.values) + Array($0.connectors.values) }.filter(\.isAlive)
+            let alive = allStarted.filter(\.isAlive)
             if alive.isEmpty || Reactor.now >= deadline {
                 for program in alive { program.signal(9) }
                 return
@@ -192,6 +234,10 @@ final class ContextRuntime: ContextScope {
             await reactor.sleep(pause)
             pause = min(pause * 2, 50_000_000)
         }
+    }
+
+    private var allStarted: [ChildProcess] {
+        state.withLock { Array($0.programs.values) + Array($0.connectors.values) } + (predecessor?.allStarted ?? [])
     }
 
     // MARK: Children
@@ -210,10 +256,27 @@ final class ContextRuntime: ContextScope {
     private func childLost(_ number: UInt32, _ end: LinkEnd) {
         let child = state.withLock { $0.children.removeValue(forKey: number) }
         if child != nil, !end.isWanted { configuration.instrument?.contextLost(route.appending(child!.label)) }
+        if end.isDetached, let process = child?.process { letGo(process, child) }
         child?.linkEnded(end)
     }
 
+    /// The program in front of a context that lives on by itself. It may be the context.
+    private func letGo(_ program: ChildProcess, _ child: ChildContext?) {
+        var process = martlet_process()
+        guard martlet_read_process(program.pid, &process), process.is_leased else {
+            return program.end(grace: 500_000_000)
+        }
+        program.release()
+        state.withLock { $0.connectors[ObjectIdentifier(program)] = nil }
+        child?.processEnded()
+    }
+
     // MARK: End
+
+    /// Takes no more work from now on. Channels that are under way are joined still.
+    func refuseWork(_ code: ResetReason.Code, _ why: String) {
+        state.withLock { if $0.refusal == nil { $0.refusal = StreamRefusal(code, why) } }
+    }
 
     /// Stops taking work, and ends what runs: tasks are cancelled, programs get SIGTERM and, after `grace`, SIGKILL.
     func beginShutdown(grace: UInt64 = 1_500_000_000) {
@@ -222,6 +285,8 @@ final class ContextRuntime: ContextScope {
             return (!state.isShuttingDown, Array(state.programs.values), Array(state.posted.values))
         }
         guard first else { return }
+        refuseWork(.shuttingDown, "the context is shutting down")
+        predecessor?.beginShutdown(grace: grace)
         channels.close()
         for call in posted { call.cancel() }
         for program in programs { program.end(grace: grace) }

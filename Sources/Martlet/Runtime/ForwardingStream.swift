@@ -9,11 +9,12 @@ import Synchronization
 /// What the stream has no credit for waits here, up to a limit; messages beyond it are counted, and the count is sent in
 /// their place.
 final class ForwardingStream: StreamOwner {
-    /// In bytes.
-    private static let limit = 256 * 1024
+    /// How much waits at most unless somebody says otherwise, in bytes.
+    static let limit = 256 * 1024
 
     private let node: ContextNode
     private let kind: StreamKind
+    private let limit: Int
     private let note: @Sendable (_ dropped: Int) -> [UInt8]
     private let state = Mutex(State())
 
@@ -26,9 +27,13 @@ final class ForwardingStream: StreamOwner {
     }
 
     /// - Parameter note: the message that says how many were dropped.
-    init(_ node: ContextNode, _ kind: StreamKind, note: @escaping @Sendable (_ dropped: Int) -> [UInt8]) {
+    init(
+        _ node: ContextNode, _ kind: StreamKind, limit: Int = ForwardingStream.limit,
+        note: @escaping @Sendable (_ dropped: Int) -> [UInt8]
+    ) {
         self.node = node
         self.kind = kind
+        self.limit = limit
         self.note = note
     }
 
@@ -37,7 +42,7 @@ final class ForwardingStream: StreamOwner {
         state.withLock { state in
             guard !state.isOver else { return }
             // Behind what was dropped nothing overtakes the note.
-            guard state.dropped == 0, state.waitingBytes + message.count <= Self.limit else {
+            guard state.dropped == 0, state.waitingBytes + message.count <= limit else {
                 state.dropped += 1
                 return
             }

@@ -100,6 +100,7 @@ struct ResetError: Error {
             case .cancelled: .misuse
             case .deadlineExceeded: .deadlineExceeded
             case .contextLost, .noRoute, .shuttingDown: .contextLost
+            case .contextDetached: .contextDetached
             case .refused: .refused
             case .limitExceeded: .limitExceeded
             case .protocolViolation: .protocolViolation

@@ -175,8 +175,11 @@ final class Link: EventHandler, Flushable {
         return outgoing.withLock { $0.outbox.waitingData(from: neighbour) }
     }
 
-    /// Tells the neighbour that no more will come from here: a child drains and exits.
-    func sendGoodbye() { send(FrameHeader(.goodbye), UnsafeRawBufferPointer(start: nil, count: 0)) }
+    /// Tells the neighbour that no more will come from here: a child drains and exits. See ``Goodbye``.
+    func sendGoodbye(_ goodbye: Goodbye = .now) {
+        let payload = goodbye.payload
+        payload.withUnsafeBytes { send(FrameHeader(.goodbye, payloadCount: payload.count), $0) }
+    }
 
     private static func append(
         _ header: FrameHeader,
@@ -405,6 +408,32 @@ final class Link: EventHandler, Flushable {
     }
 }
 
+/// What a `goodbye` says.
+enum Goodbye: Equatable {
+    /// To a child: end what runs, send what is left, go. To a parent: this was all.
+    case now
+    /// To a child: take no more work, let what was sent arrive, then the same. The limit for all of it is in milliseconds.
+    case after(limit: UInt32)
+    /// To a parent: this context lives on by itself.
+    case detached
+
+    var payload: [UInt8] {
+        switch self {
+        case .now: []
+        case .after(let limit): withUnsafeBytes(of: limit.bigEndian) { Array($0) }
+        case .detached: [1]
+        }
+    }
+
+    init(_ payload: UnsafeRawBufferPointer) {
+        switch payload.count {
+        case 1: self = .detached
+        case 4: self = .after(limit: UInt32(bigEndian: payload.loadUnaligned(as: UInt32.self)))
+        default: self = .now
+        }
+    }
+}
+
 /// Why a link ended.
 enum LinkEnd: Sendable, CustomStringConvertible {
     /// The other end closed it.
@@ -413,12 +442,21 @@ enum LinkEnd: Sendable, CustomStringConvertible {
     case ended(ExitStatus)
     /// We closed it.
     case finished
+    /// The context below it lives on without it.
+    case detached
     case silent(seconds: Double)
     case violated(String)
     case failed(String)
 
     /// Whether this end asked for it.
-    var isWanted: Bool { if case .finished = self { true } else { false } }
+    var isWanted: Bool {
+        switch self {
+        case .finished, .detached: true
+        default: false
+        }
+    }
+
+    var isDetached: Bool { if case .detached = self { true } else { false } }
 
     var description: String {
         switch self {
@@ -428,6 +466,7 @@ enum LinkEnd: Sendable, CustomStringConvertible {
         case .ended(.signalled(let signal)):
             "the connection was closed by the other side: its process was ended by signal \(SignalName.of(signal))"
         case .finished: "the connection was closed"
+        case .detached: "the context was detached, and lives on by itself"
         case .silent(let seconds): "nothing was heard for \(Int(seconds)) seconds"
         case .violated(let what): "the other side broke the protocol: \(what)"
         case .failed(let what): "the connection failed: \(what)"

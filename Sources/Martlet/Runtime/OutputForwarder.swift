@@ -5,9 +5,10 @@ import MartletWire
 final class OutputForwarder: Sendable {
     private let stream: ForwardingStream
 
-    init(_ node: ContextNode) {
+    /// - Parameter limit: how much may wait, in bytes; what is more is dropped.
+    init(_ node: ContextNode, limit: Int) {
         let address = node.address
-        stream = ForwardingStream(node, .output) { dropped in
+        stream = ForwardingStream(node, .output, limit: limit) { dropped in
             Self.message(.error, address, Array("martlet: dropped \(dropped) lines of output".utf8))
         }
     }

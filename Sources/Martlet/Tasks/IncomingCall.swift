@@ -183,5 +183,18 @@ final class IncomingCall: AcceptedStreamOwner {
     }
 
     func creditArrived() { state.withLock { $0.gate }?.open() }
-    func wasReset(_ reason: ResetReason) { cancel() }
+    func wasReset(_ reason: ResetReason) {
+        if reason.code == .contextDetached { outlive() } else { cancel() }
+    }
+
+    /// The caller is gone on purpose, and the task goes on.
+    private func outlive() {
+        let (isRunning, gate) = state.withLock { state in
+            if state.task != nil, !state.isOver { state.isPosted = true }
+            return (state.isPosted, state.gate)
+        }
+        guard isRunning else { return cancel() }
+        scope.runtime.keep(self)
+        gate?.open()
+    }
 }

@@ -1,0 +1,92 @@
+// Who hangs below a process, as /proc shows it; and taking in those whose parent has ended.
+#define _GNU_SOURCE
+#include "CMartlet.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+void martlet_adopt_orphans(void) { prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
+
+void martlet_set_leased(bool is_leased) {
+  const char *name = is_leased ? MARTLET_LEASED_NAME : "martlet";
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d/comm", (int)getpid());
+  int file = open(path, O_WRONLY | O_CLOEXEC);
+  if (file < 0) return;
+  if (write(file, name, strlen(name))) {}
+  close(file);
+}
+
+int martlet_process_descriptor(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0U); }
+
+static ssize_t read_file(const char *path, char *text, size_t room) {
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return -1;
+  ssize_t count = 0, part;
+  while ((size_t)count < room - 1 && (part = read(file, text + count, room - 1 - (size_t)count)) > 0) count += part;
+  close(file);
+  text[count] = 0;
+  return count;
+}
+
+bool martlet_read_process(pid_t pid, struct martlet_process *process) {
+  char path[64], text[1024];
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  if (read_file(path, text, sizeof text) <= 0) return false;
+  // The name may hold anything, parentheses too: the fields begin behind the last one.
+  char *name = strchr(text, '('), *fields = strrchr(text, ')');
+  if (!name || !fields) return false;
+  *fields = 0;
+  process->pid = pid;
+  process->is_leased = strcmp(name + 1, MARTLET_LEASED_NAME) == 0;
+  unsigned long long start;
+  if (sscanf(fields + 1, " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &process->state,
+             &process->parent, &process->group, &process->session, &start) != 5)
+    return false;
+  process->start = start;
+  return true;
+}
+
+/// For kernels that do not list children.
+static int search_children(pid_t parent, pid_t *pids, int room) {
+  DIR *processes = opendir("/proc");
+  if (!processes) return 0;
+  int count = 0;
+  for (struct dirent *entry; count < room && (entry = readdir(processes));) {
+    struct martlet_process process;
+    if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
+    if (martlet_read_process(atoi(entry->d_name), &process) && process.parent == parent) pids[count++] = process.pid;
+  }
+  closedir(processes);
+  return count;
+}
+
+int martlet_children(pid_t parent, pid_t *pids, int room) {
+  char path[320], text[8192];
+  snprintf(path, sizeof path, "/proc/%d/task", (int)parent);
+  DIR *threads = opendir(path);
+  if (!threads) return 0;
+  int count = 0;
+  bool is_listed = true;
+  // Each thread has children of its own; those that were adopted are the main thread's.
+  for (struct dirent *entry; is_listed && (entry = readdir(threads));) {
+    if (entry->d_name[0] == '.') continue;
+    snprintf(path, sizeof path, "/proc/%d/task/%s/children", (int)parent, entry->d_name);
+    ssize_t length = read_file(path, text, sizeof text);
+    if (length < 0) is_listed = access(path, F_OK) == 0 || atoi(entry->d_name) != parent;
+    char *next = text, *end;
+    for (long pid; length > 0 && count < room && (pid = strtol(next, &end, 10)) > 0; next = end) pids[count++] = (pid_t)pid;
+  }
+  closedir(threads);
+  return is_listed ? count : search_children(parent, pids, room);
+}

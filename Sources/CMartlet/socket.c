@@ -1,0 +1,69 @@
+// The socket on which a detached context waits for its next controller.
+#define _GNU_SOURCE
+#include "CMartlet.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int make(const char *path, struct sockaddr_un *address) {
+  if (strlen(path) >= sizeof address->sun_path) return -ENAMETOOLONG;
+  memset(address, 0, sizeof *address);
+  address->sun_family = AF_UNIX;
+  strcpy(address->sun_path, path);
+  int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  return descriptor < 0 ? -errno : descriptor;
+}
+
+int martlet_socket_listen(const char *path) {
+  struct sockaddr_un address;
+  int descriptor = make(path, &address);
+  if (descriptor < 0) return descriptor;
+  if (bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0 && listen(descriptor, 8) == 0) return descriptor;
+  int error = errno;
+  close(descriptor);
+  return -error;
+}
+
+int martlet_socket_connect(const char *path) {
+  struct sockaddr_un address;
+  int descriptor = make(path, &address);
+  if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&address, sizeof address) == 0) return descriptor;
+  int error = errno;
+  close(descriptor);
+  return -error;
+}
+
+int martlet_socket_accept(int listener) {
+  int descriptor = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  return descriptor < 0 ? -errno : descriptor;
+}
+
+int martlet_socket_forget(const char *path) {
+  struct stat status;
+  char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
+  char *end;
+  if (strlen(path) >= sizeof directory || lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode)) return -1;
+  if (unlink(path) < 0) return -1;
+  strcpy(directory, path);
+  if (!(end = strrchr(directory, '/')) || end == directory) return 0;
+  *end = 0;
+  rmdir(directory);
+  return 0;
+}
+
+int64_t martlet_socket_peer(int descriptor) {
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  return getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ? -1 : (int64_t)peer.uid;
+}
+
+int martlet_private_directory(const char *path) {
+  struct stat status;
+  if (mkdir(path, 0700) < 0 && errno != EEXIST) return -errno;
+  if (lstat(path, &status) < 0) return -errno;
+  return S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 077) ? 0 : -EPERM;
+}

@@ -1,0 +1,62 @@
+import MartletLink
+import MartletReactor
+import MartletWire
+
+/// Where a detached context can be found on its machine.
+struct DetachedPlace: Codable, Sendable, Hashable {
+    var id: String
+    var socket: String
+}
+
+/// How a detach ended.
+struct DetachEnd: Codable, Sendable {
+    var place: DetachedPlace?
+    var failure: MartletError?
+}
+
+/// Lets the context live on without its parent when a context above asks for it.
+final class IncomingDetach: AcceptedStreamOwner {
+    /// The `open` payload.
+    struct Request: Codable, Sendable {
+        /// In milliseconds.
+        var lease: UInt64
+    }
+
+    private let key: StreamKey
+    private let request: Request
+    private let runtime: ContextRuntime
+
+    static func accept(
+        _ key: StreamKey,
+        _ payload: UnsafeRawBufferPointer,
+        runtime: ContextRuntime
+    ) -> Result<IncomingDetach, StreamRefusal> {
+        guard let request = try? CBORDecoder().decode(Request.self, from: payload) else {
+            return .failure(StreamRefusal(.protocolViolation, "a detach that cannot be read"))
+        }
+        guard runtime.host != nil else { return .failure(StreamRefusal(.refused, "the controller is not detached")) }
+        return .success(IncomingDetach(key, request, runtime))
+    }
+
+    private init(_ key: StreamKey, _ request: Request, _ runtime: ContextRuntime) {
+        self.key = key
+        self.request = request
+        self.runtime = runtime
+    }
+
+    func begin() {
+        let lease = request.lease.multipliedReportingOverflow(by: 1_000_000)
+        var end = DetachEnd()
+        var leave: (@Sendable () -> Void)?
+        switch runtime.host?.detach(lease.overflow ? .max / 2 : min(lease.partialValue, .max / 2)) {
+        case .success(let made)?: (end.place, leave) = (made.place, made.leave)
+        case .failure(let error)?: end.failure = error
+        case nil: break
+        }
+        runtime.node.sendEnd(key, (try? CBOREncoder().encode(end)) ?? [])
+        leave?()
+    }
+
+    func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {}
+    func wasReset(_ reason: ResetReason) {}
+}
