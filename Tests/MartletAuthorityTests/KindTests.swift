@@ -20,11 +20,12 @@ import Testing
                     type: _mangledTypeName(LocalConnector.self) ?? "",
                     connector: CBOREncoder().encode(LocalConnector()), options: .init()))
         case .disconnect: try CBOREncoder().encode(IncomingDisconnect.Request(number: 1, limit: 1000))
+        case .detach: try CBOREncoder().encode(IncomingDetach.Request(lease: 60_000))
         case .status, .echo, .output, .log, .channel: []
         }
     }
 
-    @Test(arguments: [StreamKind.call, .command, .connect, .disconnect, .status], Place.allCases)
+    @Test(arguments: [StreamKind.call, .command, .connect, .disconnect, .status, .detach], Place.allCases)
     func `Upwards and sideways it is refused`(kind: StreamKind, place: Place) async throws {
         try await withScene(place) { scene in
             let payload = try Self.payload(kind)
