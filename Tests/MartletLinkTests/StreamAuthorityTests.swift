@@ -29,7 +29,7 @@ import Testing
             switch kind {
             case .call, .command, .connect, .disconnect, .status: isAbove
             case .echo: isAbove || isBelow
-            case .channel: true
+            case .channel: relation != .itself
             case .output, .log: false
             }
         let refusal = StreamAuthority.refusal(
@@ -41,7 +41,9 @@ import Testing
     }
 
     @Test(arguments: StreamKind.allCases)
-    func `A controller is asked for nothing but an echo, to take output and logs, and for channel ends`(kind: StreamKind) {
+    func `A controller is asked for nothing but an echo, to take output and logs, and for channel ends`(
+        kind: StreamKind
+    ) {
         let expected = [.echo, .output, .log, .channel].contains(kind)
         let below = RandomTree.address([7, 1])
         #expect((StreamAuthority.refusal(of: kind, from: below, to: .root) == nil) == expected)

@@ -85,7 +85,10 @@ struct Holdings: CustomStringConvertible {
         case 2:
             // In the midst of calls and with a channel open.
             let (here, there) = context.makeChannel(of: Int.self)
-            let calls = [Task { try await below.call(WaitForEver()) }, Task { try await below.call(SendNumbers(to: there, count: .max)) }]
+            let calls = [
+                Task { try await below.call(WaitForEver()) },
+                Task { try await below.call(SendNumbers(to: there, count: .max)) },
+            ]
             _ = try await here.receive(timeout: .seconds(30))
             kill(context.facts.processID, SIGKILL)
             for call in calls { await #expect(throws: (any Error).self) { try await call.value } }
@@ -160,7 +163,9 @@ struct Holdings: CustomStringConvertible {
             var connect = ConnectOptions()
             connect.deadline = .seconds(120)
             let contexts = try await withThrowingTaskGroup(of: Context.self) { group in
-                for _ in 0..<count { group.addTask { [connect] in try await martlet.connect(.local, options: connect) } }
+                for _ in 0..<count {
+                    group.addTask { [connect] in try await martlet.connect(.local, options: connect) }
+                }
                 return try await group.reduce(into: [Context]()) { $0.append($1) }
             }
             let time = ContinuousClock.now - start

@@ -7,6 +7,7 @@ enum Cases {
     static let all: [String: Body] = [
         "connect": connect,
         "connect-cold": connectCold,
+        "beside": beside,
         "call": call,
         "flight": flight,
         "run": runCommand,
