@@ -37,13 +37,14 @@ package struct Outbox: Sendable {
     private var accounts: [Neighbour: Account] = [:]
     /// The bytes of relayed `data` frames that wait here, of all children.
     package private(set) var relayedData = 0
-    /// Bulk streams with something to send, in the order of their turns.
+    /// Bulk streams with something to send, in the order of their turns; among them some that were discarded since. To look
+    /// for these would take as long as there are streams, of which a neighbour may have very many, each with a reset.
     private var turns = Deque<StreamKey>()
     private var callsInARow = 0
 
     package init() {}
 
-    package var isEmpty: Bool { control.isEmpty && calls.isEmpty && turns.isEmpty }
+    package var isEmpty: Bool { control.isEmpty && calls.isEmpty && bulk.isEmpty }
     /// Control and call frames that wait. Windows do not bound opens, ends, resets and pongs: a link on which too many
     /// wait belongs to a neighbour that does not read.
     package var urgentCount: Int { control.count + calls.count }
@@ -114,23 +115,25 @@ package struct Outbox: Sendable {
     /// Takes what goes out next.
     package mutating func next() -> [UInt8]? {
         if let frame = control.popFirst() { return frame }
-        if callsInARow < Self.callsBeforeBulk || turns.isEmpty, let frame = calls.popFirst() {
+        if callsInARow < Self.callsBeforeBulk || bulk.isEmpty, let frame = calls.popFirst() {
             callsInARow += 1
             settle(frame)
             return frame.bytes
         }
         callsInARow = 0
-        guard let stream = turns.popFirst() else { return nil }
-        let frame = bulk[stream]!.removeFirst()
-        if bulk[stream]!.isEmpty { bulk[stream] = nil } else { turns.append(stream) }
-        settle(frame)
-        return frame.bytes
+        while let stream = turns.popFirst() {
+            guard let frame = bulk[stream]?.removeFirst() else { continue }
+            if bulk[stream]!.isEmpty { bulk[stream] = nil } else { turns.append(stream) }
+            settle(frame)
+            return frame.bytes
+        }
+        return nil
     }
 
     /// Forgets the bulk that waits on a stream that was reset.
     package mutating func discard(_ stream: StreamKey) {
         guard let frames = bulk.removeValue(forKey: stream) else { return }
         for frame in frames { settle(frame) }
-        turns.removeAll { $0 == stream }
+        if bulk.isEmpty { turns.removeAll() }
     }
 }

@@ -16,7 +16,7 @@ package enum StreamAuthority {
             opener.isAncestor(of: acceptor) || acceptor.isAncestor(of: opener) ? nil : "only up or down the tree"
         case .channel:
             // Whoever shows the acceptor a token that it gave out may have the end that goes with it.
-            nil
+            opener == acceptor ? "a context needs no stream to itself" : nil
         case .output, .log:
             acceptor.isRoot && !opener.isRoot ? nil : "\(kind) goes to the controller only"
         }

@@ -56,7 +56,7 @@ struct ReadSome: RemoteTask {
                 if let count = second.takeFreed() { freed += StreamState.cost(ofPayload: count) }
                 try demand(freed <= cost, "more credit comes back than was spent")
             }
-            while let front = first.first(.max) {
+            while let front = first.first(1 << 20) {
                 front.withUnsafeBytes { second.append(payload: $0) }
                 cost += StreamState.cost(ofPayload: front.count)
                 first.advance(front.count)

@@ -21,7 +21,8 @@ import Testing
         try Fuzz.run("headers", rounds: 20_000) { random in
             let kind = Self.kinds.randomElement(using: &random)!
             let count =
-                kind == .credit ? 4 : Int.random(in: 0...(kind == .reset ? 1_025 : FrameHeader.maximumPayload), using: &random)
+                kind == .credit
+                ? 4 : Int.random(in: 0...(kind == .reset ? 1_025 : FrameHeader.maximumPayload), using: &random)
             let header = FrameHeader(
                 kind, flags: .init(rawValue: .random(in: 0...31, using: &random)), stream: random.next32(),
                 to: kind.isLinkLocal ? .root : Self.address(&random),
@@ -49,7 +50,9 @@ import Testing
         case 2: .bool(random.chance(2))
         case 3: .null
         case 4: .float(Double(bitPattern: random.next() & ~(0x7ff << 52)))
-        case 5: random.chance(2) ? .unsigned(random.next() >> UInt64.random(in: 0...63, using: &random)) : .negative(random.next())
+        case 5:
+            random.chance(2)
+                ? .unsigned(random.next() >> UInt64.random(in: 0...63, using: &random)) : .negative(random.next())
         case 6, 7: .array((0..<Int.random(in: 0...5, using: &random)).map { _ in value(&random, depth + 1) })
         default:
             CBORValue.map(
@@ -127,7 +130,9 @@ import Testing
             var bytes = originals.randomElement(using: &random)!
             for _ in 0..<Int.random(in: 1...4, using: &random) {
                 bytes[Int.random(in: bytes.indices, using: &random)] =
-                    random.chance(2) ? .random(in: .min ... .max, using: &random) : [0x1b, 0x3b, 0x9b, 0xfb].randomElement(using: &random)!
+                    random.chance(2)
+                    ? .random(in: .min ... .max, using: &random)
+                    : [0x1b, 0x3b, 0x9b, 0xfb].randomElement(using: &random)!
             }
             Self.decodeEverything(bytes)
         }

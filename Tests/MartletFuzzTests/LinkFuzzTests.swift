@@ -44,13 +44,16 @@ private final class Owner: StreamOwner, @unchecked Sendable {
             for _ in 0..<600 {
                 switch Int.random(in: 0..<12, using: &random) {
                 case 0:
-                    guard let target = places.randomElement(using: &random), node.route(to: target) != nil else { break }
+                    guard let target = places.randomElement(using: &random), node.route(to: target) != nil else {
+                        break
+                    }
                     guard owners.count < 60 else { break }
                     let owner = Owner(StreamKey(opener: own, acceptor: target, number: 0))
                     let key = node.streams.open(to: target, owner: owner, ended: random.chance(2))
                     owners[key] = owner
                 case 1:
-                    guard let key = owners.keys.sorted(by: { $0.number < $1.number }).randomElement(using: &random) else { break }
+                    guard let key = owners.keys.sorted(by: { $0.number < $1.number }).randomElement(using: &random)
+                    else { break }
                     if random.chance(2) { _ = node.streams.sentLast(key) } else { node.streams.remove(key) }
                     if node.streams.owner(of: key) == nil { owners[key] = nil }
                 case 2:
@@ -68,10 +71,12 @@ private final class Owner: StreamOwner, @unchecked Sendable {
                         kind, flags: flags, stream: .random(in: 1...9, using: &random),
                         to: kind.isLinkLocal ? .root : places.randomElement(using: &random)!,
                         from: kind.isLinkLocal ? .root : places.randomElement(using: &random)!,
-                        payloadCount: kind == .data ? .random(in: 0...65_280, using: &random) : .random(in: 0...900, using: &random))
+                        payloadCount: kind == .data
+                            ? .random(in: 0...65_280, using: &random) : .random(in: 0...900, using: &random))
                     let credit = [0, 1, 65_536, 131_072, 1 << 24, 1 << 25, .max >> 33].randomElement(using: &random)!
                     let stream = StreamKind(rawValue: .random(in: 1...9, using: &random))
-                    let verdict = node.receive(header, from: from, kind: random.chance(9) ? nil : stream, credit: credit)
+                    let verdict = node.receive(
+                        header, from: from, kind: random.chance(9) ? nil : stream, credit: credit)
                     switch verdict {
                     case .opened(let key, let kind):
                         try demand(kind != .call || key.opener.isAncestor(of: own), "a call from \(key.opener)")
@@ -152,7 +157,8 @@ private final class Owner: StreamOwner, @unchecked Sendable {
             for _ in 0..<3_000 {
                 switch Int.random(in: 0..<(isFast ? 6 : 12), using: &random) {
                 case 0, 6, 7, 8:
-                    let count = random.chance(3) ? FrameHeader.maximumPayload : Int.random(in: 0...3_000, using: &random)
+                    let count =
+                        random.chance(3) ? FrameHeader.maximumPayload : Int.random(in: 0...3_000, using: &random)
                     let room = sender.sendablePayload
                     try demand(
                         room == max(0, min(FrameHeader.maximumPayload, arrived - sent - StreamState.frameCost)), "room")

@@ -92,8 +92,10 @@ import Testing
             }
             switch verdict {
             case .opened(let key, let kind):
-                #expect(key.acceptor.isAncestor(of: key.opener) && own.contains(key.opener))
-                #expect(kind == .echo || kind == .output && key.acceptor.isRoot)
+                #expect(own.contains(key.opener) && !own.contains(key.acceptor))
+                #expect(
+                    kind == .channel || kind == .echo && key.acceptor.isAncestor(of: key.opener)
+                        || [.output, .log].contains(kind) && key.acceptor.isRoot)
                 seen["opened", default: 0] += 1
             case .message(let owner), .credit(let owner), .reset(let owner):
                 #expect(isOwn(owner))

@@ -35,13 +35,17 @@ import Testing
     @Test func `What no credit counts is on the account of the neighbour that sent it`() {
         var box = Outbox()
         var random = SeededGenerator(seed: 4)
+        func waitingData() -> [Int] { [Neighbour.parent, .child(1), .child(2)].map { box.waitingData(from: $0) } }
         func waiting() -> [Int] { [Neighbour.parent, .child(1), .child(2)].map { box.waiting(from: $0) } }
         box.append([UInt8](repeating: 0, count: 100), header: Self.header(.open, 1, bulk: true), from: .parent)
         box.append([UInt8](repeating: 0, count: 90), header: Self.header(.data, 1, bulk: true), from: .parent)
         box.append([UInt8](repeating: 0, count: 80), header: Self.header(.end, 2), from: .child(1))
         box.append([UInt8](repeating: 0, count: 70), header: Self.header(.credit, 2), from: .child(1))
         box.append([UInt8](repeating: 0, count: 60), header: Self.header(.open, 3))
+        box.append([UInt8](repeating: 0, count: 40), header: Self.header(.data, 4, bulk: true), from: .child(2))
         #expect(waiting() == [100, 80, 0])
+        // That of a parent may be as much as its streams' credit.
+        #expect(waitingData() == [0, 0, 40] && box.relayedData == 40)
         // The reset throws the bulk away that waits of its stream.
         box.append([UInt8](repeating: 0, count: 50), header: Self.header(.reset, 1, bulk: true), from: .parent)
         #expect(waiting() == [50, 80, 0])
@@ -54,6 +58,7 @@ import Testing
         }
         _ = Self.drain(&box)
         #expect(waiting() == [0, 0, 0])
+        #expect(waitingData() == [0, 0, 0] && box.relayedData == 0)
     }
 
     @Test func `Calls without end do not starve bulk`() {
@@ -103,6 +108,17 @@ import Testing
         #expect(box.isEmpty)
         box.append([2], .bulk, stream: Self.key(2))
         #expect(Self.drain(&box) == [[2]])
+    }
+
+    @Test func `A great many streams that are discarded take no time each`() {
+        var box = Outbox()
+        let count: UInt32 = 100_000
+        for number in 1...count { box.append([1], .bulk, stream: Self.key(number)) }
+        // All but one, in the order that would be the slowest to search.
+        for number in (2...count).reversed() { box.discard(Self.key(number)) }
+        box.append([2], .bulk, stream: Self.key(count))
+        #expect(Self.drain(&box) == [[1], [2]])
+        #expect(box.isEmpty)
     }
 
     @Test func `A reset never arrives before what opens its stream`() {

@@ -29,7 +29,7 @@ import Testing
             switch kind {
             case .call, .command, .connect, .disconnect, .status, .detach: isAbove
             case .echo: isAbove || isBelow
-            case .channel: true
+            case .channel: relation != .itself
             case .output, .log: false
             }
         let refusal = StreamAuthority.refusal(

@@ -49,27 +49,4 @@ extension Cases {
         }
         return duration
     }
-
-    /// Small calls beside a channel that fills the link, over two hops: how long they take.
-    static func beside(_ martlet: Controller, _ options: Options) async throws -> Sample {
-        let between = try await open(martlet, options)
-        let context = try await between.connect(.local)
-        let (here, there) = context.makeChannel(of: [UInt8].self)
-        async let sum = context.call(Drain(items: there))
-        let flood = Task {
-            let item = [UInt8](repeating: 7, count: 1 << 20)
-            while !Task.isCancelled { try await here.send(item) }
-            here.finish()
-        }
-        var times = Times()
-        for round in -50..<options.count(2000) {
-            let (_, duration) = try await time { try await context.call(Echo(value: round)) }
-            if round >= 0 { times.add(duration) }
-        }
-        flood.cancel()
-        _ = await flood.result
-        here.close()
-        _ = try await sum
-        return times.sample(1e3)
-    }
 }

@@ -7,12 +7,12 @@ enum Cases {
     static let all: [String: Body] = [
         "connect": connect,
         "connect-cold": connectCold,
+        "beside": beside,
         "call": call,
         "flight": flight,
         "run": runCommand,
         "items": items,
         "bulk": bulk,
-        "beside": beside,
         "fan": fan,
         "hold": hold,
         "idle": idle,

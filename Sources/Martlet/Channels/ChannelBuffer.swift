@@ -194,7 +194,7 @@ struct ChannelBuffer {
 
     /// What is next, at most `limit` bytes; `nil` if there is nothing.
     func first(_ limit: Int) -> ArraySlice<UInt8>? {
-        pieces.first.map { $0.bytes[$0.offset..<min($0.bytes.count, $0.offset + limit)] }
+        pieces.first.map { $0.bytes[$0.offset..<$0.offset + min($0.bytes.count - $0.offset, limit)] }
     }
 
     /// `amount` bytes of the first piece are taken.

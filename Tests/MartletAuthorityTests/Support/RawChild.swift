@@ -40,7 +40,8 @@ final class RawChild: @unchecked Sendable {
     private static let limit = Duration.seconds(20)
 
     init() throws {
-        let path = FileManager.default.temporaryDirectory.appending(path: "martlet-raw-\(UInt64.random(in: 0 ... .max))")
+        let path = FileManager.default.temporaryDirectory.appending(
+            path: "martlet-raw-\(UInt64.random(in: 0 ... .max))")
         try FileManager.default.createDirectory(at: path, withIntermediateDirectories: false)
         connector = RawConnector(folder: path.path)
         for name in ["in", "out"] { #expect(mkfifo("\(path.path)/\(name)", 0o600) == 0) }

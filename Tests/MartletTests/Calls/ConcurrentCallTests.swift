@@ -35,7 +35,7 @@ import Testing
     func `A call that holds its thread stops nothing else`(way: Block.Way) async throws {
         let log = OutputLog()
         var options = log.options
-        options.heartbeatLimit = .milliseconds(900)
+        options.heartbeatLimit = .milliseconds(2000)
         try await TestFolder.with { scratch in
             try await withLocalContext(options) { _, context in
                 let blocked = (0..<3).map { number in
@@ -46,8 +46,8 @@ import Testing
                 await eventually { scratch.count("started") == 3 }
                 // Longer than the heartbeat limit: the far side is heard all the time.
                 let start = ContinuousClock.now
-                while ContinuousClock.now - start < .milliseconds(1500) {
-                    _ = try await context.ping(deadline: .milliseconds(800))
+                while ContinuousClock.now - start < .milliseconds(3000) {
+                    _ = try await context.ping(deadline: .milliseconds(1900))
                     #expect(try await context.call(Add(a: 1, b: 1)) == 2)
                     #expect(try await context.run("echo on").lines == ["on"])
                 }
