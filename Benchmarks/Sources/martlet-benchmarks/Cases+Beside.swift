@@ -1,21 +1,11 @@
 import Martlet
 
-/// Takes what comes and forgets it.
-struct Drain: RemoteTask {
-    var end: Channel<[UInt8]>
-    func run(in context: RemoteContext) async throws -> Int {
-        var count = 0
-        for try await item in end { count += item.count }
-        return count
-    }
-}
-
 extension Cases {
     /// Small calls beside a channel that sends as much as it can, both over the same two hops.
     static func beside(_ martlet: Controller, _ options: Options) async throws -> Sample {
         let context = try await martlet.connect(.local).connect(.local)
         let (here, there) = context.makeChannel(of: [UInt8].self)
-        async let drained = context.call(Drain(end: there))
+        async let drained = context.call(Drain(items: there))
         let transfer = Task {
             let item = [UInt8](repeating: 7, count: 1 << 20)
             var count = 0
