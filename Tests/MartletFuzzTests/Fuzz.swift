@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 /// SplitMix64: the same numbers for the same seed on every machine, so that a failure can be repeated.
@@ -43,9 +44,8 @@ enum Fuzz {
         if seconds != nil { print("fuzz: \(name) begins with seed \(first)") }
         var round = 0
         while seconds == nil ? round < rounds : ContinuousClock.now < end {
-            // Told before, too: what traps tells nothing any more.
             let current = first + UInt64(round)
-            Fuzz.current = "\(name) \(current)"
+            Self.current.withLock { $0[name] = current }
             var random = SeededGenerator(seed: current)
             do { try body(&random) } catch {
                 Issue.record("\(name), seed \(current): \(error)", sourceLocation: sourceLocation)
@@ -56,8 +56,8 @@ enum Fuzz {
         if seconds != nil { print("fuzz: \(name) did \(round) rounds") }
     }
 
-    /// Where a debugger finds which round it was.
-    nonisolated(unsafe) static var current = ""
+    /// The seed of each test's present round: what traps tells nothing any more, but a debugger finds it here.
+    private static let current = Mutex<[String: UInt64]>([:])
 }
 
 struct Broken: Error, CustomStringConvertible {
