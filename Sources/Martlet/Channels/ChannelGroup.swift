@@ -170,9 +170,13 @@ public struct ChannelGroup<Member: Hashable & Sendable, Outgoing: Codable & Send
 }
 
 extension ChannelGroup: RandomAccessCollection {
+    /// Places count from 0.
     public typealias Index = Int
+    /// 0.
     public var startIndex: Int { 0 }
+    /// How many members there are.
     public var endIndex: Int { elements.count }
+    /// The member at a place, with its end.
     public subscript(position: Int) -> Element { elements[position] }
 }
 
