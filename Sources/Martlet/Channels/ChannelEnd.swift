@@ -102,6 +102,7 @@ public struct ChannelEnd<Outgoing: Codable & Sendable, Incoming: Codable & Senda
 }
 
 extension ChannelEnd: AsyncSequence {
+    /// What comes.
     public typealias Element = Incoming
 
     /// Iterates over what comes, until the channel ends.

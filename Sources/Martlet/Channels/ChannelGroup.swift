@@ -99,6 +99,7 @@ public struct ChannelGroup<Member: Hashable & Sendable, Outgoing: Codable & Send
     /// See ``events``.
     public struct Events: AsyncSequence, Sendable {
         let group: ChannelGroup
+        /// An item, or that a member has ended.
         public typealias Element = Event
 
         /// Begins with all members.
