@@ -45,7 +45,8 @@ private func spawnShell(_ line: String, newSession: Bool) -> pid_t {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
-    if newSession { posix_spawnattr_setflags(&attributes, 0x80 /* POSIX_SPAWN_SETSID */) }
+    // POSIX_SPAWN_SETSID, which the module does not have.
+    if newSession { posix_spawnattr_setflags(&attributes, 0x80) }
     var pid: pid_t = 0
     var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("/bin/sh"), strdup("-c"), strdup(line), nil]
     defer { for each in arguments { free(each) } }
