@@ -200,6 +200,7 @@ final class IncomingCommand: AcceptedStreamOwner {
     }
 
     private func drainTimeUp() {
+        let hasRoom = hasRoom
         guard let isWaitingForReader = state.withLock({ $0.isOver ? nil : $0.openPipes > 0 && !hasRoom }) else {
             return
         }

@@ -73,7 +73,7 @@ struct GuardTests {
         try Data(("#include <stdlib.h>\n" + program).utf8).write(to: source)
         let sources = URL(filePath: #filePath).appending(path: "../../../../Sources/CMartlet").standardized.path()
         let owner = directory.appending(path: "owner").path()
-        let files = ["spawn.c", "guard.c", "poll.c", "takeover.c"].map { "\(sources)/\($0)" }
+        let files = ["spawn.c", "guard.c", "children.c", "poll.c", "takeover.c"].map { "\(sources)/\($0)" }
         let result = try await runProgram(
             ["clang", "-O1", "-I\(sources)/include", source.path()] + files + ["-o", owner, "-lpthread"])
         try #require(result.exitCode == 0, "\(result.errors)")

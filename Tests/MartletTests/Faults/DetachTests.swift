@@ -75,7 +75,7 @@ struct TellOfFiles: RemoteTask {
                 #expect(try await context.status().running == 2)
                 await eventually { log.line(with: "file 2") != nil && log.line(with: "oops") != nil }
                 #expect(log.texts(.error).contains("oops"))
-                #expect(log.line(with: "file 2")?.route == context.route)
+                #expect(log.line(with: "file 2")?.address == context.address)
                 #expect(log.texts().filter { $0.hasPrefix("file") } == ["file 0", "file 1", "file 2"])
                 #expect(try await context.call(Add(a: 1, b: 2)) == 3)
                 let hello = try await context.run("echo hello")
@@ -86,7 +86,7 @@ struct TellOfFiles: RemoteTask {
                 await eventually { log.line(with: "after") != nil && folder.has("stopped") && folder.has("done") }
                 await eventually { try await context.status().running == 0 }
                 await context.close()
-                #expect(martlet.runtime.children.isEmpty)
+                #expect(way == .relay || martlet.runtime.children.isEmpty)
             }
             #expect(!entry.isAlive)
             #expect(access(value.place.socket, F_OK) != 0)
@@ -209,10 +209,10 @@ struct TellOfFiles: RemoteTask {
             except OSError: print(0)
             """
         let result = try await runProgram(
-            ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "python3", "-c", script]
+            ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "/usr/bin/python3", "-c", script]
                 + [value.place.socket, value.place.id])
         chmod(folder, 0o700)
-        #expect(result.output.trimmingCharacters(in: .whitespacesAndNewlines) == "0")
+        #expect(result.output.trimmingCharacters(in: .whitespacesAndNewlines) == "0", "\(result.errors)")
         try await withMartlet(OutputLog().options) { martlet in
             await (try await martlet.attach(value, through: .local)).close()
         }

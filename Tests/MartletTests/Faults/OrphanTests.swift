@@ -9,11 +9,10 @@ struct StartDaemon: RemoteTask {
     var marker: String
     var children: Int
     func run(in context: RemoteContext) async throws -> [Int32] {
-        let daemon = Process()
-        daemon.executableURL = URL(fileURLWithPath: "/bin/sh")
-        daemon.arguments = ["-c", OrphanTests.daemon(marker)]
-        try daemon.run()
-        daemon.waitUntilExit()
+        // Not by Foundation: its `Process` waits until nobody holds a descriptor that the daemon inherits.
+        let shell = spawnShell(OrphanTests.daemon(marker), newSession: false)
+        var status: Int32 = 0
+        guard waitpid(shell, &status, 0) == shell else { return [] }
         return try await withThrowingTaskGroup(of: Int32.self) { group in
             for number in 0..<children {
                 group.addTask {
@@ -34,21 +33,25 @@ struct StartDaemon: RemoteTask {
 struct TakeStatusLate: RemoteTask {
     var release: String
     func run(in context: RemoteContext) async throws -> Int32 {
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        posix_spawnattr_setflags(&attributes, 0x80 /* POSIX_SPAWN_SETSID */)
-        var pid: pid_t = 0
-        let argument = strdup("/bin/sh")
-        let flag = strdup("-c")
-        let text = strdup("exit 7")
-        defer { for each in [argument, flag, text] { free(each) } }
-        let error = posix_spawn(&pid, "/bin/sh", nil, &attributes, [argument, flag, text, nil], environ)
-        posix_spawnattr_destroy(&attributes)
-        guard error == 0 else { return -error }
+        let pid = spawnShell("exit 7", newSession: true)
         Signpost.block(until: release)
         var status: Int32 = 0
         return waitpid(pid, &status, 0) == pid ? (status >> 8) & 0xff : -1
     }
+}
+
+/// A child of this process's own.
+private func spawnShell(_ line: String, newSession: Bool) -> pid_t {
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    // POSIX_SPAWN_SETSID, which the module does not have.
+    if newSession { posix_spawnattr_setflags(&attributes, 0x80) }
+    var pid: pid_t = 0
+    var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("/bin/sh"), strdup("-c"), strdup(line), nil]
+    defer { for each in arguments { free(each) } }
+    let error = posix_spawn(&pid, "/bin/sh", nil, &attributes, &arguments, environ)
+    return error == 0 ? pid : -1
 }
 
 @Suite(.leakChecked) struct OrphanTests {
