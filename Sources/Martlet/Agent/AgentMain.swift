@@ -186,7 +186,7 @@ final class Agent: Sendable {
                 logLevel: welcome.logLevel.flatMap(Logger.Level.init(rawValue:)),
                 instrumentType: welcome.instrument.flatMap { _typeByName($0) as? any ContextInstrument.Type },
                 instrumentName: welcome.instrument,
-                                setup: welcome.setup,
+                setup: welcome.setup,
                 // All that was kept finds room.
                 outputLimit: ForwardingStream.limit + (before == nil ? 0 : 2 * OutputRing.limit)
             ),
