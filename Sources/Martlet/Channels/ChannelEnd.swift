@@ -119,11 +119,7 @@ public struct ChannelEnd<Outgoing: Codable & Sendable, Incoming: Codable & Senda
 }
 
 extension ChannelEnd: AsyncSequence {
-<<<<<<< HEAD
     /// What the other end sends.
-=======
-    /// What comes.
->>>>>>> adv
     public typealias Element = Incoming
 
     /// Iterates over what comes, until the channel ends.

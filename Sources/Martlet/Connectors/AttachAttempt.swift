@@ -5,6 +5,12 @@ import MartletReactor
 import MartletWire
 import Synchronization
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// The way to a detached context on this machine: from its socket on, it is a child as any other.
 struct DetachedConnector: Connector {
     var place: DetachedPlace
@@ -92,12 +98,12 @@ final class AttachAttempt: EventHandler {
     private func unreachable(_ error: Int32, _ path: String) {
         switch error {
         // Nobody listens: it has ended without the time to clean up.
-        case 111 /* ECONNREFUSED */, 2 /* ENOENT */:
+        case ECONNREFUSED, ENOENT:
             _ = path.withCString { martlet_socket_forget($0) }
             fail(
                 .leaseEnded, "there is no such detached context: its lease has ended, or the machine was restarted",
                 advice: "connect anew; next time detach for longer")
-        case 13 /* EACCES */:
+        case EACCES:
             fail(
                 .refused, "the detached context belongs to another user",
                 advice: "attach as the user who detached it")
