@@ -173,6 +173,7 @@ package final class ChildProcess: EventHandler {
             guard state.status == nil else { return (false, false, nil) }
             state.status = status
             state.groupLingers = !state.isReleased && martlet_group_is_alive(pid)
+            reapGroup()
             if !state.groupLingers { forget(&state) }
             defer { state.source = nil }
             return (true, state.groupLingers, state.source)
@@ -189,12 +190,21 @@ package final class ChildProcess: EventHandler {
     private func watchGroup(after interval: UInt64 = 1_000_000) {
         reactor.schedule(at: Reactor.now + interval) { [self] in
             let lingers = state.withLock { state -> Bool in
-                state.groupLingers = state.groupLingers && martlet_group_is_alive(pid)
+                guard state.groupLingers else { return false }
+                state.groupLingers = martlet_group_is_alive(pid)
+                reapGroup()
                 if !state.groupLingers { forget(&state) }
                 return state.groupLingers
             }
             if lingers { watchGroup(after: min(interval * 2, 1_000_000_000)) }
         }
+    }
+
+    /// What the leader left in its group is ours if this process adopts orphans: ended together with the leader, it
+    /// would stay a zombie. Asked after the group was looked at: in a group without life, each zombie that can come to
+    /// us has come.
+    private func reapGroup() {
+        while waitpid(-pid, nil, WNOHANG) > 0 {}
     }
 
     private func forget(_ state: inout State) {

@@ -40,6 +40,19 @@ func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_9
         }
     }
 
+    @Test func `Of programs that end together none stays a zombie`() async throws {
+        try await withLocalContext { _, context in
+            for _ in 1...20 {
+                await #expect(throws: PlainError.self) {
+                    try await context.run("sleep 86400 & sleep 86400 & echo up; (sleep 86400; true); true") { _ in
+                        throw PlainError(text: "enough")
+                    }
+                }
+            }
+            await eventually { ProcessTable.descendants(of: context.processID).allSatisfy { $0.name != "sleep" } }
+        }
+    }
+
     @Test func `A command that ends in time is not touched by its timeout`() async throws {
         try await withLocalContext { _, context async throws in
             var options = CommandOptions()
