@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -62,7 +63,7 @@ static int child_main(void *argument) {
   } while (0)
 
   if (spawn->new_session)
-    TRY(setsid() < 0, MARTLET_SPAWN_GROUP);
+    TRY(setsid() < 0 || (spawn->terminal >= 0 && ioctl(spawn->terminal, TIOCSCTTY, 0) < 0), MARTLET_SPAWN_GROUP);
   else
     TRY(setpgid(0, 0) < 0, MARTLET_SPAWN_GROUP);
   // Before the program runs: we may be killed at any moment.

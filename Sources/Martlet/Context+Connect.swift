@@ -7,11 +7,14 @@ extension Context {
     ///
     /// It lives until it is closed or this context ends.
     ///
-    /// - Parameter onPhase: told as each phase of the connect is over, with its time.
+    /// - Parameters:
+    ///   - prompts: answers what the way in asks. Default: ``MartletOptions/prompts``.
+    ///   - onPhase: told as each phase of the connect is over, with its time.
     /// - Throws: ``MartletError`` that names the phase, the route, and what the far side said; `CancellationError`.
     public func connect<C: Connector>(
         _ connector: C,
         options: ConnectOptions = .init(),
+        prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
         let here = route.appending(connector.label)
@@ -24,9 +27,11 @@ extension Context {
             )
         }
         let encoder = CBOREncoder()
-        let request = ConnectRequest(type: type, connector: try encoder.encode(connector), options: options)
+        let responder = prompts ?? runtime.configuration.prompts
+        let request = ConnectRequest(
+            type: type, connector: try encoder.encode(connector), options: options, mayAsk: responder != nil)
         let end = try await runtime.observingConnect(here, onPhase) { [node, address] in
-            try await request.send(over: node, to: address, encoder, route: here, $0)
+            try await request.send(over: node, to: address, encoder, route: here, responder, $0)
         }
         if let failure = end.failure { throw failure }
         guard let child = end.child, let childAddress = address.child(child.number) else {
@@ -43,7 +48,7 @@ extension Context {
 
     /// Runs `body` with a context that ends when `body` does.
     ///
-    /// - Throws: as ``connect(_:options:onPhase:)``, and what `body` throws.
+    /// - Throws: as ``connect(_:options:prompts:onPhase:)``, and what `body` throws.
     public func withContext<C: Connector, R>(
         _ connector: C,
         options: ConnectOptions = .init(),
@@ -105,19 +110,30 @@ extension Context {
     }
 }
 
+extension PromptResponder? {
+    fileprivate func answer(_ prompt: Prompt) async -> ConnectAnswer {
+        do { return ConnectAnswer(answer: try await self?.answer(prompt)) } catch {
+            return ConnectAnswer(failure: "\(error)")
+        }
+    }
+}
+
 extension ConnectRequest {
     fileprivate func send(
         over node: ContextNode,
         to address: ContextAddress,
         _ encoder: CBOREncoder,
         route: Route,
+        _ responder: (any PromptResponder)?,
         _ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?
     ) async throws -> ConnectEnd {
         let queue = InboundQueue(node)
         let payload = try encoder.encode(self)
         guard payload.count <= ContextNode.maximumOpenPayload,
-            node.open(to: address, .connect, owner: queue, payload: payload, flags: .last) != nil
+            let key = node.open(
+                to: address, .connect, owner: queue, payload: payload, flags: responder == nil ? .last : [])
         else { throw ResetError(reason: .notConnected).error(route, "connect") }
+        defer { if responder != nil { node.reset(key, ResetReason(.cancelled, "the connect is over")) } }
         do {
             return try await withTaskCancellationHandler {
                 while let message = try await queue.next() {
@@ -126,7 +142,14 @@ extension ConnectRequest {
                         guard let progress = try? CBORDecoder().decode(ConnectProgress.self, from: bytes) else {
                             continue
                         }
-                        onPhase?(progress.phase, .microseconds(progress.microseconds))
+                        if let phase = progress.phase { onPhase?(phase, .microseconds(progress.microseconds ?? 0)) }
+                        if var prompt = progress.prompt {
+                            // Where it is asked is for us to say.
+                            prompt.route = route
+                            let answer = await responder.answer(prompt)
+                            let bytes = try encoder.encode(answer)
+                            _ = bytes.withUnsafeBytes { node.sendData(key, $0) }
+                        }
                     case .end(let bytes):
                         return try CBORDecoder().decode(ConnectEnd.self, from: bytes)
                     }

@@ -52,7 +52,7 @@ extension Context {
     /// context.
     ///
     /// - Throws: ``MartletError`` `leaseEnded` if it is not there any more; `refused` if it does not know the id, belongs to
-    ///   another user, or another controller is attached; as ``connect(_:options:onPhase:)`` otherwise.
+    ///   another user, or another controller is attached; as ``connect(_:options:prompts:onPhase:)`` otherwise.
     public func attach(_ detached: DetachedContext, options: ConnectOptions = .init()) async throws -> Context {
         try await connect(DetachedConnector(place: detached.place, userID: detached.facts.userID), options: options)
     }
@@ -62,7 +62,7 @@ extension Controller {
     /// Takes a detached context up again, through the same way in by which it was reached: a small context is started there
     /// that lends it its link, and that is closed with it.
     ///
-    /// - Throws: as ``connect(_:options:onPhase:)`` and ``Context/attach(_:options:)``.
+    /// - Throws: as ``connect(_:options:prompts:onPhase:)`` and ``Context/attach(_:options:)``.
     public func attach(
         _ detached: DetachedContext,
         through connector: some Connector,

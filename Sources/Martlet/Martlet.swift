@@ -23,6 +23,9 @@ public struct MartletOptions: Sendable {
     /// there may set levels of their own; loggers here then judge by theirs. `nil`: none. Default: the level that a logger
     /// named `martlet` has when the scope begins.
     public var logLevel: Logger.Level? = Logger(label: "martlet").logLevel
+    /// Answers what programs on the way to a context ask: ssh a password, sudo too. Default: nobody, and what would ask fails
+    /// with an error that says so.
+    public var prompts: (any PromptResponder)?
     /// What wants to know of connects and calls, and what goes with them; see `MartletTelemetry`. Default: nothing, and then
     /// nothing is paid.
     public var instrument: (any ContextInstrument)?
@@ -102,6 +105,7 @@ public final class Controller: Sendable {
                 instrumentType: options.instrument.map { type(of: $0) },
                 instrumentName: options.instrument.map { Self.name(of: type(of: $0), "instrument") },
                 setup: options.agentSetup.map { Self.name(of: $0, "agentSetup") },
+                prompts: options.prompts,
                 onOutput: options.onOutput
             ),
             reactor: .shared
@@ -119,16 +123,20 @@ public final class Controller: Sendable {
 
     /// Starts a context.
     ///
-    /// - Parameter onPhase: told as each phase of the connect is over, with its time.
+    /// - Parameters:
+    ///   - prompts: answers what the way in asks. Default: ``MartletOptions/prompts``.
+    ///   - onPhase: told as each phase of the connect is over, with its time.
     /// - Throws: ``MartletError`` that names the phase, the route, and what the far side said; `CancellationError`.
     public func connect(
         _ connector: some Connector,
         options: ConnectOptions = .init(),
+        prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
         let route = runtime.route.appending(connector.label)
+        let responder = prompts ?? runtime.configuration.prompts
         let success = try await runtime.observingConnect(route, onPhase) { [runtime] in
-            try await runtime.connect(connector, options, onProgress: $0)
+            try await runtime.connect(connector, options, ask: responder?.answering, onProgress: $0)
         }
         return Context(
             address: success.address,
@@ -141,7 +149,7 @@ public final class Controller: Sendable {
 
     /// Runs `body` with a context that ends when `body` does.
     ///
-    /// - Throws: as ``connect(_:options:onPhase:)``, and what `body` throws.
+    /// - Throws: as ``connect(_:options:prompts:onPhase:)``, and what `body` throws.
     public func withContext<R>(
         _ connector: some Connector,
         options: ConnectOptions = .init(),
@@ -179,15 +187,17 @@ public final class Controller: Sendable {
 extension RemoteContext {
     /// Starts a context below this one, from within a task. It lives until it is closed or this context ends.
     ///
-    /// - Throws: as ``Controller/connect(_:options:onPhase:)``.
+    /// - Parameter prompts: answers, in this context, what the way in asks. Default: nobody does.
+    /// - Throws: as ``Controller/connect(_:options:prompts:onPhase:)``.
     public func connect(
         _ connector: some Connector,
-        options: ConnectOptions = .init()
+        options: ConnectOptions = .init(),
+        prompts: (any PromptResponder)? = nil
     ) async throws -> Context {
         let runtime = scope.runtime
         let route = runtime.route.appending(connector.label)
         let success = try await runtime.observingConnect(route, nil) {
-            try await runtime.connect(connector, options, onProgress: $0)
+            try await runtime.connect(connector, options, ask: prompts?.answering, onProgress: $0)
         }
         return Context(
             address: success.address,

@@ -17,6 +17,8 @@ public struct MartletError: Error, Sendable {
         public static let unreachable = Code(rawValue: "unreachable")
         /// The machine does not accept who we are.
         public static let authenticationFailed = Code(rawValue: "authenticationFailed")
+        /// A program on the way asked something that nobody answered; the message quotes it.
+        public static let promptRefused = Code(rawValue: "promptRefused")
         /// The machine's host key is unknown, or not the one that is on record.
         public static let hostKeyRejected = Code(rawValue: "hostKeyRejected")
         /// The connector's own program could not be started or gave up.

@@ -26,6 +26,8 @@ package struct SpawnRequest: Sendable {
     package var descriptors: (Int32, Int32, Int32)
     /// A session of its own, so that the program cannot ask on our terminal; else only a process group.
     package var newSession = false
+    /// With a session of its own: its controlling terminal. It stays the caller's.
+    package var terminal: Int32?
     package var nice: Int32 = 0
 
     package init(
@@ -35,6 +37,7 @@ package struct SpawnRequest: Sendable {
         directory: String? = nil,
         descriptors: (Int32, Int32, Int32),
         newSession: Bool = false,
+        terminal: Int32? = nil,
         nice: Int32 = 0
     ) {
         self.path = path
@@ -43,6 +46,7 @@ package struct SpawnRequest: Sendable {
         self.directory = directory
         self.descriptors = descriptors
         self.newSession = newSession
+        self.terminal = terminal
         self.nice = nice
     }
 }
@@ -263,7 +267,8 @@ private func martlet_spawn_request(
         directory: directory,
         descriptors: request.descriptors,
         new_session: request.newSession,
-        nice: request.nice
+        nice: request.nice,
+        terminal: request.terminal ?? -1
     )
 }
 

@@ -47,6 +47,7 @@ struct martlet_spawn {
   int descriptors[3];         ///< for 0, 1 and 2
   bool new_session;           ///< setsid, so that the child has no terminal; else a process group of its own
   int nice;                   ///< added to our nice level
+  int terminal;               ///< with new_session: becomes the session's controlling terminal; -1: none
 };
 
 enum martlet_spawn_step {
@@ -69,6 +70,17 @@ bool martlet_group_is_alive(pid_t group);
 
 /// A pipe, both ends close-on-exec. Returns 0 or -errno.
 int martlet_pipe(int ends[2]);
+
+// MARK: Terminals, secrets (terminal.c)
+
+/// Makes a pseudo-terminal, both ends close-on-exec. Returns 0 or -errno.
+int martlet_terminal_open(int *master, int *slave);
+/// Whether what is typed there is shown: programs that ask for a password turn it off.
+bool martlet_terminal_echoes(int master);
+/// Shows nothing of what is typed from now on.
+void martlet_terminal_hide(int master);
+/// Overwrites bytes, in a way that no compiler leaves out.
+void martlet_forget(void *bytes, size_t count);
 
 // MARK: The guard (guard.c)
 

@@ -93,6 +93,9 @@ package struct BootstrapPlan: Sendable {
     /// Whether the far side has started what its cache has, and no agent has spoken.
     package var isStartingCached: Bool { if case .starting(nil, _) = state { true } else { false } }
 
+    /// Whether what was sent runs at the far side: it has reported something.
+    package var hasReport: Bool { if case .looking = state { false } else { true } }
+
     /// The caller waits no longer.
     package mutating func deadlinePassed() -> [Action] {
         switch state {

@@ -37,6 +37,9 @@ struct LineSplitter: Sendable {
         appendBytes(bytes).map { String(decoding: $0, as: UTF8.self) }
     }
 
+    /// What stands behind the last end of a line.
+    var pending: String { String(decoding: partial, as: UTF8.self) }
+
     /// - Returns: what stands behind the last end of a line, if anything.
     mutating func finishBytes() -> [UInt8]? {
         guard let rest = finishLine()?.bytes else { return nil }

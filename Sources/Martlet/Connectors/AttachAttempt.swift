@@ -19,7 +19,7 @@ struct DetachedConnector: Connector {
 
     var label: String { "detached:" + (place.socket.split(separator: "/").last ?? "").prefix(8) }
 
-    func launch(_ bootstrap: String) throws -> Launch {
+    func launch(_ bootstrap: Bootstrap) throws -> Launch {
         throw MartletError(.misuse, "a detached context is not started by a command")
     }
 }

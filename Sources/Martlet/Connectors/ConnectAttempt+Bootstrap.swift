@@ -26,6 +26,7 @@ extension ConnectAttempt {
     func received(_ bytes: UnsafeRawBufferPointer) {
         let actions = state.withLock { state in
             let elapsed = Duration.nanoseconds(Reactor.now - state.lastSend)
+            defer { if state.plan.hasReport { state.dialogue.end() } }
             return state.plan.received(bytes, elapsed: elapsed)
         }
         perform(actions)
@@ -94,6 +95,7 @@ extension ConnectAttempt {
         for line in lines {
             if let phase = connector.phase(after: line) { enter(phase) }
             if connector.isNoise(line) { continue }
+            state.withLock { if $0.asking.usesPipes { $0.dialogue.line(line) } }
             if let child {
                 runtime.childWrote(line, child)
             } else {

@@ -9,6 +9,7 @@ extension ConnectAttempt {
             return (state.child, state.process)
         }
         if let process { runtime.ended(process) }
+        state.withLock { $0.terminal }?.close()
         if let child {
             child.processEnded()
             // Nothing can come any more; what came is read first.
@@ -37,8 +38,15 @@ extension ConnectAttempt {
     }
 
     func deadlinePassed() {
-        let (phase, isOver, isCached) = state.withLock { ($0.phase, $0.result != nil, $0.plan.isStartingCached) }
+        let (phase, isOver, isCached, deadline) = state.withLock {
+            ($0.phase, $0.result != nil, $0.plan.isStartingCached, $0.deadline)
+        }
         guard !isOver else { return }
+        // It has moved on by the time that somebody took to answer.
+        guard Reactor.now >= deadline else {
+            let timer = runtime.reactor.schedule(at: deadline) { [self] in deadlinePassed() }
+            return state.withLock { $0.timer = timer }
+        }
         fail(
             MartletError(
                 .connectTimedOut,
@@ -62,7 +70,9 @@ extension ConnectAttempt {
     func error(for failure: BootstrapFailure) -> MartletError {
         let (phase, exit, lines) = state.withLock { ($0.phase, $0.exit, $0.errorTail) }
         let code: Int32? = if case .exited(let code)? = exit { code } else { nil }
-        let known = ConnectorFailure(phase: phase, lines: lines, exitCode: code)
+        let known = ConnectorFailure(
+            phase: phase, lines: lines, exitCode: code, hasAnswered: state.withLock { $0.dialogue.hasAnswered })
+        state.withLock { $0.failure = known }
         if var error = connector.diagnose(known) {
             error.route = route
             return error
@@ -84,16 +94,22 @@ extension ConnectAttempt {
 
     /// Ends all that the attempt has started.
     func release() {
-        let (process, input, output, sink, errors, link, timer) = state.withLock { state in
+        let (process, input, output, sink, errors, link, timers, terminal) = state.withLock { state in
             defer { (state.input, state.output, state.sink) = (nil, nil, nil) }
-            return (state.process, state.input, state.output, state.sink, state.errors, state.link, state.timer)
+            state.dialogue.end()
+            state.asker?.cancel()
+            let timers = [state.timer, state.lookTimer]
+            return (
+                state.process, state.input, state.output, state.sink, state.errors, state.link, timers, state.terminal
+            )
         }
-        if let timer { runtime.reactor.cancel(timer) }
+        for case let timer? in timers { runtime.reactor.cancel(timer) }
         input?.close()
         sink?.close()
         output?.close()
         link?.end(.finished)
         errors?.close()
+        terminal?.close()
         process?.end(grace: 500_000_000)
     }
 

@@ -86,9 +86,9 @@ extension ConnectAttempt {
             instrument: runtime.configuration.instrumentName,
             setup: runtime.configuration.setup
         )
-        guard let bytes = try? CBOREncoder().encode(welcome), let process = state.withLock({ $0.process }) else {
-            return
-        }
+        guard let bytes = try? CBOREncoder().encode(welcome) else { return }
+        // None, where the way in is a byte stream.
+        let process = state.withLock { $0.process }
         let child = ChildContext(
             number: number,
             label: connector.label,

@@ -19,8 +19,8 @@ final class ConnectAttempt: EventHandler {
 
     let connector: any Connector
     let options: ConnectOptions
-    /// When it is over, in nanoseconds of the reactor's clock.
-    private let deadline: UInt64
+    /// Answers what the connector's program asks; `nil`: nobody does.
+    let ask: PromptAnswering?
     let runtime: ContextRuntime
     let image: ImageStore.Image?
     let state: Mutex<State>
@@ -28,6 +28,8 @@ final class ConnectAttempt: EventHandler {
 
     struct State {
         var plan: BootstrapPlan
+        /// When it is over, in nanoseconds of the reactor's clock.
+        var deadline: UInt64
         var phase = ConnectPhase.reach
         var phaseStart = Reactor.now
         var timings = ConnectTimings()
@@ -41,11 +43,22 @@ final class ConnectAttempt: EventHandler {
         var errors: ByteSource?
         var errorLines = LineSplitter()
         var errorTail: [String] = []
+        var dialogue = PromptDialogue(mark: nil)
+        var asking = Launch.Asking.nothing
+        var terminal: PseudoTerminal?
+        var terminalLines = LineSplitter()
+        /// When the program in front last wrote where it asks.
+        var lastWord = Reactor.now
+        var lookTimer: Reactor.TimerToken?
+        /// Waits for an answer.
+        var asker: Task<Void, Never>?
         var link: Link?
         var child: ChildContext?
         var childNumber: UInt32?
         var address: ContextAddress?
         var exit: ExitStatus?
+        /// What a connector has to say of the failure, once known.
+        var failure: ConnectorFailure?
         var outputEnded = false
         /// A short cut failed.
         var isWorthCare = false
@@ -61,25 +74,29 @@ final class ConnectAttempt: EventHandler {
         until deadline: UInt64,
         first: FirstStage,
         image: ImageStore.Image?,
+        ask: PromptAnswering? = nil,
         runtime: ContextRuntime,
         onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
     ) {
         self.connector = connector
         self.options = options
-        self.deadline = deadline
+        self.ask = ask
         self.runtime = runtime
         self.image = image
         self.onProgress = onProgress
-        state = Mutex(State(plan: BootstrapPlan(first: first)))
+        state = Mutex(State(plan: BootstrapPlan(first: first), deadline: deadline))
     }
 
     /// Whether the same with ``FirstStage/isCareful`` may succeed.
     var isWorthCare: Bool { state.withLock { $0.isWorthCare } }
 
+    /// What is known after a failure that the connector may understand.
+    var failure: ConnectorFailure? { state.withLock { $0.failure } }
+
     var route: Route { runtime.route.appending(connector.label) }
 
     /// Runs the attempt to its end.
-    func run(_ request: SpawnTemplate) async -> Result<Success, MartletError> {
+    func run(_ beginning: Beginning) async -> Result<Success, MartletError> {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 let result = state.withLock { state in
@@ -87,11 +104,18 @@ final class ConnectAttempt: EventHandler {
                     return state.result
                 }
                 if let result { return continuation.resume(returning: result) }
-                start(request)
+                start(beginning)
             }
         } onCancel: {
             fail(MartletError(.misuse, "cancelled", route: route))
         }
+    }
+
+    /// How it begins.
+    enum Beginning: Sendable {
+        case program(SpawnTemplate, Launch.Asking)
+        /// There is a byte stream already. Both descriptors are ours.
+        case stream(StreamEnds)
     }
 
     /// What to start, but for the descriptors.
@@ -105,49 +129,75 @@ final class ConnectAttempt: EventHandler {
         var newSession: Bool
     }
 
-    private func start(_ template: SpawnTemplate) {
+    private func start(_ beginning: Beginning) {
         do {
-            let (input, output, errors) = try (Pipe(), Pipe(), Pipe())
-            for pipe in [input, output] { pipe.grow(to: 256 * 1024) }
-            defer { for end in [input.readEnd, output.writeEnd, errors.writeEnd] { closeDescriptor(end) } }
-            let source = EventSource(output.readEnd, reactor: runtime.reactor)
-            let sink = EventSource(input.writeEnd, reactor: runtime.reactor)
-            let errorSource = ByteSource(errors.readEnd, reactor: runtime.reactor) { [self] bytes in
-                receivedErrors(state.withLock { $0.errorLines.append(bytes) })
-                return true
-            } onEnd: { [self] in
-                // A last line without an end is one too.
-                receivedErrors(state.withLock { $0.errorLines.finish().map { [$0] } ?? [] })
+            switch beginning {
+            case .program(let template, let asking): try start(template, asking)
+            case .stream(let ends): try start(ends)
             }
-            let process = try ChildProcess.spawn(
-                SpawnRequest(
-                    path: template.path,
-                    arguments: template.arguments,
-                    environment: template.environment,
-                    directory: template.directory,
-                    descriptors: (input.readEnd, output.writeEnd, errors.writeEnd),
-                    newSession: template.newSession,
-                    nice: template.nice
-                ),
-                reactor: runtime.reactor
-            ) { [self] in exited($0) }
-            runtime.add(connector: process)
-            let timer = runtime.reactor.schedule(at: deadline) { [self] in deadlinePassed() }
-            let isOver = state.withLock { state in
-                state.process = process
-                state.input = source
-                state.output = sink
-                state.sink = ByteSink(sink)
-                state.errors = errorSource
-                state.timer = timer
-                return state.result != nil
-            }
-            errorSource.resume()
-            try source.watch(for: .readable, self)
-            if isOver { release() }
         } catch {
             fail(MartletError(.connectorFailed, "\(error)", route: route, phase: .reach))
         }
+    }
+
+    private func start(_ template: SpawnTemplate, _ asking: Launch.Asking) throws {
+        let (input, output, errors) = try (Pipe(), Pipe(), Pipe())
+        for pipe in [input, output] { pipe.grow(to: 256 * 1024) }
+        defer { for end in [input.readEnd, output.writeEnd, errors.writeEnd] { closeDescriptor(end) } }
+        let source = EventSource(output.readEnd, reactor: runtime.reactor)
+        let sink = EventSource(input.writeEnd, reactor: runtime.reactor)
+        let errorSource = ByteSource(errors.readEnd, reactor: runtime.reactor) { [self] bytes in
+            receivedErrors(state.withLock { $0.errorLines.append(bytes) })
+            heard()
+            return true
+        } onEnd: { [self] in
+            // A last line without an end is one too.
+            receivedErrors(state.withLock { $0.errorLines.finish().map { [$0] } ?? [] })
+        }
+        let terminal = asking.hasTerminal ? try makeTerminal() : nil
+        state.withLock { state in
+            state.asking = asking
+            state.terminal = terminal
+            state.dialogue = PromptDialogue(mark: asking.mark)
+        }
+        let process = try ChildProcess.spawn(
+            SpawnRequest(
+                path: template.path,
+                arguments: template.arguments,
+                environment: template.environment,
+                directory: template.directory,
+                descriptors: (input.readEnd, output.writeEnd, errors.writeEnd),
+                newSession: template.newSession,
+                terminal: terminal?.descriptor,
+                nice: template.nice
+            ),
+            reactor: runtime.reactor
+        ) { [self] in exited($0) }
+        runtime.add(connector: process)
+        state.withLock { state in
+            state.process = process
+            state.errors = errorSource
+        }
+        errorSource.resume()
+        terminal?.resume()
+        try begin(source, sink)
+    }
+
+    private func start(_ ends: StreamEnds) throws {
+        let source = EventSource(ends.input, reactor: runtime.reactor)
+        try begin(source, ends.output == ends.input ? source : EventSource(ends.output, reactor: runtime.reactor))
+    }
+
+    private func begin(_ source: EventSource, _ sink: EventSource) throws {
+        let isOver = state.withLock { state in
+            state.input = source
+            state.output = sink
+            state.sink = ByteSink(sink)
+            state.timer = runtime.reactor.schedule(at: state.deadline) { [self] in deadlinePassed() }
+            return state.result != nil
+        }
+        try source.watch(for: .readable, self)
+        if isOver { release() }
     }
 }
 

@@ -6,8 +6,8 @@
 ///     struct Toolbox: Connector {
 ///         var container: String
 ///         var label: String { "toolbox:\(container)" }
-///         func launch(_ bootstrap: String) -> Launch {
-///             .shell(["toolbox", "run", "-c", container, "sh", "-c", bootstrap])
+///         func launch(_ bootstrap: Bootstrap) -> Launch {
+///             .shell(["toolbox", "run", "-c", container] + bootstrap.command)
 ///         }
 ///     }
 public protocol Connector: Codable, Sendable {
@@ -16,12 +16,21 @@ public protocol Connector: Codable, Sendable {
 
     /// What to start.
     ///
-    /// - Parameter bootstrap: one line of shell, at most 600 bytes, that the far side has to run with its standard input
-    ///   and output connected to the command's own, free of anything but data.
-    func launch(_ bootstrap: String) throws -> Launch
+    /// - Parameter bootstrap: what the far side has to run, with its standard input and output connected to the command's
+    ///   own, free of anything but data.
+    /// - Throws: if what the connector names cannot be.
+    func launch(_ bootstrap: Bootstrap) throws -> Launch
 
     /// Which connects share a limit, because they knock at the same door. Default: ``label``.
     var door: String { get }
+
+    /// What answers the command's question for a password, before anybody is asked. Default: `nil`.
+    var password: Secret? { get }
+
+    /// What a question of the command's is about. Default: a guess by the words.
+    ///
+    /// - Parameter isMarked: it holds the mark of ``Launch/Asking``.
+    func kind(of prompt: Prompt, isMarked: Bool) -> Prompt.Kind
 
     /// What a line that the command wrote to standard error tells about how far the connect has come; `nil`: nothing.
     func phase(after line: String) -> ConnectPhase?
@@ -29,16 +38,118 @@ public protocol Connector: Codable, Sendable {
     /// Whether a line is the command's own chatter, to be kept from people.
     func isNoise(_ line: String) -> Bool
 
+    /// Another way to try after a failure, once: `nil`: none.
+    func alternative(after failure: ConnectorFailure) -> Self?
+
     /// What a failure means, from what the command wrote and how it ended; `nil`: nothing special.
     func diagnose(_ failure: ConnectorFailure) -> MartletError?
 }
 
+/// What a connector's command has to run at the far end, in one form or the other. All do the same.
+public struct Bootstrap: Sendable {
+    /// A line for a login shell of whatever kind, as `ssh host` hands over: at most 600 bytes.
+    public let line: String
+    /// Whether somebody answers if the command asks for something.
+    public let mayAsk: Bool
+
+    init(line: String, mayAsk: Bool = false) {
+        self.line = line
+        self.mayAsk = mayAsk
+    }
+
+    /// The script in the line: what a plain `sh` runs.
+    public var script: String {
+        let (head, tail) = ("exec sh -c '", "'")
+        guard line.hasPrefix(head), line.hasSuffix(tail) else { return line }
+        return String(line.dropFirst(head.count).dropLast(tail.count))
+    }
+
+    /// `sh -c` and the script, for commands that execute their arguments as they are.
+    public var command: [String] { ["sh", "-c", script] }
+
+    /// The script with no `$`, backslash or double quote in it, for commands that hand their arguments to a shell and
+    /// quote them badly.
+    public var plainScript: String {
+        var text = ""
+        for character in script.unicodeScalars {
+            switch character {
+            case "$": text += "\\044"
+            case "\\": text += "\\134"
+            case "\"": text += "\\042"
+            case "%": text += "%%"
+            default: text.unicodeScalars.append(character)
+            }
+        }
+        return "eval \"`printf '\(text)'`\""
+    }
+}
+
 /// What a connector starts.
-public enum Launch: Sendable {
-    /// A command that leads to a shell which runs the bootstrap line. The first is a path or a name to be found in `PATH`.
-    case shell([String])
+public struct Launch: Sendable {
+    enum Way: Sendable {
+        case command([String], LocalOptions, Asking)
+        case image(LocalOptions)
+        case stream(@Sendable () async throws -> StreamEnds)
+    }
+
+    /// How a command asks its questions.
+    public struct Asking: Sendable, Hashable {
+        /// It asks on standard error, and reads the answer from standard input, before it starts the shell.
+        var usesPipes = false
+        /// It gets a terminal of its own, for questions alone: data goes through pipes.
+        var hasTerminal = false
+        /// A text of the caller's choice, that its own question holds.
+        var mark: String?
+
+        /// It asks nothing.
+        public static let nothing = Asking()
+        /// On its terminal, as ssh and doas do.
+        public static let onTerminal = Asking(hasTerminal: true)
+        /// On standard error, with the answer on standard input, as su and `sudo -S` do.
+        ///
+        /// - Parameters:
+        ///   - mark: a text that the command was told to put in its question for a password.
+        ///   - hasTerminal: it insists on a terminal all the same.
+        public static func onPipes(mark: String? = nil, hasTerminal: Bool = false) -> Asking {
+            Asking(usesPipes: true, hasTerminal: hasTerminal, mark: mark)
+        }
+    }
+
+    let way: Way
+
+    /// A command that leads to a shell which runs the bootstrap.
+    ///
+    /// - Parameters:
+    ///   - arguments: the first is a path or a name to be found in `PATH`.
+    ///   - options: the command's directory, environment and nice level.
+    ///   - asking: how it asks for a password and the like.
+    public static func shell(
+        _ arguments: [String], options: LocalOptions = .init(), asking: Asking = .nothing
+    ) -> Launch {
+        Launch(way: .command(arguments, options, asking))
+    }
+
     /// This program itself, on this machine: there is nothing to send.
-    case image(LocalOptions)
+    public static func image(_ options: LocalOptions) -> Launch { Launch(way: .image(options)) }
+
+    /// A byte stream to a shell that runs the bootstrap, as `open` returns it: a socket, for one.
+    public static func stream(_ open: @escaping @Sendable () async throws -> StreamEnds) -> Launch {
+        Launch(way: .stream(open))
+    }
+}
+
+/// The near ends of a byte stream that leads to a shell. They are closed by whom gets this.
+public struct StreamEnds: Sendable {
+    /// What the far side writes is read here.
+    public var input: Int32
+    /// What is written here the far side reads. It may be the same descriptor as `input`.
+    public var output: Int32
+
+    /// Two descriptors that can be polled, or one twice.
+    public init(input: Int32, output: Int32) {
+        self.input = input
+        self.output = output
+    }
 }
 
 /// How a local context is started.
@@ -49,6 +160,8 @@ public struct LocalOptions: Sendable, Codable, Hashable {
     public var environment: [String: String?] = [:]
     /// Added to this process's nice level.
     public var nice = 0
+    /// Whose rights it has; only root may name another user than itself. Default: ours.
+    public var user: String?
 
     /// The defaults.
     public init() {}
@@ -62,15 +175,23 @@ public struct ConnectorFailure: Sendable {
     public var lines: [String]
     /// Its exit code, if it has exited.
     public var exitCode: Int32?
+    /// Whether one of its questions was answered.
+    public var hasAnswered = false
 }
 
 extension Connector {
     /// The label.
     public var door: String { label }
+    /// None.
+    public var password: Secret? { nil }
+    /// A guess by the words.
+    public func kind(of prompt: Prompt, isMarked: Bool) -> Prompt.Kind { isMarked ? .password : .guess(prompt.text) }
     /// Nothing.
     public func phase(after line: String) -> ConnectPhase? { nil }
     /// Nothing is.
     public func isNoise(_ line: String) -> Bool { false }
+    /// None.
+    public func alternative(after failure: ConnectorFailure) -> Self? { nil }
     /// Nothing special.
     public func diagnose(_ failure: ConnectorFailure) -> MartletError? { nil }
 }

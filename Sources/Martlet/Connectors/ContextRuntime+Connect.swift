@@ -12,6 +12,7 @@ extension ContextRuntime {
     func connect(
         _ connector: any Connector,
         _ options: ConnectOptions,
+        ask: PromptAnswering?,
         onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
     ) async throws -> ConnectAttempt.Success {
         let here = route.appending(connector.label)
@@ -24,16 +25,22 @@ extension ContextRuntime {
             onProgress(.queue, .nanoseconds(started - queued))
             var tries = 0
             var careless: MartletError?
+            var connector = connector
+            var isAlternative = false
             while true {
                 tries += 1
-                let (result, isWorthCare) = await attempt(
-                    connector, options, until: deadline, here, isCareful: careless != nil, onProgress)
+                let (result, known, isWorthCare) = await attempt(
+                    connector, options, until: deadline, here, isCareful: careless != nil, ask, onProgress)
                 switch result {
                 case .success(var success):
                     success.timings.phases[.queue] = .nanoseconds(started - queued)
                     return success
                 case .failure(var error):
                     try Task.checkCancellation()
+                    if let known, !isAlternative, let other = connector.alternative(after: known) {
+                        (connector, isAlternative) = (other, true)
+                        continue
+                    }
                     if isWorthCare, careless == nil, deadline > Reactor.now {
                         careless = error
                         continue
@@ -59,33 +66,44 @@ extension ContextRuntime {
         throw MartletError(.misuse, "a title must not be empty or have slashes or control characters", route: route)
     }
 
+    /// What came of one try; what the connector may learn from a failure; whether the same may succeed with care.
+    private typealias Outcome = (
+        result: Result<ConnectAttempt.Success, MartletError>, known: ConnectorFailure?, isWorthCare: Bool
+    )
+
     private func attempt(
         _ connector: any Connector,
         _ options: ConnectOptions,
         until deadline: UInt64,
         _ here: Route,
         isCareful: Bool,
+        _ ask: PromptAnswering?,
         _ onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
-    ) async -> (Result<ConnectAttempt.Success, MartletError>, isWorthCare: Bool) {
+    ) async -> Outcome {
         if let detached = connector as? DetachedConnector {
-            return (await AttachAttempt(detached, options, self).run(until: deadline), false)
+            return (await AttachAttempt(detached, options, self).run(until: deadline), nil, false)
         }
         do {
+            let mayAsk = ask != nil || connector.password != nil
             let nonce = BootstrapNonce.random()
             // What is launched decides whether there is an image to send, and the image is part of what is launched.
-            let local: LocalOptions? = if case .image(let local) = try connector.launch("") { local } else { nil }
-            if let local, !images.isWithoutName {
-                guard let first = FirstStage(nonce: nonce, policy: .nothing, imageID: "0") else { fatalError() }
-                let attempt = ConnectAttempt(
+            let local: LocalOptions? =
+                if case .image(let local) = try connector.launch(Bootstrap(line: "")).way { local } else { nil }
+            func attempt(_ first: FirstStage, _ image: ImageStore.Image?) -> ConnectAttempt {
+                ConnectAttempt(
                     connector,
                     options: options,
                     until: deadline,
                     first: first,
-                    image: nil,
+                    image: image,
+                    ask: ask,
                     runtime: self,
                     onProgress: onProgress
                 )
-                return (await attempt.run(localTemplate(local, nonce)), false)
+            }
+            if let local, !images.isWithoutName {
+                guard let first = FirstStage(nonce: nonce, policy: .nothing, imageID: "0") else { fatalError() }
+                return (await attempt(first, nil).run(.program(localTemplate(local, nonce), .nothing)), nil, false)
             }
             let image = try images.image()
             let isFolder = image.files.contains { $0.count > 1 }
@@ -101,42 +119,52 @@ extension ContextRuntime {
                     isCareful: isCareful
                 )
             else { throw MartletError(.imageUnusable, "\(image.id) does not name an image") }
+            let bootstrap = Bootstrap(line: first.commandLine, mayAsk: mayAsk)
             let launch =
-                local == nil ? try connector.launch(first.commandLine) : .shell(["/bin/sh", "-c", first.commandLine])
-            guard case .shell(let arguments) = launch, let program = arguments.first else {
-                throw MartletError(.connectorFailed, "the connector \(connector.label) names no command")
+                local == nil
+                ? try connector.launch(bootstrap)
+                : .shell(["/bin/sh", "-c", bootstrap.script], options: local ?? LocalOptions())
+            let beginning = try await beginning(launch, until: deadline, connector.label)
+            let attempt = attempt(first, image)
+            let result = await attempt.run(beginning)
+            return (result, attempt.failure, attempt.isWorthCare)
+        } catch var error as MartletError {
+            if error.route.steps.isEmpty { error.route = here }
+            return (.failure(error), nil, false)
+        } catch {
+            return (.failure(MartletError(.connectorFailed, "\(error)", route: here)), nil, false)
+        }
+    }
+
+    private func beginning(
+        _ launch: Launch, until deadline: UInt64, _ label: String
+    ) async throws -> ConnectAttempt.Beginning {
+        switch launch.way {
+        case .image: throw MartletError(.connectorFailed, "the connector \(label) changes its mind")
+        case .stream(let open):
+            let opening = Task(executorPreference: reactor) { try await open() }
+            let timer = reactor.schedule(at: deadline) { opening.cancel() }
+            defer { reactor.cancel(timer) }
+            return .stream(try await withTaskCancellationHandler { try await opening.value } onCancel: { opening.cancel() })
+        case .command(let arguments, let local, let asking):
+            guard let program = arguments.first else {
+                throw MartletError(.connectorFailed, "the connector \(label) names no command")
             }
             var environment = ProcessEnvironment.current
-            for (name, value) in local?.environment ?? [:] { environment[name] = value }
+            for (name, value) in local.environment { environment[name] = value }
             let path: String
             do { path = try ProgramSearch.find(program, path: environment["PATH"]) } catch {
                 throw MartletError(.connectorFailed, "\(error)", advice: "install \(program) on this side")
             }
-            let attempt = ConnectAttempt(
-                connector,
-                options: options,
-                until: deadline,
-                first: first,
-                image: image,
-                runtime: self,
-                onProgress: onProgress
+            let template = ConnectAttempt.SpawnTemplate(
+                path: path,
+                arguments: arguments,
+                environment: environment.strings,
+                directory: local.directory,
+                nice: Int32(clamping: local.nice),
+                newSession: true
             )
-            let result = await attempt.run(
-                .init(
-                    path: path,
-                    arguments: arguments,
-                    environment: environment.strings,
-                    directory: local?.directory,
-                    nice: Int32(clamping: local?.nice ?? 0),
-                    newSession: true
-                )
-            )
-            return (result, attempt.isWorthCare)
-        } catch var error as MartletError {
-            if error.route.steps.isEmpty { error.route = here }
-            return (.failure(error), false)
-        } catch {
-            return (.failure(MartletError(.connectorFailed, "\(error)", route: here)), false)
+            return .program(template, asking)
         }
     }
 

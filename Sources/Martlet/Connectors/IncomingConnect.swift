@@ -10,12 +10,23 @@ struct ConnectRequest: Codable, Sendable {
     /// The connector itself.
     var connector: [UInt8]
     var options: ConnectOptions
+    /// Somebody there answers prompts.
+    var mayAsk: Bool?
 }
 
-/// A `data` message of a connect: a phase is over.
+/// A `data` message of a connect, to the context above: a phase is over, or something is asked.
 struct ConnectProgress: Codable, Sendable {
-    var phase: ConnectPhase
-    var microseconds: UInt64
+    var phase: ConnectPhase?
+    var microseconds: UInt64?
+    var prompt: Prompt?
+}
+
+/// A `data` message of a connect, from the context above: the answer to the prompt that came last.
+struct ConnectAnswer: Codable, Sendable {
+    /// `nil`: refused.
+    var answer: Secret?
+    /// Why there is none.
+    var failure: String?
 }
 
 /// The `end` payload of a connect.
@@ -35,7 +46,14 @@ final class IncomingConnect: AcceptedStreamOwner {
     private let key: StreamKey
     private let request: ConnectRequest
     private let runtime: ContextRuntime
-    private let state = Mutex<(task: Task<Void, Never>?, isOver: Bool)>((nil, false))
+    private let state = Mutex(State())
+
+    private struct State {
+        var task: Task<Void, Never>?
+        var isOver = false
+        /// Of the prompt that is under way; there is one at a time.
+        var answer: UnsafeContinuation<ConnectAnswer, Never>?
+    }
 
     static func accept(
         _ key: StreamKey,
@@ -81,10 +99,9 @@ final class IncomingConnect: AcceptedStreamOwner {
                     .taskNotRemote, "this context's program has no connector \(request.type)", route: runtime.route)
             }
             let connector = try CBORDecoder().decode(type, from: request.connector)
-            let success = try await runtime.connect(connector, request.options) { [self] phase, duration in
-                let progress = ConnectProgress(phase: phase, microseconds: duration.clampedNanoseconds / 1000)
-                guard let bytes = try? CBOREncoder().encode(progress) else { return }
-                _ = bytes.withUnsafeBytes { runtime.node.sendData(key, $0) }
+            let asking: PromptAnswering? = request.mayAsk == true ? { @Sendable [self] in try await ask($0) } : nil
+            let success = try await runtime.connect(connector, request.options, ask: asking) { [self] phase, duration in
+                send(ConnectProgress(phase: phase, microseconds: duration.clampedNanoseconds / 1000))
             }
             return ConnectEnd(
                 child: .init(number: success.number, facts: success.hello.facts, timings: success.timings)
@@ -96,7 +113,41 @@ final class IncomingConnect: AcceptedStreamOwner {
         }
     }
 
-    func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {}
+    @discardableResult
+    private func send(_ progress: ConnectProgress) -> Bool {
+        guard let bytes = try? CBOREncoder().encode(progress) else { return false }
+        guard case .sent = bytes.withUnsafeBytes({ runtime.node.sendData(key, $0) }) else { return false }
+        return true
+    }
+
+    /// Asks the context above.
+    private func ask(_ prompt: Prompt) async throws -> Secret? {
+        let answer = await withUnsafeContinuation { continuation in
+            let isAskable = state.withLock { state in
+                guard !state.isOver, state.answer == nil else { return false }
+                state.answer = continuation
+                return true
+            }
+            guard isAskable else { return continuation.resume(returning: .init(failure: "nobody is there to answer")) }
+            if !send(ConnectProgress(prompt: prompt)) { answered(.init(failure: "the prompt could not be passed on")) }
+        }
+        if let failure = answer.failure { throw MartletError(.promptRefused, failure, route: runtime.route) }
+        return answer.answer
+    }
+
+    private func answered(_ answer: ConnectAnswer) {
+        let waiter = state.withLock { state in
+            defer { state.answer = nil }
+            return state.answer
+        }
+        waiter?.resume(returning: answer)
+    }
+
+    func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {
+        guard kind == .data else { return }
+        if let answer = try? CBORDecoder().decode(ConnectAnswer.self, from: payload) { answered(answer) }
+        runtime.node.consumed(key, payload: payload.count)
+    }
 
     func wasReset(_ reason: ResetReason) {
         let task = state.withLock { state in
@@ -104,6 +155,7 @@ final class IncomingConnect: AcceptedStreamOwner {
             return state.task
         }
         task?.cancel()
+        answered(.init(failure: "who was to answer has gone"))
     }
 }
 

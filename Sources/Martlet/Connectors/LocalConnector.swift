@@ -6,10 +6,24 @@ public struct LocalConnector: Connector {
     /// A process started with `options`.
     public init(options: LocalOptions = .init()) { self.options = options }
 
-    /// `local`.
-    public var label: String { "local" }
-    /// This program's image.
-    public func launch(_ bootstrap: String) -> Launch { .image(options) }
+    /// `local`, `local:nobody`.
+    public var label: String { "local" + (options.user.map { ":\($0)" } ?? "") }
+
+    /// This program's image; for another user a shell of that user's, by su.
+    public func launch(_ bootstrap: Bootstrap) throws -> Launch {
+        guard let user = options.user else { return .image(options) }
+        try PlainName.check(user, "user")
+        // What may read our image is not for us to say: that user has a cache of its own.
+        return .shell(["su", "-s", "/bin/sh", user, "-c", bootstrap.line], options: options)
+    }
+
+    /// su's own words, understood.
+    public func diagnose(_ failure: ConnectorFailure) -> MartletError? {
+        guard let user = options.user else { return nil }
+        var error = PrivilegeDiagnosis.error(failure, program: "su", account: user)
+        error?.advice = "only root may start contexts as another user without being asked; else use su, sudo or doas"
+        return error
+    }
 }
 
 extension Connector where Self == LocalConnector {

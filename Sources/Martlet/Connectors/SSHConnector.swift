@@ -1,7 +1,8 @@
 /// A context reached by the system's OpenSSH, with the user's own configuration: `ssh_config`, agent, keys, certificates,
 /// jump hosts and host key checks are ssh's business, not ours.
 ///
-/// Nothing is asked: a password, a passphrase or an unknown host key is a failure that says so.
+/// What ssh asks (a password, a passphrase, a code, whether a host key is to be trusted) it asks ``password`` and the responder,
+/// on a terminal of its own. With neither it asks nothing: that is a failure that says so.
 public struct SSHConnector: Connector {
     /// A host's name or an alias of `ssh_config`; `user@host` as for ssh.
     public var host: String
@@ -15,6 +16,8 @@ public struct SSHConnector: Connector {
     public var configuration: String?
     /// Further options, as with `ssh -o`: `["ProxyJump=bastion"]`.
     public var options: [String]
+    /// Answers ssh's question for the account's password. Default: nobody is asked unless there is a responder.
+    public var password: Secret?
     /// The ssh program. Default: `ssh`, found in `PATH`.
     public var program: String
 
@@ -26,6 +29,7 @@ public struct SSHConnector: Connector {
         identity: String? = nil,
         configuration: String? = nil,
         options: [String] = [],
+        password: Secret? = nil,
         program: String = "ssh"
     ) {
         self.host = host
@@ -34,6 +38,7 @@ public struct SSHConnector: Connector {
         self.identity = identity
         self.configuration = configuration
         self.options = options
+        self.password = password
         self.program = program
     }
 
@@ -44,12 +49,14 @@ public struct SSHConnector: Connector {
     }
 
     /// The ssh command. Throws if the host's name could be taken for an option.
-    public func launch(_ bootstrap: String) throws -> Launch {
+    public func launch(_ bootstrap: Bootstrap) throws -> Launch {
         guard !host.isEmpty, !host.hasPrefix("-"), !host.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f }) else {
             throw MartletError(.unreachable, "\"\(host)\" is not the name of a host", phase: .reach)
         }
         // -v tells how far a connect has come. Nothing of it is shown.
-        var arguments = [program, "-v", "-T", "-o", "BatchMode=yes"]
+        var arguments = [program, "-v", "-T"]
+        // Each question is asked once.
+        arguments += bootstrap.mayAsk ? ["-o", "NumberOfPasswordPrompts=1"] : ["-o", "BatchMode=yes"]
         if let configuration { arguments += ["-F", configuration] }
         if let user { arguments += ["-l", user] }
         if let port { arguments += ["-p", "\(port)"] }
@@ -57,8 +64,12 @@ public struct SSHConnector: Connector {
         for option in options { arguments += ["-o", option] }
         // A forwarding that is configured for people at a terminal must not keep a program out, and an escape
         // character must not eat data.
-        arguments += ["-o", "ClearAllForwardings=yes", "-e", "none", "--", host, bootstrap]
-        return .shell(arguments)
+        arguments += ["-o", "ClearAllForwardings=yes", "-e", "none", "--", host, bootstrap.line]
+        guard bootstrap.mayAsk else { return .shell(arguments) }
+        // It must ask on the terminal that we hold, and not by a program of the user's.
+        var local = LocalOptions()
+        local.environment = ["SSH_ASKPASS": nil, "SSH_ASKPASS_REQUIRE": nil]
+        return .shell(arguments, options: local, asking: .onTerminal)
     }
 
     /// What `ssh -v` tells about how far it has come.
@@ -96,7 +107,8 @@ extension Connector where Self == SSHConnector {
         port: UInt16? = nil,
         identity: String? = nil,
         configuration: String? = nil,
-        options: [String] = []
+        options: [String] = [],
+        password: Secret? = nil
     ) -> SSHConnector {
         SSHConnector(
             host,
@@ -104,7 +116,8 @@ extension Connector where Self == SSHConnector {
             port: port,
             identity: identity,
             configuration: configuration,
-            options: options
+            options: options,
+            password: password
         )
     }
 }

@@ -26,6 +26,8 @@ final class ContextRuntime: ContextScope {
         var instrumentName: String?
         /// How the program's ``AgentSetup`` is found there.
         var setup: String?
+        /// Answers what is asked on the way to a context, unless the connect names another.
+        var prompts: (any PromptResponder)?
         /// How much of what is printed may wait for the controller, in bytes.
         var outputLimit = ForwardingStream.limit
         /// Where lines go that contexts below print; agents pass theirs on instead.

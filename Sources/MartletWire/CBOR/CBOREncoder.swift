@@ -119,3 +119,6 @@ extension CBORWriter {
         return true
     }
 }
+
+/// An encoder of which what it writes goes into frames, and nowhere else.
+package protocol FrameEncoder: Encoder {}

@@ -1,6 +1,6 @@
 /// The `Encoder` that a value sees, and its own single value container. Three words, so that `any Encoder` holds it
 /// without an allocation.
-struct CBORValueEncoder: Encoder, SingleValueEncodingContainer {
+struct CBORValueEncoder: FrameEncoder, SingleValueEncodingContainer {
     let sink: CBOREncodingSink
     /// Where the value starts in the sink's bytes.
     let start: Int

@@ -11,13 +11,13 @@ struct RawConnector: Connector {
     var folder: String
     var label: String { "raw" }
 
-    func launch(_ bootstrap: String) -> Launch {
+    func launch(_ bootstrap: Bootstrap) -> Launch {
         // The nonce stands in the line that an honest far side would run.
         let script = """
             n=${2#*MARTLET_AGENT=}; printf %s "${n%% *}" > "$1/new"; mv "$1/new" "$1/nonce"
             cat "$1/out" & p=$!; exec > "$1/in"; cat; kill "$p"
             """
-        return .shell(["/bin/sh", "-c", script, "raw", folder, bootstrap])
+        return .shell(["/bin/sh", "-c", script, "raw", folder, bootstrap.line])
     }
 }
 

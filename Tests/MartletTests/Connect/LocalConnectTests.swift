@@ -141,5 +141,5 @@ import Testing
 
 private struct Hidden: Connector {
     var label: String { "hidden" }
-    func launch(_ bootstrap: String) -> Launch { .image(.init()) }
+    func launch(_ bootstrap: Bootstrap) -> Launch { .image(.init()) }
 }

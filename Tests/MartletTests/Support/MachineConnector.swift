@@ -6,7 +6,7 @@ struct CommandConnector: Connector {
     var command: [String]
     var label = "machine"
 
-    func launch(_ bootstrap: String) -> Launch { .shell(command + [bootstrap]) }
+    func launch(_ bootstrap: Bootstrap) -> Launch { .shell(command + [bootstrap.line]) }
 }
 
 extension Connector where Self == CommandConnector {
