@@ -95,7 +95,8 @@ extension Secret: Codable {
                 self,
                 .init(
                     codingPath: encoder.codingPath,
-                    debugDescription: "a Secret travels in Martlet's own frames only; \(type(of: encoder)) may write to anywhere"
+                    debugDescription:
+                        "a Secret travels in Martlet's own frames only; \(type(of: encoder)) may write to anywhere"
                 )
             )
         }

@@ -145,7 +145,12 @@ extension ContextRuntime {
             let opening = Task(executorPreference: reactor) { try await open() }
             let timer = reactor.schedule(at: deadline) { opening.cancel() }
             defer { reactor.cancel(timer) }
-            return .stream(try await withTaskCancellationHandler { try await opening.value } onCancel: { opening.cancel() })
+            return .stream(
+                try await withTaskCancellationHandler {
+                    try await opening.value
+                } onCancel: {
+                    opening.cancel()
+                })
         case .command(let arguments, let local, let asking):
             guard let program = arguments.first else {
                 throw MartletError(.connectorFailed, "the connector \(label) names no command")

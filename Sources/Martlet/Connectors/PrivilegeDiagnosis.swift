@@ -15,22 +15,31 @@ enum PrivilegeDiagnosis {
             } advice: { _ in
                 "give the password, or a responder that knows it"
             },
-            Symptom(words: ["is not in the sudoers file", "is not allowed to execute", "may not run sudo", "Operation not permitted"]) {
-                program, account in "\(program) does not allow us to become \(account)"
+            Symptom(words: [
+                "is not in the sudoers file", "is not allowed to execute", "may not run sudo",
+                "Operation not permitted",
+            ]) {
+                program, account in
+                "\(program) does not allow us to become \(account)"
             } advice: { _ in
                 "ask who runs the machine for a rule; to see what is allowed: sudo -l"
             },
-            Symptom(words: ["a password is required", "Authentication required", "password is required"]) { program, account in
+            Symptom(words: ["a password is required", "Authentication required", "password is required"]) {
+                program, account in
                 "\(program) wants a password to become \(account)"
             } advice: { _ in
                 "give it, or a responder that knows it (command line: --ask-sudo-pass), or allow it without"
             },
-            Symptom(words: ["incorrect password", "Authentication fail", "Sorry, try again", "Authentication token manipulation"]) {
-                program, account in "\(program) did not let us become \(account)"
+            Symptom(words: [
+                "incorrect password", "Authentication fail", "Sorry, try again", "Authentication token manipulation",
+            ]) {
+                program, account in
+                "\(program) did not let us become \(account)"
             } advice: {
                 $0.hasAnswered ? "is the password the right one, and for this account?" : "give a password"
             },
-            Symptom(words: ["unknown user", "does not exist", "no passwd entry"], code: .connectorFailed) { _, account in
+            Symptom(words: ["unknown user", "does not exist", "no passwd entry"], code: .connectorFailed) {
+                _, account in
                 "there is no user \(account) there"
             } advice: { _ in
                 nil
@@ -41,7 +50,8 @@ enum PrivilegeDiagnosis {
                 nil
             },
             Symptom(words: ["account is not available", "This account is currently not available"], code: .noShell) {
-                _, account in "the login shell of \(account) takes no commands"
+                _, account in
+                "the login shell of \(account) takes no commands"
             } advice: { _ in
                 "name another: su with a shell, or sudo, which needs none"
             },
@@ -50,9 +60,11 @@ enum PrivilegeDiagnosis {
 
     static func error(_ failure: ConnectorFailure, program: String, account: String) -> MartletError? {
         // What the shell behind it prints is not its word.
-        guard let symptom = symptoms.first(where: { symptom in
-            failure.lines.contains { line in symptom.words.contains { line.mentions($0) } }
-        }) else { return nil }
+        guard
+            let symptom = symptoms.first(where: { symptom in
+                failure.lines.contains { line in symptom.words.contains { line.mentions($0) } }
+            })
+        else { return nil }
         return MartletError(
             symptom.code,
             symptom.message(program, account),

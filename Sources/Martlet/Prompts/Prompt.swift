@@ -73,7 +73,8 @@ public struct SecretsResponder: PromptResponder {
     public func answer(_ prompt: Prompt) -> Secret? {
         let connector = prompt.route.steps.last?.prefix { $0 != ":" } ?? ""
         return switch prompt.kind {
-        case .password: connector == "ssh" ? sshPassword : ["sudo", "su", "doas"].contains(connector) ? sudoPassword : nil
+        case .password:
+            connector == "ssh" ? sshPassword : ["sudo", "su", "doas"].contains(connector) ? sudoPassword : nil
         case .passphrase: passphrase
         case .oneTimeCode, .hostKey, .other: nil
         }

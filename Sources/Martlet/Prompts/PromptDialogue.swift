@@ -50,7 +50,9 @@ struct PromptDialogue {
         let text = pending.trimmingBlanks()
         guard !isOver, !isAsking, !text.isEmpty else { return .nothing }
         let isMarked = mark.map { text.mentions($0) } ?? false
-        let pause = isMarked ? 0 : isHidden == true ? Self.hiddenPause : Self.isQuestion(text) ? Self.questionPause : Self.longPause
+        let pause =
+            isMarked
+            ? 0 : isHidden == true ? Self.hiddenPause : Self.isQuestion(text) ? Self.questionPause : Self.longPause
         guard quiet >= pause else { return .wait(pause - quiet) }
         let shown = Self.visible(mark.map { text.removing($0) } ?? text, 500)
         guard asked.insert(text).inserted else { return .rejected(text: shown) }

@@ -166,7 +166,9 @@ struct PrivilegeTests {
             #expect(asked.prompts.first?.text == "joe@127.0.0.1's password:")
 
             let key = RecordingResponder { $0.kind == .passphrase ? Secret("pass joe") : nil }
-            #expect(try await name(root.connect(.ssh("known", user: "joe", identity: "/root/locked"), prompts: key)) == "joe\n")
+            #expect(
+                try await name(root.connect(.ssh("known", user: "joe", identity: "/root/locked"), prompts: key))
+                    == "joe\n")
             #expect(key.prompts.map(\.kind) == [.passphrase])
 
             let host = RecordingResponder { $0.kind == .hostKey ? Secret("yes") : Secret("pw joe") }

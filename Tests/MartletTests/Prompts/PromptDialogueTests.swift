@@ -8,16 +8,20 @@ import Testing
     @Test func `What bears the mark is a question at once, and shown without it`() {
         var dialogue = PromptDialogue(mark: "m-17")
         dialogue.line("We trust you have received the usual lecture.")
-        #expect(dialogue.look("m-17 Passwort für joe: ", quiet: 0, isHidden: nil)
-            == .ask(
-                text: "Passwort für joe:", lines: ["We trust you have received the usual lecture."], isMarked: true))
+        #expect(
+            dialogue.look("m-17 Passwort für joe: ", quiet: 0, isHidden: nil)
+                == .ask(
+                    text: "Passwort für joe:", lines: ["We trust you have received the usual lecture."], isMarked: true)
+        )
     }
 
-    @Test(arguments: [
-        ("password: ", nil, PromptDialogue.questionPause), ("Continue (yes/no)? ", nil, PromptDialogue.questionPause),
-        ("パスワード：", nil, PromptDialogue.questionPause), ("Loading", nil, PromptDialogue.longPause),
-        ("Loading", true, PromptDialogue.hiddenPause), ("Loading", false, PromptDialogue.longPause),
-    ] as [(String, Bool?, UInt64)])
+    @Test(
+        arguments: [
+            ("password: ", nil, PromptDialogue.questionPause),
+            ("Continue (yes/no)? ", nil, PromptDialogue.questionPause),
+            ("パスワード：", nil, PromptDialogue.questionPause), ("Loading", nil, PromptDialogue.longPause),
+            ("Loading", true, PromptDialogue.hiddenPause), ("Loading", false, PromptDialogue.longPause),
+        ] as [(String, Bool?, UInt64)])
     func `What has no mark is one when nothing more comes`(text: String, isHidden: Bool?, pause: UInt64) {
         var dialogue = PromptDialogue(mark: nil)
         #expect(dialogue.look(text, quiet: 0, isHidden: isHidden) == .wait(pause))
@@ -84,10 +88,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("joe@host's password:", .password), ("Enter passphrase for key '/k':", .passphrase),
-        ("Are you sure you want to continue connecting (yes/no/[fingerprint])?", .hostKey),
-        ("Verification code:", .oneTimeCode), ("Favourite colour?", .other), ("PASSWORD:", .password),
-    ] as [(String, Prompt.Kind)])
+    @Test(
+        arguments: [
+            ("joe@host's password:", .password), ("Enter passphrase for key '/k':", .passphrase),
+            ("Are you sure you want to continue connecting (yes/no/[fingerprint])?", .hostKey),
+            ("Verification code:", .oneTimeCode), ("Favourite colour?", .other), ("PASSWORD:", .password),
+        ] as [(String, Prompt.Kind)])
     func `Words tell what is asked for`(text: String, kind: Prompt.Kind) { #expect(Prompt.Kind.guess(text) == kind) }
 }

@@ -38,8 +38,8 @@ import Testing
     }
 
     @Test func `A file gives its first line, if it is its owner's alone`() async throws {
-        try await withTestFolder { folder in
-            let path = "\(folder)/secret"
+        try await TestFolder.with { folder in
+            let path = folder.file("secret")
             try "pw joe\r\nmore\n".write(toFile: path, atomically: true, encoding: .utf8)
             try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
             let open = try await expectError(.misuse) { try Secret(contentsOfFile: path) }
@@ -51,10 +51,15 @@ import Testing
     }
 
     @Test func `An askpass program answers, or declines`() async throws {
-        try await withTestFolder { folder in
+        // Its programs are guarded as all others, within a scope.
+        try await withLocalContext { _, _ in try await askpass() }
+    }
+
+    private func askpass() async throws {
+        try await TestFolder.with { folder in
             let prompt = Prompt(text: "Password:", lines: [], kind: .password, isHidden: true, route: Route())
             func script(_ text: String) throws -> AskpassResponder {
-                let path = "\(folder)/askpass"
+                let path = folder.file("askpass")
                 try "#!/bin/sh\n\(text)\n".write(toFile: path, atomically: true, encoding: .utf8)
                 try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
                 return AskpassResponder(path)
