@@ -3,6 +3,7 @@
 #include "CMartlet.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -35,6 +36,29 @@ int martlet_socket_connect(const char *path) {
   int error = errno;
   close(descriptor);
   return -error;
+}
+
+int martlet_socket_listen_at(const char *path, int backlog) {
+  struct sockaddr_un address;
+  int descriptor = make(path, &address);
+  if (descriptor < 0) return descriptor;
+  // The mode of the socket becomes that of its name: there is no moment at which others may connect.
+  if (fchmod(descriptor, 0600) == 0 && bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0) {
+    if (listen(descriptor, backlog) == 0) return descriptor;
+    unlink(path);
+  }
+  int error = errno;
+  close(descriptor);
+  return -error;
+}
+
+int martlet_socket_pair(int ends[2]) {
+  return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0 ? -errno : 0;
+}
+
+void martlet_set_blocking(int descriptor) {
+  int flags = fcntl(descriptor, F_GETFL);
+  if (flags >= 0) fcntl(descriptor, F_SETFL, flags & ~O_NONBLOCK);
 }
 
 int martlet_socket_accept(int listener) {

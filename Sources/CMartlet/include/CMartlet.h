@@ -126,7 +126,13 @@ int martlet_process_descriptor(pid_t pid);
 
 /// All close-on-exec and non-blocking. These return the descriptor or -errno.
 int martlet_socket_listen(const char *path);
+/// Nobody but this user can connect.
+int martlet_socket_listen_at(const char *path, int backlog);
 int martlet_socket_connect(const char *path);
+/// Returns 0 or -errno.
+int martlet_socket_pair(int ends[2]);
+/// For programs, which expect that a read waits.
+void martlet_set_blocking(int descriptor);
 int martlet_socket_accept(int listener);
 /// Removes what a context that was killed has left: the socket, and the directory if it is empty.
 int martlet_socket_forget(const char *path);

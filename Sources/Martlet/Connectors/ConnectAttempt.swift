@@ -2,6 +2,12 @@ import MartletReactor
 import MartletWire
 import Synchronization
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// One try to get a child context up: starts the connector's program, follows the bootstrap, and ends with a link to an
 /// agent that was welcomed, or with an error and nothing left.
 ///
@@ -184,8 +190,11 @@ final class ConnectAttempt: EventHandler {
     }
 
     private func start(_ ends: StreamEnds) throws {
+        // Each direction is watched by itself.
         let source = EventSource(ends.input, reactor: runtime.reactor)
-        try begin(source, ends.output == ends.input ? source : EventSource(ends.output, reactor: runtime.reactor))
+        let output = ends.output == ends.input ? fcntl(ends.input, F_DUPFD_CLOEXEC, 3) : ends.output
+        guard output >= 0 else { throw SystemError(errno, "copy a descriptor") }
+        try begin(source, EventSource(output, reactor: runtime.reactor))
     }
 
     private func begin(_ source: EventSource, _ sink: EventSource) throws {
