@@ -9,7 +9,11 @@ public struct LocalConnector: Connector {
     /// `local`.
     public var label: String { "local" }
     /// This program's image.
-    public func launch(_ bootstrap: String) -> Launch { .image(options) }
+    public func launch(_ bootstrap: String) -> Launch {
+        var options = options
+        options.directory = options.directory?.expandingHome
+        return .image(options)
+    }
 }
 
 extension Connector where Self == LocalConnector {
