@@ -13,7 +13,7 @@ struct MartletTool: AsyncParsableCommand {
         version: "martlet 0.1.0",
         subcommands: [
             RunCommand.self, PingCommand.self, FactsCommand.self, DoctorCommand.self, CleanCommand.self,
-            DemoCommand.self,
+            SpecsCommand.self, DemoCommand.self,
         ]
     )
 }

@@ -34,6 +34,14 @@ struct ProcessEnvironment: Sendable {
     var strings: [String] { values.map { "\($0.key)=\($0.value)" } }
 }
 
+extension String {
+    /// With this process's `HOME` for a `~` at the beginning, as shells do.
+    var expandingHome: String {
+        guard self == "~" || hasPrefix("~/"), let home = ProcessEnvironment.current["HOME"] else { return self }
+        return home + dropFirst()
+    }
+}
+
 /// Finds programs as `execvp` does.
 enum ProgramSearch {
     /// - Throws: ``SystemError`` that says what was looked for, and where.

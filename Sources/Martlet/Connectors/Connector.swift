@@ -154,7 +154,7 @@ public struct StreamEnds: Sendable {
 
 /// How a local context is started.
 public struct LocalOptions: Sendable, Codable, Hashable {
-    /// Default: where this process is.
+    /// `~/` is the home of this process's user. Default: where this process is.
     public var directory: String?
     /// Variables to set, or with `nil` to remove.
     public var environment: [String: String?] = [:]

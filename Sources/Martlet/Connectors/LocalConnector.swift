@@ -11,6 +11,8 @@ public struct LocalConnector: Connector {
 
     /// This program's image; for another user a shell of that user's, by su.
     public func launch(_ bootstrap: Bootstrap) throws -> Launch {
+        var options = options
+        options.directory = options.directory?.expandingHome
         guard let user = options.user else { return .image(options) }
         try PlainName.check(user, "user")
         // What may read our image is not for us to say: that user has a cache of its own.

@@ -10,9 +10,9 @@ public struct SSHConnector: Connector {
     public var user: String?
     /// Default: what ssh's configuration says.
     public var port: UInt16?
-    /// A private key to use, as with `ssh -i`.
+    /// A private key to use, as with `ssh -i`, on the machine where ssh runs. `~/` is its user's home.
     public var identity: String?
-    /// Another configuration file than the user's, as with `ssh -F`.
+    /// Another configuration file than the user's, as with `ssh -F`, on the machine where ssh runs. `~/` is its user's home.
     public var configuration: String?
     /// Further options, as with `ssh -o`: `["ProxyJump=bastion"]`.
     public var options: [String]
@@ -43,10 +43,7 @@ public struct SSHConnector: Connector {
     }
 
     /// `ssh:user@host:port`, as far as given.
-    public var label: String {
-        let name = user.map { "\($0)@\(host)" } ?? host
-        return "ssh:\(name)" + (port.map { ":\($0)" } ?? "")
-    }
+    public var label: String { "ssh:\(address)" }
 
     /// The ssh command. Throws if the host's name could be taken for an option.
     public func launch(_ bootstrap: Bootstrap) throws -> Launch {
@@ -54,10 +51,11 @@ public struct SSHConnector: Connector {
             throw MartletError(.unreachable, "\"\(host)\" is not the name of a host", phase: .reach)
         }
         // -v tells how far a connect has come. Nothing of it is shown.
-        var arguments = [program, "-v", "-T"]
+        var arguments = [program.expandingHome, "-v", "-T"]
         // Each question is asked once.
         arguments += bootstrap.mayAsk ? ["-o", "NumberOfPasswordPrompts=1"] : ["-o", "BatchMode=yes"]
-        if let configuration { arguments += ["-F", configuration] }
+        // A key's path ssh expands itself.
+        if let configuration { arguments += ["-F", configuration.expandingHome] }
         if let user { arguments += ["-l", user] }
         if let port { arguments += ["-p", "\(port)"] }
         if let identity { arguments += ["-i", identity] }

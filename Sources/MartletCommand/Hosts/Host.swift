@@ -4,23 +4,26 @@ import Martlet
 struct Host: Sendable, Hashable {
     var index: Int
     var name: HostName
-    /// How it is called in what is printed: its text, with a number if it is there more than once.
+    /// How it is called in what is printed: its own label, with a number if that is there more than once.
     var label: String
 
     static func list(_ names: [HostName]) -> [Host] {
         var total: [String: Int] = [:]
-        for name in names { total[name.text, default: 0] += 1 }
+        let labels = names.map(\.label)
+        for label in labels { total[label, default: 0] += 1 }
         var seen: [String: Int] = [:]
-        return names.enumerated().map { index, name in
-            seen[name.text, default: 0] += 1
-            let label = total[name.text]! > 1 ? "\(name.text)#\(seen[name.text]!)" : name.text
-            return Host(index: index, name: name, label: label)
+        return zip(names, labels).enumerated().map { index, entry in
+            let (name, label) = entry
+            seen[label, default: 0] += 1
+            return Host(index: index, name: name, label: total[label]! > 1 ? "\(label)#\(seen[label]!)" : label)
         }
     }
 }
 
-/// How a host is reached: ssh options that hold for all hosts of a command.
+/// How hosts are reached: what holds for all of a command, where a host does not say otherwise.
 struct WayIn: Sendable {
+    /// The hops before those of each host.
+    var via: RouteSpec?
     var user: String?
     var identity: String?
     var configuration: String?
@@ -29,30 +32,47 @@ struct WayIn: Sendable {
     /// What to try when the host has no place for the agent under the policy of ``connect``.
     var retryPolicy: ImagePolicy?
 
-    func connector(_ host: HostName) -> SSHConnector {
-        SSHConnector(
-            host.name,
-            user: host.user ?? user,
-            port: host.port,
-            identity: identity,
-            configuration: configuration,
-            options: options
-        )
+    /// All hops to a host.
+    func route(to host: HostName) -> RouteSpec { via?.appending(host.route) ?? host.route }
+
+    /// What is connected, one through the other. Our user and options are for every ssh; a key and a configuration only for
+    /// one that starts on this machine, as they are files here.
+    func connectors(to host: HostName) -> [any Connector] {
+        var isHere = true
+        return route(to: host).hops.map { hop in
+            defer { isHere = isHere && hop.staysOnMachine }
+            guard var ssh = hop.connector as? SSHConnector else { return hop.connector }
+            ssh.user = ssh.user ?? user
+            // Of an option that is there twice ssh takes the first.
+            ssh.options += options
+            if isHere {
+                ssh.identity = ssh.identity ?? identity
+                ssh.configuration = ssh.configuration ?? configuration
+            }
+            return ssh
+        }
     }
 
+    /// Whether a program of this machine's ssh is run on the way.
+    func startsSSHHere(to host: HostName) -> Bool {
+        let hops = route(to: host).hops
+        return (hops.first { !$0.staysOnMachine } ?? hops[0]).kind == "ssh"
+    }
+
+    /// - Parameter onPhase: as that of ``Controller/connect(_:options:onPhase:)``.
     func connect(
         _ controller: Controller,
         to host: HostName,
-        onPhase: (@Sendable (ConnectPhase, Duration) -> Void)? = nil
+        onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
-        if host.isLocal { return try await controller.connect(.local, options: connect, onPhase: onPhase) }
+        let connectors = connectors(to: host)
         do {
-            return try await controller.connect(connector(host), options: connect, onPhase: onPhase)
+            return try await controller.connect(through: connectors, options: connect, onPhase: onPhase)
         } catch let error as MartletError where error.code == .noPlace {
             guard let retryPolicy else { throw error }
             var options = connect
             options.policy = retryPolicy
-            return try await controller.connect(connector(host), options: options, onPhase: onPhase)
+            return try await controller.connect(through: connectors, options: options, onPhase: onPhase)
         }
     }
 }

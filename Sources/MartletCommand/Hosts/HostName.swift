@@ -1,73 +1,32 @@
-/// A host as it is given on the command line: `local`, or `[user@]name[:port]` for ssh.
+import Martlet
+
+/// A host as it is given on the command line: a spec, of which a plain word is a host for ssh.
 struct HostName: Sendable, Hashable {
     /// As it was given.
     var text: String
-    var user: String?
-    var name: String
-    var port: UInt16?
+    var route: RouteSpec
 
-    /// This machine, without ssh.
-    var isLocal: Bool { text == "local" }
+    /// This machine, and this user, with nothing sent.
+    var isLocal: Bool { route.hops.allSatisfy { $0.kind == "local" } }
 
-    /// - Throws: ``CommandFailure`` that says what is wrong with it.
-    init(_ text: String) throws(CommandFailure) {
+    /// - Throws: ``SpecError``.
+    init(_ text: String) throws(SpecError) {
         self.text = text
-        let shown = "\"\(HarmlessText.of(text))\""
-        guard !text.isEmpty else { throw CommandFailure("a host's name is empty") }
-        var rest = text[...]
-        if let at = rest.lastIndex(of: "@") {
-            let user = String(rest[..<at])
-            guard Self.isUser(user) else { throw CommandFailure("\(shown) does not begin with the name of a user") }
-            self.user = user
-            rest = rest[rest.index(after: at)...]
-        }
-        if rest.hasPrefix("[") {
-            guard let end = rest.lastIndex(of: "]") else { throw CommandFailure("\(shown): the bracket is not closed") }
-            name = String(rest[rest.index(after: rest.startIndex)..<end])
-            guard name.contains(":"), Self.isAddress(name) else {
-                throw CommandFailure("\(shown): only an IPv6 address stands in brackets")
-            }
-            rest = rest[rest.index(after: end)...]
-            guard rest.isEmpty || rest.hasPrefix(":") else {
-                throw CommandFailure("\(shown) is not the name of a host")
-            }
-        } else if rest.count(where: { $0 == ":" }) > 1 {
-            // An IPv6 address without brackets has no port.
-            guard Self.isAddress(String(rest)) else { throw CommandFailure("\(shown) is not the name of a host") }
-            name = String(rest)
-            rest = ""
-        } else {
-            let end = rest.firstIndex(of: ":") ?? rest.endIndex
-            name = String(rest[..<end])
-            rest = rest[end...]
-            guard Self.isName(name) else { throw CommandFailure("\(shown) is not the name of a host") }
-        }
-        if !rest.isEmpty {
-            let digits = rest.dropFirst()
-            guard digits.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let port = UInt16(digits), port > 0 else {
-                throw CommandFailure("\(shown): the port is a number from 1 to 65535")
-            }
-            self.port = port
-        }
+        route = try RouteSpec(text)
     }
 
-    private static func isName(_ text: String) -> Bool {
-        !text.isEmpty && !text.hasPrefix("-")
-            && text.allSatisfy { $0.isLetter || $0.isNumber || $0 == "." || $0 == "-" || $0 == "_" }
+    /// How it is called in what is printed: as it was given, but without options.
+    var label: String {
+        guard route.hops.contains(where: { !$0.options.isEmpty }) || HarmlessText.of(text) != text else { return text }
+        return route.hops.map(\.label).joined(separator: "/")
     }
 
-    /// With a zone perhaps: `fe80::1%eth0`.
-    private static func isAddress(_ text: String) -> Bool {
-        let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
-        return parts[0].allSatisfy { $0.isHexDigit || $0 == ":" || $0 == "." }
-            && (parts.count == 1 || isName(String(parts[1])))
-    }
-
-    /// What ssh and the shells on the way take for a name and nothing else.
-    private static func isUser(_ text: String) -> Bool {
-        !text.isEmpty && !text.hasPrefix("-") && !text.hasSuffix("\\")
-            && text.unicodeScalars.allSatisfy {
-                $0.value > 0x20 && $0.value != 0x7f && !"'`\"$;&<>|(){}".unicodeScalars.contains($0)
-            }
+    /// The hosts that one word of the command line stands for: `web[1-20]/sudo:postgres`.
+    ///
+    /// - Throws: ``SpecError``.
+    static func list(_ text: String) throws(SpecError) -> [HostName] {
+        var names: [HostName] = []
+        for text in try HostExpansion.expand(text) { names.append(try HostName(text)) }
+        return names
     }
 }

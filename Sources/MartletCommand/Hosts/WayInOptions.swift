@@ -3,6 +3,12 @@ import Martlet
 
 /// The options of every command that connects.
 struct WayInOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Reach every host through this one, as in --via root@bastion or --via ssh:a/ssh:b; may be repeated.",
+            valueName: "spec"))
+    var via: [String] = []
+
     @Option(name: [.customShort("F"), .customLong("ssh-config")], help: "Use this ssh configuration file.")
     var configuration: String?
 
@@ -35,6 +41,16 @@ struct WayInOptions: ParsableArguments {
 
     func validate() throws {
         _ = try Self.duration(connectTimeout, "--connect-timeout")
+        _ = try route()
+    }
+
+    private func route() throws -> RouteSpec? {
+        do {
+            let routes = try via.map { try RouteSpec($0) }
+            return routes.first.map { routes.dropFirst().reduce($0) { $0.appending($1) } }
+        } catch let error as SpecError {
+            throw ValidationError("--via: \(error)")
+        }
     }
 
     private static func policy(_ text: String) throws -> ImagePolicy {
@@ -45,8 +61,10 @@ struct WayInOptions: ParsableArguments {
         return policy
     }
 
-    var wayIn: WayIn {
-        var way = WayIn(user: user, identity: identity, configuration: configuration, options: options)
+    /// - Throws: `ValidationError`, as ``validate()``.
+    func wayIn() throws -> WayIn {
+        var way = WayIn(
+            via: try route(), user: user, identity: identity, configuration: configuration, options: options)
         way.connect.deadline = .milliseconds(Int64(connectTimeout * 1000))
         way.connect.policy = imagePolicy
         return way

@@ -14,23 +14,22 @@ struct CleanCommand: AsyncParsableCommand {
 
     @OptionGroup var wayOptions: WayInOptions
 
-    @Argument(help: "The hosts: [user@]name[:port] for ssh, or local for this machine.")
+    @Argument(help: "The hosts, as for -H of 'martlet run'.")
     var hosts: [String]
 
     @Flag(help: "Print JSON: one object a line.")
     var json = false
 
+    func validate() throws { _ = try HostOptions.names(hosts) }
+
     func run() async throws {
-        let list: [Host]
-        do { list = Host.list(try hosts.map { try HostName($0) }) } catch let failure as CommandFailure {
-            throw ValidationError(failure.description)
-        }
+        let list = Host.list(try HostOptions.names(hosts))
         let command = self
         try await Session.run(colour: wayOptions.color) { try await command.run(on: list, $0) }
     }
 
     private func run(on hosts: [Host], _ session: Session) async throws -> Int32 {
-        var way = wayOptions.wayIn
+        var way = try wayOptions.wayIn()
         // To keep an agent there in order to remove it would be a poor joke.
         way.connect.policy = .memory
         way.retryPolicy = .nothing

@@ -10,18 +10,24 @@ struct DoctorCommand: AsyncParsableCommand {
 
     @OptionGroup var wayOptions: WayInOptions
 
-    @Argument(help: "The host: [user@]name[:port] for ssh, or local for this machine.")
+    @Argument(help: "The host: [user@]name[:port] for ssh, local for this machine, or a spec; see 'martlet specs'.")
     var host: String
 
+    private func name() throws -> HostName {
+        do { return try HostName(host) } catch { throw ValidationError(error.description) }
+    }
+
+    func validate() throws { _ = try name() }
+
     func run() async throws {
-        let name: HostName
-        do { name = try HostName(host) } catch { throw ValidationError(error.description) }
+        let name = try name()
+        let wayIn = try wayOptions.wayIn()
         let command = self
         try await Session.run(colour: wayOptions.color) { session in
             try await session.interruption.cancelling {
                 let examination = Examination(
                     host: name,
-                    wayIn: command.wayOptions.wayIn,
+                    wayIn: wayIn,
                     agent: command.wayOptions.agent,
                     session: session
                 )

@@ -25,7 +25,6 @@ struct Examination: Sendable {
         var options = MartletOptions()
         options.images = image.images
         options.onOutput = session.contextOutput
-        list.heading(host.isLocal ? "Starting a local context" : "Connecting to \(host.text) by ssh")
         let status = try await withMartlet(options) { controller in
             do {
                 let context = try await connect(controller)
@@ -39,7 +38,7 @@ struct Examination: Sendable {
         }
         if status == ExitStatus.success {
             let time = Format.duration(ContinuousClock.now - start)
-            session.output.say(session.output.style.good("\(host.text) is fine (\(time) in all)"))
+            session.output.say(session.output.style.good("\(host.label) is fine (\(time) in all)"))
         }
         return status
     }
@@ -60,7 +59,7 @@ struct Examination: Sendable {
             list.step(.bad, "agent", nil, "\(error)")
             return false
         }
-        guard !host.isLocal else { return true }
+        guard wayIn.startsSSHHere(to: host) else { return true }
         do {
             return try await withMartlet { controller in
                 let here = try await controller.connect(.local)
@@ -84,17 +83,31 @@ struct Examination: Sendable {
 
     private func connect(_ controller: Controller) async throws -> Context {
         let phases: [ConnectPhase] = [.queue, .reach, .authenticate, .boot, .handshake]
+        let hops = wayIn.route(to: host).hops
+        list.heading(Self.heading(hops, 0))
         list.waiting(for: "waiting for the host")
-        let context = try await wayIn.connect(controller, to: host) { [list, isLocal = host.isLocal] phase, time in
-            let meaning = isLocal && phase == .reach ? "the process was started" : Self.meaning(phase)
-            list.step(.good, phase.description, time, meaning)
+        let context = try await wayIn.connect(controller, to: host) { [list] route, phase, time in
+            let index = route.steps.count - 1
+            let isLocal = hops[index].kind == "local"
+            list.step(
+                .good, phase.description, time,
+                isLocal && phase == .reach ? "the process was started" : Self.meaning(phase))
             if let next = phases.firstIndex(of: phase).map({ $0 + 1 }), next < phases.count {
                 list.waiting(for: phases[next].description)
+            } else if phase == .handshake, index + 1 < hops.count {
+                list.heading(Self.heading(hops, index + 1))
+                list.waiting(for: "waiting for the host")
             }
         }
         let timings = context.timings
         list.step(.good, "connected", timings.total, Self.sent(timings, isLocal: host.isLocal))
         return context
+    }
+
+    private static func heading(_ hops: [ConnectorSpec], _ index: Int) -> String {
+        let hop = hops[index]
+        let what = hop.kind == "local" ? "Starting a local context" : "Connecting to \(hop.label)"
+        return hops.count == 1 ? what : "\(what) (hop \(index + 1) of \(hops.count))"
     }
 
     private static func meaning(_ phase: ConnectPhase) -> String {

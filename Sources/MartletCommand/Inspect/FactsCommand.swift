@@ -23,7 +23,7 @@ struct FactsCommand: AsyncParsableCommand {
 
     private func run(on hosts: [Host], _ session: Session) async throws -> Int32 {
         let inspection = Inspection(
-            hosts: hosts, wayIn: wayOptions.wayIn, limit: hostOptions.limit, agent: wayOptions.agent, json: json)
+            hosts: hosts, wayIn: try wayOptions.wayIn(), limit: hostOptions.limit, agent: wayOptions.agent, json: json)
         let answers = Mutex<[Int: Facts]>([:])
         let status = try await inspection.run(session, event: "facts") { (facts: Facts, _, object) in
             object.add("hostname", facts.hostname)

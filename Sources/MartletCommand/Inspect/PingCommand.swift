@@ -37,7 +37,7 @@ struct PingCommand: AsyncParsableCommand {
         let width = hosts.map(\.label.count).max() ?? 0
         let style = session.output.style
         let inspection = Inspection(
-            hosts: hosts, wayIn: wayOptions.wayIn, limit: hostOptions.limit, agent: wayOptions.agent, json: json)
+            hosts: hosts, wayIn: try wayOptions.wayIn(), limit: hostOptions.limit, agent: wayOptions.agent, json: json)
         return try await inspection.run(session, event: "ping") { (trips: RoundTrips, timings, object) in
             object.add("cached", timings.wasCached)
             object.add("bytesSent", timings.bytesSent)

@@ -82,7 +82,7 @@ struct RunCommand: AsyncParsableCommand {
             json
             ? JSONReporter(session.output, hosts: hosts)
             : TextReporter(session.output, hosts: hosts, hasPrefix: !noPrefix, isQuiet: quiet, progress: progress)
-        let fleet = Fleet(hosts: hosts, wayIn: wayOptions.wayIn, limit: hostOptions.limit)
+        let fleet = Fleet(hosts: hosts, wayIn: try wayOptions.wayIn(), limit: hostOptions.limit)
         let words = words
         let options = try await commandOptions(hosts: hosts.count, session)
         var martletOptions = MartletOptions()

@@ -1,3 +1,4 @@
+import Martlet
 import Testing
 
 @testable import MartletCommand
@@ -13,7 +14,10 @@ import Testing
         ] as [(String, String?, String, UInt16?)])
     func `A host has a user, a name and a port`(_ text: String, user: String?, name: String, port: UInt16?) throws {
         let host = try HostName(text)
-        #expect((host.user, host.name, host.port) == (user, name, port))
+        #expect(host.route.hops.count == 1)
+        let ssh = try #require(host.route.hops[0].connector as? SSHConnector)
+        #expect((ssh.user, ssh.host, ssh.port) == (user, name, port))
+        #expect(host.label == text)
     }
 
     @Test(arguments: [
@@ -24,7 +28,7 @@ import Testing
         "1:2:zz",
     ])
     func `What is no name of a host is refused`(_ text: String) {
-        #expect(throws: CommandFailure.self) { try HostName(text) }
+        #expect(throws: SpecError.self) { try HostName(text) }
     }
 
     @Test func `A refused name is shown without its control characters`() {
@@ -35,5 +39,49 @@ import Testing
         let hosts = Host.list(try ["a", "b", "a"].map { try HostName($0) })
         #expect(hosts.map(\.label) == ["a#1", "b", "a#2"])
         #expect(hosts.map(\.index) == [0, 1, 2])
+        // What is not shown does not tell them apart.
+        let options = Host.list(try ["local?nice=1", "local?nice=2"].map { try HostName($0) })
+        #expect(options.map(\.label) == ["local#1", "local#2"])
+    }
+
+    @Test(arguments: [
+        ("web[1-3]", ["web1", "web2", "web3"]), ("web[08-11]x", ["web08x", "web09x", "web10x", "web11x"]),
+        ("db[1,3,5-6]", ["db1", "db3", "db5", "db6"]), ("a[1-2]b[1-2]", ["a1b1", "a1b2", "a2b1", "a2b2"]),
+        ("[::1]:22", ["[::1]:22"]), ("web[x]", ["web[x]"]), ("web[]", ["web[]"]), ("web", ["web"]), ("", [""]),
+        ("ssh:b/ssh:web[1-2]/sudo:root", ["ssh:b/ssh:web1/sudo:root", "ssh:b/ssh:web2/sudo:root"]),
+        ("r[1-2]@[::1]", ["r1@[::1]", "r2@[::1]"]),
+    ])
+    func `Ranges stand for many`(_ text: String, names: [String]) throws {
+        #expect(try HostExpansion.expand(text) == names)
+    }
+
+    @Test(arguments: [
+        ("web[3-1]", 4), ("web[1-]", 4), ("web[1,,2]", 6), ("web[-1]", 4), ("web[1-2-3]", 4), ("web[1,1234567890]", 6),
+        ("web[1-100001]", 4), ("w[1-1000][1-1000]", 9),
+    ])
+    func `What is no range is pointed at`(_ text: String, offset: Int) {
+        #expect { try HostExpansion.expand(text) } throws: { ($0 as? SpecError)?.offset == offset }
+    }
+
+    @Test func `Lists are cut at commas, but not in ranges`() {
+        #expect(HostExpansion.split("a,b[1,2],c") == ["a", "b[1,2]", "c"])
+        #expect(HostExpansion.split("a,,b,") == ["a", "", "b", ""])
+    }
+
+    @Test func `Options of the command line are defaults for ssh, files only where ssh runs here`() throws {
+        let way = WayIn(
+            via: try RouteSpec("ops@bastion?option=A=1"), user: "deploy", identity: "k", configuration: "c",
+            options: ["A=2"])
+        let host = try HostName("ssh:web1?identity=own/local")
+        let connectors = way.connectors(to: host)
+        #expect(connectors.map(\.label) == ["ssh:ops@bastion", "ssh:deploy@web1", "local"])
+        let ssh = connectors.compactMap { $0 as? SSHConnector }
+        #expect(ssh.map(\.identity) == ["k", "own"])
+        #expect(ssh.map(\.configuration) == ["c", nil])
+        #expect(ssh.map(\.options) == [["A=1", "A=2"], ["A=2"]])
+        #expect(way.startsSSHHere(to: host))
+        #expect(!WayIn().startsSSHHere(to: try HostName("local/local")))
+        let here = WayIn(configuration: "c").connectors(to: try HostName("local/ssh:web1"))
+        #expect((here[1] as? SSHConnector)?.configuration == "c")
     }
 }
