@@ -13,7 +13,7 @@ struct MartletTool: AsyncParsableCommand {
         version: "martlet 0.1.0",
         subcommands: [
             RunCommand.self, PingCommand.self, FactsCommand.self, DoctorCommand.self, CleanCommand.self,
-            SpecsCommand.self, DemoCommand.self,
+            SpecsCommand.self, ServeCommand.self, DemoCommand.self,
         ]
     )
 }

@@ -12,6 +12,8 @@ public struct TLSConnector: Connector {
     public var host: String
     public var port: UInt16
     public var credentials: SocketCredentials
+    /// Where the secret was read, for specs.
+    var secretFile: String?
 
     /// A way through `port` of `host`.
     public init(_ host: String, port: UInt16, credentials: SocketCredentials) {

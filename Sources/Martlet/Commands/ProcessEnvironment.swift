@@ -36,7 +36,7 @@ struct ProcessEnvironment: Sendable {
 
 extension String {
     /// With this process's `HOME` for a `~` at the beginning, as shells do.
-    var expandingHome: String {
+    package var expandingHome: String {
         guard self == "~" || hasPrefix("~/"), let home = ProcessEnvironment.current["HOME"] else { return self }
         return home + dropFirst()
     }

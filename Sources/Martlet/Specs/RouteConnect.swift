@@ -12,6 +12,7 @@ enum RouteConnect {
         _ connectors: [any Connector],
         from start: Route,
         _ options: ConnectOptions,
+        _ prompts: (any PromptResponder)?,
         _ onPhase: OnPhase?,
         first: (any Connector, (@Sendable (ConnectPhase, Duration) -> Void)?) async throws -> Context
     ) async throws -> Context {
@@ -22,7 +23,7 @@ enum RouteConnect {
         for connector in connectors.dropFirst() {
             do {
                 context = try await context.next(
-                    connector, options, handler(onPhase, context.route.appending(connector.label)))
+                    connector, options, prompts, handler(onPhase, context.route.appending(connector.label)))
             } catch {
                 // Also for who was cancelled: closing does not stop for that.
                 await context.close(within: .seconds(2))
@@ -43,7 +44,7 @@ enum RouteConnect {
 extension Context {
     /// Connects one hop further; this context then belongs to that one.
     fileprivate func next(
-        _ connector: any Connector, _ options: ConnectOptions,
+        _ connector: any Connector, _ options: ConnectOptions, _ prompts: (any PromptResponder)?,
         _ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?
     ) async throws -> Context {
         var options = options
@@ -55,7 +56,7 @@ extension Context {
                 route: route.appending(connector.label), phase: .queue,
                 advice: "give the connect more time, if the hops before are slow as they should be")
         }
-        let context = try await connect(connector, options: options, onPhase: onPhase)
+        let context = try await connect(connector, options: options, prompts: prompts, onPhase: onPhase)
         var timings = context.timings
         timings.phases.merge(self.timings.phases, uniquingKeysWith: +)
         timings.wasCached = timings.wasCached && self.timings.wasCached
@@ -74,39 +75,44 @@ extension Controller {
     /// - Parameters:
     ///   - spec: how it is reached.
     ///   - onPhase: told as each phase of a hop is over: the route to the hop, and the phase's time.
-    /// - Throws: ``SpecError`` if the spec is none; as ``connect(_:options:onPhase:)``.
+    /// - Throws: ``SpecError`` if the spec is none; as ``connect(_:options:prompts:onPhase:)``.
     public func connect(
         _ spec: String,
         options: ConnectOptions = .init(),
+        prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
-        try await connect(RouteSpec(spec), options: options, onPhase: onPhase)
+        try await connect(RouteSpec(spec), options: options, prompts: prompts, onPhase: onPhase)
     }
 
     /// Starts a context at the end of a route that was read before.
     ///
-    /// - Throws: as ``connect(_:options:onPhase:)``.
+    /// - Throws: as ``connect(_:options:prompts:onPhase:)``.
     public func connect(
         _ spec: RouteSpec,
         options: ConnectOptions = .init(),
+        prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
-        try await connect(through: spec.hops.map(\.connector), options: options, onPhase: onPhase)
+        try await connect(
+            through: spec.hops.map(\.connector), options: options, prompts: prompts ?? runtime.configuration.prompts,
+            onPhase: onPhase)
     }
 
     package func connect(
         through connectors: [any Connector],
         options: ConnectOptions,
+        prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)?
     ) async throws -> Context {
-        try await RouteConnect.run(connectors, from: Route(), options, onPhase) {
-            try await connect($0, options: options, onPhase: $1)
+        try await RouteConnect.run(connectors, from: Route(), options, prompts, onPhase) {
+            try await connect($0, options: options, prompts: prompts, onPhase: $1)
         }
     }
 
     /// Runs `body` with a context at the end of a route, which ends when `body` does, and so do those on the way.
     ///
-    /// - Throws: as ``connect(_:options:onPhase:)``, and what `body` throws.
+    /// - Throws: as ``connect(_:options:prompts:onPhase:)``, and what `body` throws.
     public func withContext<R>(
         _ spec: String,
         options: ConnectOptions = .init(),
@@ -121,31 +127,33 @@ extension Context {
     ///
     /// The contexts on the way end with it, but not this one.
     ///
-    /// - Throws: ``SpecError`` if the spec is none; as ``connect(_:options:onPhase:)``.
+    /// - Throws: ``SpecError`` if the spec is none; as ``connect(_:options:prompts:onPhase:)``.
     public func connect(
         _ spec: String,
         options: ConnectOptions = .init(),
+        prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
-        try await connect(RouteSpec(spec), options: options, onPhase: onPhase)
+        try await connect(RouteSpec(spec), options: options, prompts: prompts, onPhase: onPhase)
     }
 
     /// Starts a context at the end of a route that was read before, and that begins on this context's machine.
     ///
-    /// - Throws: as ``connect(_:options:onPhase:)``.
+    /// - Throws: as ``connect(_:options:prompts:onPhase:)``.
     public func connect(
         _ spec: RouteSpec,
         options: ConnectOptions = .init(),
+        prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
-        try await RouteConnect.run(spec.hops.map(\.connector), from: route, options, onPhase) {
-            try await connect($0, options: options, onPhase: $1)
+        try await RouteConnect.run(spec.hops.map(\.connector), from: route, options, prompts, onPhase) {
+            try await connect($0, options: options, prompts: prompts, onPhase: $1)
         }
     }
 
     /// Runs `body` with a context at the end of a route, which ends when `body` does, and so do those on the way.
     ///
-    /// - Throws: as ``connect(_:options:onPhase:)``, and what `body` throws.
+    /// - Throws: as ``connect(_:options:prompts:onPhase:)``, and what `body` throws.
     public func withContext<R>(
         _ spec: String,
         options: ConnectOptions = .init(),
@@ -158,9 +166,9 @@ extension Context {
 extension RemoteContext {
     /// Starts a context below this one, at the end of a route, from within a task. See ``RouteSpec``.
     ///
-    /// - Throws: ``SpecError`` if the spec is none; as ``Controller/connect(_:options:onPhase:)``.
+    /// - Throws: ``SpecError`` if the spec is none; as ``Controller/connect(_:options:prompts:onPhase:)``.
     public func connect(_ spec: String, options: ConnectOptions = .init()) async throws -> Context {
-        try await RouteConnect.run(RouteSpec(spec).hops.map(\.connector), from: scope.runtime.route, options, nil) {
+        try await RouteConnect.run(RouteSpec(spec).hops.map(\.connector), from: scope.runtime.route, options, nil, nil) {
             connector, _ in
             try await connect(connector, options: options)
         }

@@ -29,6 +29,9 @@ struct WayIn: Sendable {
     var configuration: String?
     var options: [String] = []
     var connect = ConnectOptions()
+    /// The last hop on each host.
+    var become: SudoConnector?
+    var prompts: (any PromptResponder)?
     /// What to try when the host has no place for the agent under the policy of ``connect``.
     var retryPolicy: ImagePolicy?
 
@@ -50,7 +53,7 @@ struct WayIn: Sendable {
                 ssh.configuration = ssh.configuration ?? configuration
             }
             return ssh
-        }
+        } + (become.map { [$0] } ?? [])
     }
 
     /// Whether a program of this machine's ssh is run on the way.
@@ -67,12 +70,12 @@ struct WayIn: Sendable {
     ) async throws -> Context {
         let connectors = connectors(to: host)
         do {
-            return try await controller.connect(through: connectors, options: connect, onPhase: onPhase)
+            return try await controller.connect(through: connectors, options: connect, prompts: prompts, onPhase: onPhase)
         } catch let error as MartletError where error.code == .noPlace {
             guard let retryPolicy else { throw error }
             var options = connect
             options.policy = retryPolicy
-            return try await controller.connect(through: connectors, options: options, onPhase: onPhase)
+            return try await controller.connect(through: connectors, options: options, prompts: prompts, onPhase: onPhase)
         }
     }
 }

@@ -1,4 +1,5 @@
 import Martlet
+import MartletSocket
 
 /// A host as it is given on the command line: a spec, of which a plain word is a host for ssh.
 struct HostName: Sendable, Hashable {
@@ -12,7 +13,7 @@ struct HostName: Sendable, Hashable {
     /// - Throws: ``SpecError``.
     init(_ text: String) throws(SpecError) {
         self.text = text
-        route = try RouteSpec(text)
+        route = try RouteSpec(text, kinds: ConnectorKind.ofCommandLine)
     }
 
     /// How it is called in what is printed: as it was given, but without options.
@@ -29,4 +30,9 @@ struct HostName: Sendable, Hashable {
         for text in try HostExpansion.expand(text) { names.append(try HostName(text)) }
         return names
     }
+}
+
+extension ConnectorKind {
+    /// All that the command line has: also that which needs TLS.
+    static let ofCommandLine = all + [TLSConnector.kind]
 }

@@ -21,6 +21,14 @@ struct WayInOptions: ParsableArguments {
     @Option(name: [.customShort("o"), .customLong("ssh-option")], help: "Pass this option to ssh; may be repeated.")
     var options: [String] = []
 
+    @Flag(help: "Become root on each host, by sudo.")
+    var sudo = false
+
+    @Option(help: ArgumentHelp("Become this user on each host, by sudo.", valueName: "user"))
+    var sudoUser: String?
+
+    @OptionGroup var prompts: PromptOptions
+
     @Option(help: ArgumentHelp("Give up connecting to a host after so many seconds.", valueName: "seconds"))
     var connectTimeout: Double = 30
 
@@ -46,7 +54,7 @@ struct WayInOptions: ParsableArguments {
 
     private func route() throws -> RouteSpec? {
         do {
-            let routes = try via.map { try RouteSpec($0) }
+            let routes = try via.map { try RouteSpec($0, kinds: ConnectorKind.ofCommandLine) }
             return routes.first.map { routes.dropFirst().reduce($0) { $0.appending($1) } }
         } catch let error as SpecError {
             throw ValidationError("--via: \(error)")
@@ -67,6 +75,8 @@ struct WayInOptions: ParsableArguments {
             via: try route(), user: user, identity: identity, configuration: configuration, options: options)
         way.connect.deadline = .milliseconds(Int64(connectTimeout * 1000))
         way.connect.policy = imagePolicy
+        if sudo || sudoUser != nil { way.become = SudoConnector(user: sudoUser) }
+        way.prompts = try prompts.responder()
         return way
     }
 

@@ -50,7 +50,7 @@ struct SpecsCommand: AsyncParsableCommand {
             as are others of / ? & % where they mean something: %3F %26 %25. Quote specs for your shell.
 
             """.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        let kinds = ConnectorKind.all
+        let kinds = ConnectorKind.ofCommandLine
         let width = kinds.flatMap { [$0.form.count] + $0.options.map { $0.form.count + 2 } }.max() ?? 0
         for kind in kinds {
             lines.append("\(style.heading(kind.form.padded(to: width)))  \(kind.summary)")

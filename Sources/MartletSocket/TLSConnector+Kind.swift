@@ -1,0 +1,63 @@
+public import Martlet
+
+extension TLSConnector {
+    /// `tls:web1:4433?secret-file=~/.martlet-secret`.
+    public static let kind = ConnectorKind(
+        "tls",
+        "a machine where martlet serve listens at a TCP port",
+        argument: .required("host:port"),
+        options: [
+            .init("secret-file", .path, "the secret that both ends know; of certificates the four below"),
+            .init("certificate", .path, "our certificate"),
+            .init("key", .path, "its private key"),
+            .init("authority", .path, "who signed the server's"),
+            .init("fingerprint", .text, "the SHA-256 fingerprint of the server's own"),
+        ]
+    ) { (spec: SpecReader) throws(SpecError) -> TLSConnector in
+        guard let argument = spec.argument else { preconditionFailure("tls has an argument") }
+        guard let colon = argument.text.lastIndex(of: ":"), colon > argument.text.startIndex,
+            let port = UInt16(argument.text[argument.text.index(after: colon)...]), port > 0
+        else { throw argument.error("a port from 1 to 65535 stands behind the host", advice: "tls:host:4433") }
+        var host = argument.text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        guard !host.isEmpty, !host.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f || $0 == 0x5b || $0 == 0x5d }) else {
+            throw argument.error("this is not the name of a host")
+        }
+        var connector = TLSConnector(String(host), port: port, credentials: try credentials(spec, argument))
+        connector.secretFile = spec["secret-file"]?.text
+        return connector
+    } parts: { connector in
+        let host = connector.host.contains(":") ? "[\(connector.host)]" : connector.host
+        var parts = SpecParts("\(host):\(connector.port)")
+        parts.add("secret-file", connector.secretFile)
+        if case .certificates(let certificates) = connector.credentials {
+            parts.add("certificate", certificates.chainFile)
+            parts.add("key", certificates.keyFile)
+            parts.add("authority", certificates.authorityFile)
+            parts.add("fingerprint", certificates.pin)
+        }
+        return parts
+    }
+
+    private static func credentials(
+        _ spec: SpecReader, _ argument: SpecReader.Text
+    ) throws(SpecError) -> SocketCredentials {
+        if let file = spec["secret-file"] {
+            // Read here, where the spec is: the secret travels to whoever connects.
+            do { return try .secretFile(file.text.expandingHome) } catch {
+                throw file.error((error as? MartletError)?.message ?? "\(error)")
+            }
+        }
+        guard let chain = spec["certificate"], let key = spec["key"],
+            (spec["authority"] == nil) != (spec["fingerprint"] == nil)
+        else {
+            throw argument.error(
+                "nothing says how both ends know each other",
+                advice: "add secret-file=, or certificate= and key= with authority= or fingerprint=")
+        }
+        return .certificates(
+            .init(
+                chainFile: chain.text, keyFile: key.text, authorityFile: spec["authority"]?.text,
+                pin: spec["fingerprint"]?.text))
+    }
+}
