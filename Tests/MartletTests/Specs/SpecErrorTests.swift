@@ -39,7 +39,6 @@ import Testing
             ("ssh", "   ^", .badArgument),
             ("ssh:", "    ^", .badArgument),
             ("ssh/sudo", "   ^", .badArgument),
-            ("local:x", "      ^", .badArgument),
             ("ssh:a?identity", "      ^^^^^^^^", .badValue),
             ("ssh:a?identity=", "               ^", .badValue),
             ("ssh:a?identity=&option=b", "               ^", .badValue),
