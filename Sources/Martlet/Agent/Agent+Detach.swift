@@ -45,6 +45,8 @@ extension Agent {
         let (runtime, link) = state.withLock { ($0.runtime, $0.link) }
         guard let runtime else { return }
         runtime.refuseWork(.contextDetached, "the context was detached")
+        // Who waited for the controller's room prints into the ring.
+        resumeOutput()
         let log = LogForwarding.pause()
         let timer = reactor.schedule(at: Reactor.now + lease) { [self] in leaseEnded(detachment) }
         state.withLock { $0.lease = timer }
@@ -60,6 +62,9 @@ extension Agent {
                 { await reactor.sleep(1_000_000) }
             }
             await untilDrained()
+            // What the controller has not taken by now is kept with the rest.
+            let left = runtime.outputForwarder?.stop() ?? []
+            state.withLock { $0.ring?.prepend(left.map { .init(pipe: $0.pipe, bytes: $0.bytes) }) }
             leaveParent()
             link?.sendGoodbye(.detached)
             await untilDrained()
@@ -79,7 +84,7 @@ extension Agent {
         closeDescriptor(pipe.writeEnd)
         let source = ByteSource(pipe.readEnd, reactor: reactor) { [self] bytes in
             for line in state.withLock({ $0.errorLines.appendBytes(bytes) }) { keep(.error, line) }
-            return true
+            return takesMore { [self] in resumeOutput() }
         } onEnd: {
         }
         let old = state.withLock { state in

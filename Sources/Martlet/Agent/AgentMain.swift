@@ -74,7 +74,7 @@ final class Agent: Sendable {
             }
             let source = ByteSource(printed, reactor: reactor) { [self] bytes in
                 for line in state.withLock({ $0.lines.appendBytes(bytes) }) { keep(.output, line) }
-                return true
+                return takesMore { [self] in resumeOutput() }
             } onEnd: {
             }
             state.withLock { state in
@@ -186,14 +186,13 @@ final class Agent: Sendable {
                 logLevel: welcome.logLevel.flatMap(Logger.Level.init(rawValue:)),
                 instrumentType: welcome.instrument.flatMap { _typeByName($0) as? any ContextInstrument.Type },
                 instrumentName: welcome.instrument,
-                setup: welcome.setup,
-                // All that was kept finds room.
-                outputLimit: ForwardingStream.limit + (before == nil ? 0 : 2 * OutputRing.limit)
+                setup: welcome.setup
             ),
             reactor: reactor,
             host: .init(
                 detach: { [self] in detach($0) },
                 keep: { [self] in keep($0, $1) },
+                takesMore: { [self] in takesMore(orTell: $0) },
                 expectOrphans: { orphans?.expect() }
             ),
             predecessor: before
@@ -224,11 +223,23 @@ final class Agent: Sendable {
 
     /// Takes a line that was printed here, or by a program whose caller is gone.
     func keep(_ pipe: OutputLine.Pipe, _ line: [UInt8]) {
-        let runtime = state.withLock { state -> ContextRuntime? in
+        let (runtime, isEnding) = state.withLock { state in
             state.ring?.append(.init(pipe: pipe, bytes: line))
-            return state.ring == nil ? state.runtime : nil
+            return (state.ring == nil ? state.runtime : nil, state.isEnding)
         }
-        runtime?.printed(line, pipe)
+        runtime?.printed(line, pipe, mayDrop: isEnding)
+    }
+
+    /// Whether who reads lines should go on: not if the controller takes none. So whoever prints waits, unless we end.
+    func takesMore(orTell waiter: @escaping @Sendable () -> Void) -> Bool {
+        let runtime = state.withLock { $0.ring == nil && !$0.isEnding ? $0.runtime : nil }
+        return runtime?.outputForwarder?.hasRoom(orTell: waiter) ?? true
+    }
+
+    /// Reads on what is printed here.
+    func resumeOutput() {
+        let sources = state.withLock { [$0.output, $0.error] }
+        for source in sources { source?.resume() }
     }
 
     // MARK: End
@@ -261,6 +272,8 @@ final class Agent: Sendable {
         guard let runtime, let link else { return end() }
         runtime.refuseWork(.shuttingDown, "the context is shutting down")
         let deadline = Reactor.now + limit
+        // Whatever holds up the task below: what was printed, for one, which may wait for the controller.
+        reactor.schedule(at: deadline) { [self] in end() }
         // It ends at its deadline at the latest, and the process after it.
         Task(executorPreference: reactor) { [self] in
             await withTaskGroup(of: Void.self) { group in
@@ -286,6 +299,8 @@ final class Agent: Sendable {
         guard isFirst else { return }
         guard let runtime else { _exit(0) }
         martlet_kill_self_after(Self.endLimit)
+        // Who prints does not wait any more: it would hold up the end.
+        resumeOutput()
         detachment?.close()
         runtime.beginShutdown()
         runtime.node.endAccepted(ResetReason(.shuttingDown, "the context is shutting down"))

@@ -156,18 +156,6 @@ extension ContextRuntime {
             newSession: false
         )
     }
-
-    /// A line that came out of a child's standard error, beside the link.
-    func childWrote(_ line: String, _ child: ChildContext) {
-        guard let address = node.address.child(child.number) else { return }
-        let output = ContextOutput(
-            address: address,
-            route: route.appending(child.label),
-            pipe: .error,
-            bytes: Array(line.utf8)
-        )
-        if let onOutput = configuration.onOutput { onOutput(output) } else { outputForwarder?.send(output) }
-    }
 }
 
 extension Reactor {

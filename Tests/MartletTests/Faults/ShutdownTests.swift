@@ -48,6 +48,7 @@ struct FloodForEver: RemoteTask {
             do { while try await lines.receive() != nil { count += 1 } } catch is MartletError {}
             #expect(count >= 520, "\(count)")
             await shutdown.value
+            await eventually { log.line(with: "line 1999") != nil }
             let texts = log.texts().filter { $0.hasPrefix("line") }
             #expect(texts == (0..<2000).map { "line \($0)" })
         }
@@ -78,6 +79,7 @@ struct FloodForEver: RemoteTask {
             try await below.call(PrintNumbered(count: 3000))
             let time = await Duration.of { await martlet.shutdown(deadline: .seconds(10)) }
             #expect(time < .seconds(8), "\(time)")
+            await eventually { log.line(with: "line 2999") != nil }
             let texts = log.texts().filter { $0.hasPrefix("line") }
             #expect(texts == (0..<3000).map { "line \($0)" })
             #expect(ProcessTable.entry(of: below.processID) == nil)
