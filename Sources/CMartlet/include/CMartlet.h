@@ -92,6 +92,8 @@ pid_t martlet_guard_pid(void);
 /// From now on the guard ends these single processes too, each with its group, and not those that were named before. One
 /// that is not the same any more is left alone. At most MARTLET_GUARD_PROCESSES are taken.
 void martlet_guard_set_processes(const struct martlet_process *processes, size_t count);
+/// Whether this process is among those: for tests.
+bool martlet_guard_has_process(pid_t pid);
 #define MARTLET_GUARD_PROCESSES 512
 
 // MARK: Other processes (children.c)

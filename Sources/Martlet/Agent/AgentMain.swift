@@ -271,6 +271,7 @@ final class Agent: Sendable {
         let (runtime, link) = state.withLock { ($0.runtime, $0.link) }
         guard let runtime, let link else { return end() }
         runtime.refuseWork(.shuttingDown, "the context is shutting down")
+        runtime.channels.drain()
         let deadline = Reactor.now + limit
         // Whatever holds up the task below: what was printed, for one, which may wait for the controller.
         reactor.schedule(at: deadline) { [self] in end() }

@@ -467,7 +467,7 @@ enum LinkEnd: Sendable, CustomStringConvertible {
             "the connection was closed by the other side: its process was ended by signal \(SignalName.of(signal))"
         case .finished: "the connection was closed"
         case .detached: "the context was detached, and lives on by itself"
-        case .silent(let seconds): "nothing was heard for \(Int(seconds)) seconds"
+        case .silent(let seconds): "nothing was heard for \(Int(seconds)) second\(Int(seconds) == 1 ? "" : "s")"
         case .violated(let what): "the other side broke the protocol: \(what)"
         case .failed(let what): "the connection failed: \(what)"
         }
