@@ -25,8 +25,8 @@ extension Context {
         }
         let encoder = CBOREncoder()
         let request = ConnectRequest(type: type, connector: try encoder.encode(connector), options: options)
-        let end = try await runtime.observingConnect(here, onPhase) { [node, address] in
-            try await request.send(over: node, to: address, encoder, route: here, $0)
+        let end = try await runtime.observingConnect(here, onPhase) { [runtime, address] in
+            try await request.send(over: runtime, to: address, encoder, route: here, $0)
         }
         if let failure = end.failure { throw failure }
         guard let child = end.child, let childAddress = address.child(child.number) else {
@@ -107,13 +107,25 @@ extension Context {
 
 extension ConnectRequest {
     fileprivate func send(
-        over node: ContextNode,
+        over runtime: ContextRuntime,
         to address: ContextAddress,
         _ encoder: CBOREncoder,
         route: Route,
         _ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?
     ) async throws -> ConnectEnd {
-        let queue = InboundQueue(node)
+        let node = runtime.node!
+        let isNumbered = Locked(false)
+        // What the child prints may be here before the answer is: it is called by its name from the first line on.
+        let queue = InboundQueue(node) { bytes in
+            guard let number = (try? CBORDecoder().decode(ConnectProgress.self, from: bytes))?.child,
+                let child = address.child(number),
+                isNumbered.withLock({ isNumbered in
+                    defer { isNumbered = true }
+                    return !isNumbered
+                })
+            else { return }
+            runtime.note(route, of: child)
+        }
         let payload = try encoder.encode(self)
         guard payload.count <= ContextNode.maximumOpenPayload,
             node.open(to: address, .connect, owner: queue, payload: payload, flags: .last) != nil
@@ -123,10 +135,10 @@ extension ConnectRequest {
                 while let message = try await queue.next() {
                     switch message {
                     case .data(let bytes):
-                        guard let progress = try? CBORDecoder().decode(ConnectProgress.self, from: bytes) else {
-                            continue
-                        }
-                        onPhase?(progress.phase, .microseconds(progress.microseconds))
+                        guard let progress = try? CBORDecoder().decode(ConnectProgress.self, from: bytes),
+                            let phase = progress.phase, let microseconds = progress.microseconds
+                        else { continue }
+                        onPhase?(phase, .microseconds(microseconds))
                     case .end(let bytes):
                         return try CBORDecoder().decode(ConnectEnd.self, from: bytes)
                     }

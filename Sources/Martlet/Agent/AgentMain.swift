@@ -43,6 +43,8 @@ final class Agent: Sendable {
         var link: Link?
         /// The link's other end has said welcome.
         var isWelcome = false
+        /// A detach that waits for the parent.
+        var leaving: Leaving?
         /// While it is there, or since, the context is detached.
         var detachment: Detachment?
         /// What is printed while there is no parent.
@@ -152,7 +154,11 @@ final class Agent: Sendable {
         case .goodbye:
             // Who leaves needs no parent.
             guard state.withLock({ $0.ring == nil }) else { return }
-            if case .after(let limit) = Goodbye(payload) { drain(within: UInt64(limit) * 1_000_000) } else { end() }
+            switch Goodbye(payload) {
+            case .leaving: released()
+            case .after(let limit): drain(within: UInt64(limit) * 1_000_000)
+            case .now, .detached: end()
+            }
         default:
             guard let runtime = state.withLock({ $0.isWelcome ? $0.runtime : nil }) else {
                 return link.end(.violated("a frame before welcome"))
@@ -190,7 +196,7 @@ final class Agent: Sendable {
             ),
             reactor: reactor,
             host: .init(
-                detach: { [self] in detach($0) },
+                detach: { [self] in detach($0, $1) },
                 keep: { [self] in keep($0, $1) },
                 takesMore: { [self] in takesMore(orTell: $0) },
                 expectOrphans: { orphans?.expect() }
@@ -293,16 +299,16 @@ final class Agent: Sendable {
     /// The parent is gone, or wants this context to go: ends what runs here, sends what is left to send, exits. Whatever
     /// user code does, the kernel ends the process at the limit, and the guard what it had started.
     func end() {
-        let (runtime, isFirst, detachment, orphans) = state.withLock { state in
-            defer { state.isEnding = true }
-            return (state.runtime, !state.isEnding, state.detachment, state.orphans)
+        let (runtime, isFirst, detachments, orphans) = state.withLock { state in
+            defer { (state.isEnding, state.leaving) = (true, nil) }
+            return (state.runtime, !state.isEnding, [state.detachment, state.leaving?.detachment], state.orphans)
         }
         guard isFirst else { return }
         guard let runtime else { _exit(0) }
         martlet_kill_self_after(Self.endLimit)
         // Who prints does not wait any more: it would hold up the end.
         resumeOutput()
-        detachment?.close()
+        for detachment in detachments { detachment?.close() }
         runtime.beginShutdown()
         runtime.node.endAccepted(ResetReason(.shuttingDown, "the context is shutting down"))
         // The process ends with this task.

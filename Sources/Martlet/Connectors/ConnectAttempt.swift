@@ -25,6 +25,7 @@ final class ConnectAttempt: EventHandler {
     let image: ImageStore.Image?
     let state: Mutex<State>
     let onProgress: @Sendable (ConnectPhase, Duration) -> Void
+    let onNumber: @Sendable (UInt32) -> Void
 
     struct State {
         var plan: BootstrapPlan
@@ -62,6 +63,7 @@ final class ConnectAttempt: EventHandler {
         first: FirstStage,
         image: ImageStore.Image?,
         runtime: ContextRuntime,
+        onNumber: @escaping @Sendable (UInt32) -> Void,
         onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
     ) {
         self.connector = connector
@@ -69,6 +71,7 @@ final class ConnectAttempt: EventHandler {
         self.deadline = deadline
         self.runtime = runtime
         self.image = image
+        self.onNumber = onNumber
         self.onProgress = onProgress
         state = Mutex(State(plan: BootstrapPlan(first: first)))
     }

@@ -8,30 +8,49 @@ extension ContextRuntime {
     /// Connects at one door are paced. A server that turned us away because too many knocked is tried again, as long as
     /// the deadline allows. So is, once and carefully, a machine whose cached image does not start.
     ///
+    /// - Parameters:
+    ///   - onNumber: told of the child's number before anything comes from it, on the polling thread.
+    ///   - onProgress: told of each phase once; it may block.
     /// - Throws: ``MartletError``, or `CancellationError`.
     func connect(
         _ connector: any Connector,
         _ options: ConnectOptions,
+        onNumber: @escaping @Sendable (UInt32) -> Void = { _ in },
         onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
+    ) async throws -> ConnectAttempt.Success {
+        let phases = PhaseReport(reactor, onProgress)
+        do {
+            var success = try await connect(connector, options, onNumber, phases)
+            success.timings.phases = await phases.finish()
+            return success
+        } catch {
+            _ = await phases.finish()
+            throw error
+        }
+    }
+
+    private func connect(
+        _ connector: any Connector,
+        _ options: ConnectOptions,
+        _ onNumber: @escaping @Sendable (UInt32) -> Void,
+        _ phases: PhaseReport
     ) async throws -> ConnectAttempt.Success {
         let here = route.appending(connector.label)
         try Self.check(title: options.title, here)
-        let queued = Reactor.now
         return try await pacer.withTurn(at: connector.door) {
             try Task.checkCancellation()
             let started = Reactor.now
             let deadline = started + options.deadline.clampedNanoseconds
-            onProgress(.queue, .nanoseconds(started - queued))
+            phases.left(.queue)
             var tries = 0
             var careless: MartletError?
             while true {
                 tries += 1
                 let (result, isWorthCare) = await attempt(
-                    connector, options, until: deadline, here, isCareful: careless != nil, onProgress)
+                    connector, options, until: deadline, here, isCareful: careless != nil, onNumber
+                ) { phase, _ in phases.left(phase) }
                 switch result {
-                case .success(var success):
-                    success.timings.phases[.queue] = .nanoseconds(started - queued)
-                    return success
+                case .success(let success): return success
                 case .failure(var error):
                     try Task.checkCancellation()
                     if isWorthCare, careless == nil, deadline > Reactor.now {
@@ -65,10 +84,11 @@ extension ContextRuntime {
         until deadline: UInt64,
         _ here: Route,
         isCareful: Bool,
+        _ onNumber: @escaping @Sendable (UInt32) -> Void,
         _ onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
     ) async -> (Result<ConnectAttempt.Success, MartletError>, isWorthCare: Bool) {
         if let detached = connector as? DetachedConnector {
-            return (await AttachAttempt(detached, options, self).run(until: deadline), false)
+            return (await AttachAttempt(detached, options, self, onNumber: onNumber).run(until: deadline), false)
         }
         do {
             let nonce = BootstrapNonce.random()
@@ -83,6 +103,7 @@ extension ContextRuntime {
                     first: first,
                     image: nil,
                     runtime: self,
+                    onNumber: onNumber,
                     onProgress: onProgress
                 )
                 return (await attempt.run(localTemplate(local, nonce)), false)
@@ -119,6 +140,7 @@ extension ContextRuntime {
                 first: first,
                 image: image,
                 runtime: self,
+                onNumber: onNumber,
                 onProgress: onProgress
             )
             let result = await attempt.run(

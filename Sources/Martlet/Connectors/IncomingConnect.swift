@@ -12,10 +12,11 @@ struct ConnectRequest: Codable, Sendable {
     var options: ConnectOptions
 }
 
-/// A `data` message of a connect: a phase is over.
+/// A `data` message of a connect: a phase is over, or the child has a number, which is told before anything comes from it.
 struct ConnectProgress: Codable, Sendable {
-    var phase: ConnectPhase
-    var microseconds: UInt64
+    var phase: ConnectPhase?
+    var microseconds: UInt64?
+    var child: UInt32?
 }
 
 /// The `end` payload of a connect.
@@ -81,10 +82,10 @@ final class IncomingConnect: AcceptedStreamOwner {
                     .taskNotRemote, "this context's program has no connector \(request.type)", route: runtime.route)
             }
             let connector = try CBORDecoder().decode(type, from: request.connector)
-            let success = try await runtime.connect(connector, request.options) { [self] phase, duration in
-                let progress = ConnectProgress(phase: phase, microseconds: duration.clampedNanoseconds / 1000)
-                guard let bytes = try? CBOREncoder().encode(progress) else { return }
-                _ = bytes.withUnsafeBytes { runtime.node.sendData(key, $0) }
+            let success = try await runtime.connect(connector, request.options) { [self] number in
+                tell(ConnectProgress(child: number))
+            } onProgress: { [self] phase, duration in
+                tell(ConnectProgress(phase: phase, microseconds: duration.clampedNanoseconds / 1000))
             }
             return ConnectEnd(
                 child: .init(number: success.number, facts: success.hello.facts, timings: success.timings)
@@ -94,6 +95,11 @@ final class IncomingConnect: AcceptedStreamOwner {
         } catch {
             return ConnectEnd(failure: MartletError(.connectorFailed, "\(error)", route: runtime.route))
         }
+    }
+
+    private func tell(_ progress: ConnectProgress) {
+        guard let bytes = try? CBOREncoder().encode(progress) else { return }
+        _ = bytes.withUnsafeBytes { runtime.node.sendData(key, $0) }
     }
 
     func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {}

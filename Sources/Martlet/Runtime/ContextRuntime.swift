@@ -32,8 +32,8 @@ final class ContextRuntime: ContextScope {
 
     /// What a runtime asks of the agent that it belongs to; the controller has none.
     struct Host: Sendable {
-        /// Makes ready to live on without a parent for so many nanoseconds: where it will wait, and what does it.
-        var detach: @Sendable (UInt64) -> Result<(place: DetachedPlace, leave: @Sendable () -> Void), MartletError>
+        /// Makes ready to live on without a parent for so many nanoseconds, says where it will wait, and leaves.
+        var detach: @Sendable (UInt64, @escaping @Sendable (Result<DetachedPlace, MartletError>) -> Void) -> Void
         /// Takes a line of a program that has lost its caller.
         var keep: @Sendable (OutputLine.Pipe, [UInt8]) -> Void
         /// Whether who reads such lines should go on reading. If not, the closure is called once when it should.
@@ -264,7 +264,12 @@ final class ContextRuntime: ContextScope {
 
     // MARK: Children
 
-    func add(_ child: ChildContext) { state.withLock { $0.children[child.number] = child } }
+    func add(_ child: ChildContext) {
+        // Before it can send anything.
+        if let address = node.address.child(child.number) { note(route.appending(child.label), of: address) }
+        state.withLock { $0.children[child.number] = child }
+    }
+
     func child(_ number: UInt32) -> ChildContext? { state.withLock { $0.children[number] } }
     var children: [ChildContext] { state.withLock { Array($0.children.values) } }
 
@@ -288,19 +293,32 @@ final class ContextRuntime: ContextScope {
     private func childLost(_ number: UInt32, _ end: LinkEnd) {
         let child = state.withLock { $0.children.removeValue(forKey: number) }
         if child != nil, !end.isWanted { configuration.instrument?.contextLost(route.appending(child!.label)) }
-        if end.isDetached, let process = child?.process { letGo(process, child) }
+        if end.isDetached, let child, !letGo(child) { child.process?.end(grace: 500_000_000) }
         child?.linkEnded(end)
     }
 
-    /// The program in front of a context that lives on by itself. It may be the context.
-    private func letGo(_ program: ChildProcess, _ child: ChildContext?) {
+    /// A child says goodbye, or that it is about to.
+    func said(_ goodbye: Goodbye, _ child: ChildContext) {
+        switch goodbye {
+        case .leaving:
+            letGo(child)
+            child.link.sendGoodbye(.leaving)
+        case .detached: child.link.end(.detached)
+        case .now, .after: child.link.end(.finished)
+        }
+    }
+
+    /// Neither we nor the guard end a child any more that lives on by itself, if the program in front of it is the child.
+    @discardableResult
+    private func letGo(_ child: ChildContext) -> Bool {
         var process = martlet_process()
-        guard martlet_read_process(program.pid, &process), process.is_leased else {
-            return program.end(grace: 500_000_000)
+        guard let program = child.process, martlet_read_process(program.pid, &process), process.is_leased else {
+            return false
         }
         program.release()
         state.withLock { $0.connectors[ObjectIdentifier(program)] = nil }
-        child?.processEnded()
+        child.processEnded()
+        return true
     }
 
     // MARK: End

@@ -1,6 +1,5 @@
 import Foundation
 import MartletTestKit
-import Synchronization
 import Testing
 
 @testable import Martlet
@@ -14,33 +13,12 @@ struct SayLong: RemoteTask {
     }
 }
 
-/// A program's handler of output that blocks its thread, as a terminal that is stopped does, until it is let go.
-private final class Blocking: Sendable {
-    private let state = Mutex((isHeld: true, entered: false))
-    private let lines = Mutex<[String]>([])
-
-    func options(heartbeatLimit: Duration = .seconds(15)) -> MartletOptions {
-        var options = MartletOptions()
-        options.heartbeatLimit = heartbeatLimit
-        options.onOutput = { [self] line in
-            state.withLock { $0.entered = true }
-            while state.withLock({ $0.isHeld }) { usleep(1000) }
-            lines.withLock { $0.append(String(line.text.prefix { $0 != "x" })) }
-        }
-        return options
-    }
-
-    func release() { state.withLock { $0.isHeld = false } }
-    var hasEntered: Bool { state.withLock { $0.entered } }
-    var texts: [String] { lines.withLock { $0 } }
-}
-
 @Suite(.leakChecked) struct SlowOutputTests {
     @Test(arguments: [Way.local, .relay])
     func `A handler that blocks stops who prints and nothing else; then all lines come in order`(
         way: Way
     ) async throws {
-        let handler = Blocking()
+        let handler = BlockingHandler()
         defer { handler.release() }
         let count = 40_000
         let limit = Duration.seconds(2)
@@ -74,7 +52,7 @@ private final class Blocking: Sendable {
     @Test func `A context whose tasks wait for a handler that blocks is closed in time, and so is the scope`()
         async throws
     {
-        let handler = Blocking()
+        let handler = BlockingHandler()
         defer { handler.release() }
         let time = try await Duration.of {
             try await withLocalContext(handler.options()) { martlet, context in
@@ -107,7 +85,7 @@ private final class Blocking: Sendable {
     }
 
     @Test func `What a program writes to a context's standard error is kept up to the bound`() async throws {
-        let handler = Blocking()
+        let handler = BlockingHandler()
         defer { handler.release() }
         try await withLocalContext(handler.options()) { _, context in
             let before = residentMemory(of: getpid())
