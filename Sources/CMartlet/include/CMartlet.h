@@ -103,6 +103,9 @@ bool martlet_guard_has_process(pid_t pid);
 
 /// Names the main thread so that others see that this process is a detached context, or is one no more.
 void martlet_set_leased(bool is_leased);
+/// From now on a SIGTERM that this process's present parent sends in the next 30 s does not end it: a program such as sudo
+/// passes on what ends it itself.
+void martlet_outlive_parent(void);
 /// Makes this process the parent of what its children, and theirs, leave behind.
 void martlet_adopt_orphans(void);
 /// Reads what /proc says of a process; false if there is none.

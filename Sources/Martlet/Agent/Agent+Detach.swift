@@ -125,6 +125,7 @@ extension Agent {
         martlet_set_leased(true)
         // A terminal that goes is nothing to us. A handler, so that programs do not inherit it.
         signal(SIGHUP) { _ in }
+        martlet_outlive_parent()
         if setsid() > 0 { state.withLock { $0.orphans }?.sessionChanged() }
         guard let pipe = try? Pipe() else { return }
         dup2(pipe.writeEnd, 2)
