@@ -106,7 +106,7 @@ let package = Package(
             ]),
         .testTarget(
             name: "MartletFuzzTests", dependencies: ["Martlet", "MartletTestKit", "MartletWire", "MartletLink"]),
-        .testTarget(name: "MartletBootstrapTests", dependencies: ["Martlet"]),
+        .testTarget(name: "MartletBootstrapTests", dependencies: ["Martlet", "MartletTestKit"]),
         .testTarget(name: "MartletSoakTests", dependencies: ["Martlet", "MartletTestKit"]),
         .testTarget(name: "MartletTestKitTests", dependencies: ["MartletTestKit"]),
         .testTarget(name: "MartletCommandTests", dependencies: ["MartletCommand", "MartletTestKit"]),

@@ -3,12 +3,16 @@
 #include "CMartlet.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SYS_pidfd_open
@@ -25,6 +29,31 @@ void martlet_set_leased(bool is_leased) {
   if (file < 0) return;
   if (write(file, name, strlen(name))) {}
   close(file);
+}
+
+static _Atomic pid_t former_parent;
+static _Atomic time_t deaf_until;
+
+static void told_to_end(int number, siginfo_t *info, void *context) {
+  (void)context;
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  if (info->si_pid == atomic_load(&former_parent) && now.tv_sec <= atomic_load(&deaf_until)) return;
+  int error = errno;
+  signal(number, SIG_DFL);
+  kill(getpid(), number);
+  errno = error;
+}
+
+void martlet_outlive_parent(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  atomic_store(&former_parent, getppid());
+  atomic_store(&deaf_until, now.tv_sec + 30);
+  struct sigaction action = {.sa_sigaction = told_to_end, .sa_flags = SA_SIGINFO | SA_RESTART}, old;
+  // Whoever handles it otherwise knows what he does.
+  if (sigaction(SIGTERM, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL)
+    sigaction(SIGTERM, &action, NULL);
 }
 
 int martlet_process_descriptor(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0U); }

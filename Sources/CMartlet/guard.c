@@ -199,6 +199,17 @@ void martlet_guard_set_processes(const struct martlet_process *list, size_t coun
   pthread_mutex_unlock(&lock);
 }
 
+bool martlet_guard_has_process(pid_t pid) {
+  bool has = false;
+  pthread_mutex_lock(&lock);
+  if (processes && owner_pid == getpid()) {
+    int list = atomic_load(&processes->current);
+    for (size_t i = 0; i < processes->lists[list].count; i++) has |= processes->lists[list].entries[i].pid == pid;
+  }
+  pthread_mutex_unlock(&lock);
+  return has;
+}
+
 void martlet_kill_self_after(uint32_t milliseconds) {
   struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
   timer_t timer;

@@ -30,8 +30,8 @@ extension Context {
         let responder = prompts ?? runtime.configuration.prompts
         let request = ConnectRequest(
             type: type, connector: try encoder.encode(connector), options: options, mayAsk: responder != nil)
-        let end = try await runtime.observingConnect(here, onPhase) { [node, address] in
-            try await request.send(over: node, to: address, encoder, route: here, responder, $0)
+        let end = try await runtime.observingConnect(here, onPhase) { [runtime, address] in
+            try await request.send(over: runtime, to: address, encoder, route: here, responder, $0)
         }
         if let failure = end.failure { throw failure }
         guard let child = end.child, let childAddress = address.child(child.number) else {
@@ -120,14 +120,26 @@ extension PromptResponder? {
 
 extension ConnectRequest {
     fileprivate func send(
-        over node: ContextNode,
+        over runtime: ContextRuntime,
         to address: ContextAddress,
         _ encoder: CBOREncoder,
         route: Route,
         _ responder: (any PromptResponder)?,
         _ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?
     ) async throws -> ConnectEnd {
-        let queue = InboundQueue(node)
+        let node = runtime.node!
+        let isNumbered = Locked(false)
+        // What the child prints may be here before the answer is: it is called by its name from the first line on.
+        let queue = InboundQueue(node) { bytes in
+            guard let number = (try? CBORDecoder().decode(ConnectProgress.self, from: bytes))?.child,
+                let child = address.child(number),
+                isNumbered.withLock({ isNumbered in
+                    defer { isNumbered = true }
+                    return !isNumbered
+                })
+            else { return }
+            runtime.note(route, of: child)
+        }
         let payload = try encoder.encode(self)
         guard payload.count <= ContextNode.maximumOpenPayload,
             let key = node.open(

@@ -32,8 +32,11 @@ public struct MartletOptions: Sendable {
     /// What every context does before its first task, such as to bootstrap swift-metrics or swift-distributed-tracing: `main`
     /// does not run there. The type must be found by its name, as tasks are. Default: nothing.
     public var agentSetup: (any AgentSetup.Type)?
-    /// Gets each line that contexts print. It is called from the I/O side and must not block for long. Default: lines go to
-    /// this program's standard output or error, with the context's name in front.
+    /// Gets each line that contexts print, one after the other. It may block, as on a pager that is stopped: calls and all
+    /// else go on, and whoever prints in a context waits, once about half a mebibyte of its lines is under way; no line is
+    /// lost. (What the program in front of a context, such as ssh, says on its standard error cannot wait: of that so much is
+    /// kept, and a line tells how many were dropped.) When the scope ends it gets what has come, for at most 5 s. Default:
+    /// lines go to this program's standard output or error, with the context's name in front.
     public var onOutput: @Sendable (ContextOutput) -> Void = { ContextOutput.print($0) }
 
     /// The defaults.
@@ -177,6 +180,7 @@ public final class Controller: Sendable {
             }
         }
         await runtime.untilProgramsAreGone(within: 3_000_000_000)
+        await runtime.drainIntakes()
         Self.openScopes.withLock { scopes in
             scopes -= 1
             if scopes == 0 { martlet_guard_stop() }
@@ -213,6 +217,21 @@ extension ContextOutput {
     /// Prints the line to standard output or error, as it was there, with the context's name in front.
     public static func print(_ output: ContextOutput) {
         let line = Array("[\(output.route.steps.joined(separator: " "))] ".utf8) + output.bytes + [0x0a]
-        line.withUnsafeBytes { _ = writeBytes(output.pipe == .output ? 1 : 2, $0.baseAddress!, $0.count) }
+        let descriptor: Int32 = output.pipe == .output ? 1 : 2
+        line.withUnsafeBytes { line in
+            var offset = 0
+            while offset < line.count {
+                let count = writeBytes(descriptor, line.baseAddress! + offset, line.count - offset)
+                if count > 0 {
+                    offset += count
+                } else if count < 0, errno == EAGAIN {
+                    // Somebody made it non-blocking, as whoever shares the terminal may.
+                    var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    _ = poll(&room, 1, 1000)
+                } else if count == 0 || errno != EINTR {
+                    return
+                }
+            }
+        }
     }
 }

@@ -5,7 +5,8 @@ package import MartletWire
 ///
 /// The frames of one stream must not overtake each other where it matters: a reset or a data frame that arrives before
 /// its own `open` is stale, and the stream would then live for ever. So all frames of a stream go by one class, and a
-/// reset goes with the calls, behind every call's `open`, once the bulk of its stream is thrown away.
+/// reset goes with the calls, behind every call's `open`, once the bulk of its stream is thrown away; or, if it says that it
+/// is bulk, behind that: nobody wants to be rid of what was sent, the stream's other end is gone.
 ///
 /// Calls do not starve bulk: after ``callsBeforeBulk`` calls in a row a waiting bulk stream has its turn. What may wait
 /// here is bounded by the windows of the streams (see ``StreamState``), not by this queue. What neighbours have sent to
@@ -67,6 +68,8 @@ package struct Outbox: Sendable {
             // What follows bulk of its own stream waits behind it, whatever it says.
             let isBulk = header.flags.contains(.bulk) || bulk[stream] != nil
             append(frame, isBulk ? .bulk : .call, stream: stream, payer: payer, isData: isData)
+        case .reset where header.flags.contains(.bulk) && bulk[stream] != nil:
+            append(frame, .bulk, stream: stream, payer: payer)
         case .reset:
             discard(stream)
             append(frame, .call, stream: stream, payer: payer)

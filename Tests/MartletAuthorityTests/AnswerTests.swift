@@ -1,5 +1,6 @@
 import MartletTestKit
 import MartletWire
+import Synchronization
 import Testing
 
 @testable import Martlet
@@ -127,6 +128,35 @@ import Testing
             await eventually { lines.texts == ["mine"] }
             scene.checkThatItLives()
             try await scene.checkThatOthersWork()
+        }
+    }
+
+    @Test func `What a new context prints has its name before the connect is answered`() async throws {
+        let routes = Mutex<[Route]>([])
+        try await withScene(.controller, { $0.onOutput = { line in routes.withLock { $0.append(line.route) } } }) {
+            scene in
+            let raw = scene.raw
+            let connect = Task { [context = scene.context] in try await context.connect(.local) }
+            let request = try #require(raw.opened(.connect))
+            let child = try #require(raw.address.child(1))
+            // Only the first number counts.
+            for number in [1, 2] as [UInt32] {
+                raw.answer(request, .data, try CBOREncoder().encode(ConnectProgress(child: number)))
+            }
+            for source in [child, try #require(raw.address.child(2))] {
+                let stream = raw.newStream()
+                raw.write(raw.open(StreamKind.output.rawValue, to: .root, from: source, stream: stream))
+                raw.send(
+                    FrameHeader(.data, flags: .fromOpener, stream: stream, to: .root, from: source),
+                    [1, UInt8(source.byteCount)] + source.wireBytes + Array("early".utf8))
+            }
+            let route = scene.context.route
+            await eventually { routes.withLock { $0.count } == 2 }
+            #expect(routes.withLock { $0 } == [route.appending("local"), Route().appending("\(raw.address)/2")])
+            let failure = ConnectEnd(failure: MartletError(.connectorFailed, "no"))
+            raw.answer(request, .end, flags: .last, try CBOREncoder().encode(failure))
+            await #expect(throws: MartletError.self) { try await connect.value }
+            scene.checkThatItLives()
         }
     }
 }

@@ -1,10 +1,11 @@
 import Foundation
 import Glibc
+import MartletTestKit
 import Testing
 
 @testable import Martlet
 
-@Suite("The first stage", .serialized)
+@Suite("The first stage", .serialized, .leakChecked)
 struct FirstStageTests {
     static let loginShells = ["sh", "dash", "bash", "zsh", "ksh", "mksh", "yash", "fish", "tcsh", "csh", "busybox"]
         .filter { BootstrapFixture.find($0) != nil }

@@ -1,9 +1,12 @@
 import Foundation
+import MartletTestKit
 import Testing
 
 @testable import Martlet
 
-@Suite("The memfd stage", .serialized, .enabled(if: BootstrapFixture.isRoot, "needs root, for mounts of its own"))
+@Suite(
+    "The memfd stage", .serialized, .leakChecked,
+    .enabled(if: BootstrapFixture.isRoot, "needs root, for mounts of its own"))
 struct MemfdStageTests {
     /// How each interpreter is made the only one that works.
     static let ways: [(name: String, others: [String], script: String?)] = [

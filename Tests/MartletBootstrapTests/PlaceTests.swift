@@ -1,11 +1,12 @@
 import Foundation
+import MartletTestKit
 import Testing
 
 @testable import Martlet
 
 private let needsRoot: Comment = "needs root, for mounts of its own"
 
-@Suite("Places for the image", .serialized, .enabled(if: BootstrapFixture.isRoot, needsRoot))
+@Suite("Places for the image", .serialized, .leakChecked, .enabled(if: BootstrapFixture.isRoot, needsRoot))
 struct PlaceTests {
     /// Every place mounted noexec; what lies below /var/tmp stays visible.
     static let noexecEverywhere = """

@@ -1,9 +1,10 @@
 import Foundation
+import MartletTestKit
 import Testing
 
 @testable import Martlet
 
-@Suite("The second stage", .serialized)
+@Suite("The second stage", .serialized, .leakChecked)
 struct SecondStageTests {
     /// What may stand behind the name `sh`.
     static let shells = ["dash", "bash", "busybox", "zsh", "mksh", "ksh", "yash"]

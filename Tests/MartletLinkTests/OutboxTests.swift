@@ -47,7 +47,7 @@ import Testing
         // That of a parent may be as much as its streams' credit.
         #expect(waitingData() == [0, 0, 40] && box.relayedData == 40)
         // The reset throws the bulk away that waits of its stream.
-        box.append([UInt8](repeating: 0, count: 50), header: Self.header(.reset, 1, bulk: true), from: .parent)
+        box.append([UInt8](repeating: 0, count: 50), header: Self.header(.reset, 1), from: .parent)
         #expect(waiting() == [50, 80, 0])
         for number in 10..<200 as Range<UInt32> {
             let kind = [.open, .data, .end, .reset].randomElement(using: &random)! as FrameHeader.Kind
@@ -119,6 +119,19 @@ import Testing
         box.append([2], .bulk, stream: Self.key(count))
         #expect(Self.drain(&box) == [[1], [2]])
         #expect(box.isEmpty)
+    }
+
+    @Test func `A reset that is bulk lets what its stream has sent go first`() {
+        var box = Outbox()
+        for kind in [.open, .data, .data, .reset] as [FrameHeader.Kind] {
+            let header = Self.header(kind, 1, bulk: true)
+            box.append([kind.rawValue], header: header)
+        }
+        box.append([9], header: Self.header(.open, 2))
+        #expect(Self.drain(&box).map { $0[0] } == [9, 1, 2, 2, 5])
+        // Where nothing waits it goes as any other.
+        box.append([5], header: Self.header(.reset, 1, bulk: true))
+        #expect(box.urgentCount == 1)
     }
 
     @Test func `A reset never arrives before what opens its stream`() {

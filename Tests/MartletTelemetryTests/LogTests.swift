@@ -76,8 +76,30 @@ struct FailQuietly: RemoteTask {
             try await context.call(LogMany(label: "order", count: 1500))
             await context.close()
         }
-        await eventually { LogStore.shared.labelled("order").count == 1500 }
+        // The scope's end waits for the handlers.
         #expect(LogStore.shared.labelled("order").map(\.message) == (0..<1500).map(String.init))
+    }
+
+    @Test func `What was logged before a shutdown arrives, however slow the handler`() async throws {
+        try await withContexts { _, context in
+            // More than one window, so that the rest waits over there; less than may wait.
+            let count = 2000
+            LogStore.shared.isHeld.store(true, ordering: .relaxed)
+            defer { LogStore.shared.isHeld.store(false, ordering: .relaxed) }
+            try await context.call(LogMany(label: "shutdown", count: count))
+            let shutdown = Task { await context.shutdown(deadline: .seconds(60)) }
+            await eventually {
+                do {
+                    try await context.call(LogMany(label: "none", count: 0))
+                    return false
+                } catch { return true }
+            }
+            #expect(LogStore.shared.labelled("shutdown").isEmpty)
+            LogStore.shared.isHeld.store(false, ordering: .relaxed)
+            await shutdown.value
+            await eventually { LogStore.shared.labelled("shutdown").count == count }
+            #expect(LogStore.shared.labelled("shutdown").map(\.message) == (0..<count).map(String.init))
+        }
     }
 
     @Test func `The level is the controller's, unless a logger has its own`() async throws {

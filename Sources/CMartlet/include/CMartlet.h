@@ -104,6 +104,8 @@ pid_t martlet_guard_pid(void);
 /// From now on the guard ends these single processes too, each with its group, and not those that were named before. One
 /// that is not the same any more is left alone. At most MARTLET_GUARD_PROCESSES are taken.
 void martlet_guard_set_processes(const struct martlet_process *processes, size_t count);
+/// Whether this process is among those: for tests.
+bool martlet_guard_has_process(pid_t pid);
 #define MARTLET_GUARD_PROCESSES 512
 
 // MARK: Other processes (children.c)
@@ -113,6 +115,9 @@ void martlet_guard_set_processes(const struct martlet_process *processes, size_t
 
 /// Names the main thread so that others see that this process is a detached context, or is one no more.
 void martlet_set_leased(bool is_leased);
+/// From now on a SIGTERM that this process's present parent sends in the next 30 s does not end it: a program such as sudo
+/// passes on what ends it itself.
+void martlet_outlive_parent(void);
 /// Makes this process the parent of what its children, and theirs, leave behind.
 void martlet_adopt_orphans(void);
 /// Reads what /proc says of a process; false if there is none.

@@ -43,6 +43,8 @@ final class Agent: Sendable {
         var link: Link?
         /// The link's other end has said welcome.
         var isWelcome = false
+        /// A detach that waits for the parent.
+        var leaving: Leaving?
         /// While it is there, or since, the context is detached.
         var detachment: Detachment?
         /// What is printed while there is no parent.
@@ -74,7 +76,7 @@ final class Agent: Sendable {
             }
             let source = ByteSource(printed, reactor: reactor) { [self] bytes in
                 for line in state.withLock({ $0.lines.appendBytes(bytes) }) { keep(.output, line) }
-                return true
+                return takesMore { [self] in resumeOutput() }
             } onEnd: {
             }
             state.withLock { state in
@@ -152,7 +154,11 @@ final class Agent: Sendable {
         case .goodbye:
             // Who leaves needs no parent.
             guard state.withLock({ $0.ring == nil }) else { return }
-            if case .after(let limit) = Goodbye(payload) { drain(within: UInt64(limit) * 1_000_000) } else { end() }
+            switch Goodbye(payload) {
+            case .leaving: released()
+            case .after(let limit): drain(within: UInt64(limit) * 1_000_000)
+            case .now, .detached: end()
+            }
         default:
             guard let runtime = state.withLock({ $0.isWelcome ? $0.runtime : nil }) else {
                 return link.end(.violated("a frame before welcome"))
@@ -186,14 +192,13 @@ final class Agent: Sendable {
                 logLevel: welcome.logLevel.flatMap(Logger.Level.init(rawValue:)),
                 instrumentType: welcome.instrument.flatMap { _typeByName($0) as? any ContextInstrument.Type },
                 instrumentName: welcome.instrument,
-                setup: welcome.setup,
-                // All that was kept finds room.
-                outputLimit: ForwardingStream.limit + (before == nil ? 0 : 2 * OutputRing.limit)
+                setup: welcome.setup
             ),
             reactor: reactor,
             host: .init(
-                detach: { [self] in detach($0) },
+                detach: { [self] in detach($0, $1) },
                 keep: { [self] in keep($0, $1) },
+                takesMore: { [self] in takesMore(orTell: $0) },
                 expectOrphans: { orphans?.expect() }
             ),
             predecessor: before
@@ -224,11 +229,23 @@ final class Agent: Sendable {
 
     /// Takes a line that was printed here, or by a program whose caller is gone.
     func keep(_ pipe: OutputLine.Pipe, _ line: [UInt8]) {
-        let runtime = state.withLock { state -> ContextRuntime? in
+        let (runtime, isEnding) = state.withLock { state in
             state.ring?.append(.init(pipe: pipe, bytes: line))
-            return state.ring == nil ? state.runtime : nil
+            return (state.ring == nil ? state.runtime : nil, state.isEnding)
         }
-        runtime?.printed(line, pipe)
+        runtime?.printed(line, pipe, mayDrop: isEnding)
+    }
+
+    /// Whether who reads lines should go on: not if the controller takes none. So whoever prints waits, unless we end.
+    func takesMore(orTell waiter: @escaping @Sendable () -> Void) -> Bool {
+        let runtime = state.withLock { $0.ring == nil && !$0.isEnding ? $0.runtime : nil }
+        return runtime?.outputForwarder?.hasRoom(orTell: waiter) ?? true
+    }
+
+    /// Reads on what is printed here.
+    func resumeOutput() {
+        let sources = state.withLock { [$0.output, $0.error] }
+        for source in sources { source?.resume() }
     }
 
     // MARK: End
@@ -260,7 +277,10 @@ final class Agent: Sendable {
         let (runtime, link) = state.withLock { ($0.runtime, $0.link) }
         guard let runtime, let link else { return end() }
         runtime.refuseWork(.shuttingDown, "the context is shutting down")
+        runtime.channels.drain()
         let deadline = Reactor.now + limit
+        // Whatever holds up the task below: what was printed, for one, which may wait for the controller.
+        reactor.schedule(at: deadline) { [self] in end() }
         // It ends at its deadline at the latest, and the process after it.
         Task(executorPreference: reactor) { [self] in
             await withTaskGroup(of: Void.self) { group in
@@ -279,14 +299,16 @@ final class Agent: Sendable {
     /// The parent is gone, or wants this context to go: ends what runs here, sends what is left to send, exits. Whatever
     /// user code does, the kernel ends the process at the limit, and the guard what it had started.
     func end() {
-        let (runtime, isFirst, detachment, orphans) = state.withLock { state in
-            defer { state.isEnding = true }
-            return (state.runtime, !state.isEnding, state.detachment, state.orphans)
+        let (runtime, isFirst, detachments, orphans) = state.withLock { state in
+            defer { (state.isEnding, state.leaving) = (true, nil) }
+            return (state.runtime, !state.isEnding, [state.detachment, state.leaving?.detachment], state.orphans)
         }
         guard isFirst else { return }
         guard let runtime else { _exit(0) }
         martlet_kill_self_after(Self.endLimit)
-        detachment?.close()
+        // Who prints does not wait any more: it would hold up the end.
+        resumeOutput()
+        for detachment in detachments { detachment?.close() }
         runtime.beginShutdown()
         runtime.node.endAccepted(ResetReason(.shuttingDown, "the context is shutting down"))
         // The process ends with this task.

@@ -46,15 +46,14 @@ final class IncomingDetach: AcceptedStreamOwner {
 
     func begin() {
         let lease = request.lease.multipliedReportingOverflow(by: 1_000_000)
-        var end = DetachEnd()
-        var leave: (@Sendable () -> Void)?
-        switch runtime.host?.detach(lease.overflow ? .max / 2 : min(lease.partialValue, .max / 2)) {
-        case .success(let made)?: (end.place, leave) = (made.place, made.leave)
-        case .failure(let error)?: end.failure = error
-        case nil: break
+        runtime.host?.detach(lease.overflow ? .max / 2 : min(lease.partialValue, .max / 2)) { [runtime, key] result in
+            var end = DetachEnd()
+            switch result {
+            case .success(let place): end.place = place
+            case .failure(let error): end.failure = error
+            }
+            runtime.node.sendEnd(key, (try? CBOREncoder().encode(end)) ?? [])
         }
-        runtime.node.sendEnd(key, (try? CBOREncoder().encode(end)) ?? [])
-        leave?()
     }
 
     func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {}

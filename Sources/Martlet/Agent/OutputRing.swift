@@ -21,6 +21,17 @@ struct OutputRing {
     mutating func append(_ line: Line) {
         lines.append(line)
         size += line.bytes.count + Self.overhead
+        trim()
+    }
+
+    /// Adds lines that are older than all.
+    mutating func prepend(_ older: [Line]) {
+        lines.insert(contentsOf: older, at: 0)
+        for line in older { size += line.bytes.count + Self.overhead }
+        trim()
+    }
+
+    private mutating func trim() {
         while size > limit, let first = lines.popFirst() {
             size -= first.bytes.count + Self.overhead
             dropped += 1

@@ -52,6 +52,14 @@ final class ChannelOffers: Sendable {
 
     private let state = Mutex(State())
     private let streams = Atomic(0)
+    private let refusesItems = Atomic(false)
+
+    /// Whether nothing more is taken from writers here.
+    var isDraining: Bool { refusesItems.load(ordering: .relaxed) }
+
+    /// From now on what was written is still sent, and nothing more is taken from writers here: who writes for ever would
+    /// hold up the end.
+    func drain() { refusesItems.store(true, ordering: .relaxed) }
 
     /// Channel ends that are joined to other contexts by streams.
     var openStreams: Int { streams.load(ordering: .relaxed) }

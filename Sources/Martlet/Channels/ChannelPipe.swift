@@ -125,6 +125,9 @@ final class ChannelPipe: Sendable {
 
     init(_ runtime: ContextRuntime) { self.runtime = runtime }
 
+    private static let shuttingDown = CallAnswer.failure(
+        MartletError(.contextLost, "nothing more can be sent: the context is shutting down"))
+
     // MARK: Local ends
 
     enum Written {
@@ -154,6 +157,7 @@ final class ChannelPipe: Sendable {
             }
             if let refusal = state[from: side].refusal { return (.refused(refusal), false) }
             guard !state[from: side].isFinished else { return (.closed, false) }
+            guard !runtime.channels.isDraining else { return (.refused(Self.shuttingDown), false) }
             guard state[from: side].buffer.count < Self.limit else {
                 if let waiter { state[from: side].writers.append(waiter) }
                 return (.full, false)
@@ -495,7 +499,11 @@ final class ChannelPipe: Sendable {
     /// Sends what `side` has written to the stream at the other side, as far as there is credit.
     private func pump(from side: Side, _ state: inout State) {
         guard case .stream(let stream) = state[side.other], let key = stream.key else { return }
-        defer { giveBack(from: side, &state) }
+        defer {
+            giveBack(from: side, &state)
+            // Also if only a part of it could go.
+            if state[from: side].buffer.count < Self.limit { state[from: side].wakeWriter() }
+        }
         while let front = state[from: side].buffer.first(FrameHeader.maximumPayload) {
             // Small pieces would waste frames: wait for room for all of it.
             guard let room = node.sendablePayload(key), room >= front.count,
@@ -503,7 +511,6 @@ final class ChannelPipe: Sendable {
             else { return }
             state[from: side].buffer.advance(front.count)
         }
-        if state[from: side].buffer.count < Self.limit { state[from: side].wakeWriter() }
         guard let ending = state[from: side].ending, !state[from: side].isEndTold else { return }
         state[from: side].isEndTold = true
         node.sendEnd(key, ending.wire, flags: .bulk)

@@ -147,7 +147,7 @@ final class IncomingCommand: AcceptedStreamOwner {
 
     /// Sends what was read. It fits: see `pauseUnlessCredit`.
     private func forward(_ pipe: CommandPipe, _ bytes: UnsafeRawBufferPointer) -> Bool {
-        if keep(pipe, bytes) { return true }
+        if keep(pipe, bytes) { return runtime.host?.takesMore { [self] in resume() } ?? true }
         let result = withUnsafeTemporaryAllocation(byteCount: bytes.count + 1, alignment: 8) { message in
             message[0] = pipe.rawValue
             (message.baseAddress! + 1).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
@@ -171,11 +171,15 @@ final class IncomingCommand: AcceptedStreamOwner {
 
     /// Both pipes may be read once before either is looked at again.
     private var hasRoom: Bool {
-        state.withLock { $0.lines != nil } || (runtime.node.sendablePayload(key) ?? 0) >= 2 * (Self.chunk + 1 + 64)
+        if state.withLock({ $0.lines != nil }) { return runtime.host?.takesMore {} ?? true }
+        return (runtime.node.sendablePayload(key) ?? 0) >= 2 * (Self.chunk + 1 + 64)
     }
 
     func creditArrived() {
-        guard hasRoom else { return }
+        if hasRoom { resume() }
+    }
+
+    private func resume() {
         let sources = state.withLock { [$0.output, $0.error] }
         for source in sources { source?.resume() }
     }

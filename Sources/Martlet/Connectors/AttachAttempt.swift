@@ -29,6 +29,7 @@ final class AttachAttempt: EventHandler {
     private let connector: DetachedConnector
     private let options: ConnectOptions
     private let runtime: ContextRuntime
+    private let onNumber: @Sendable (UInt32) -> Void
     private let nonce = BootstrapNonce.random()
     private let state = Mutex(State())
 
@@ -43,7 +44,12 @@ final class AttachAttempt: EventHandler {
         var continuation: UnsafeContinuation<Result<ConnectAttempt.Success, MartletError>, Never>?
     }
 
-    init(_ connector: DetachedConnector, _ options: ConnectOptions, _ runtime: ContextRuntime) {
+    /// - Parameter onNumber: as ``ContextRuntime/connect(_:_:onNumber:onProgress:)``.
+    init(
+        _ connector: DetachedConnector, _ options: ConnectOptions, _ runtime: ContextRuntime,
+        onNumber: @escaping @Sendable (UInt32) -> Void
+    ) {
+        self.onNumber = onNumber
         self.connector = connector
         self.options = options
         self.runtime = runtime
@@ -153,12 +159,10 @@ final class AttachAttempt: EventHandler {
             reactor: runtime.reactor,
             onFrame: { [self] link, header, payload in
                 if header.kind == .hello { return hello(link, number, address, payload) }
-                guard state.withLock({ $0.child != nil }) else {
+                guard let child = state.withLock({ $0.child }) else {
                     return link.end(.violated("a \(header.kind) before hello"))
                 }
-                if header.kind == .goodbye {
-                    return link.end(Goodbye(payload) == .detached ? .detached : .finished)
-                }
+                if header.kind == .goodbye { return runtime.said(Goodbye(payload), child) }
                 runtime.node.receive(link, header, payload)
             },
             onEnd: { [self] _, end in
@@ -202,6 +206,7 @@ final class AttachAttempt: EventHandler {
             return success
         }
         guard let success else { return link.end(.finished) }
+        onNumber(number)
         runtime.add(child)
         runtime.node.attach(link)
         bytes.withUnsafeBytes { link.send(FrameHeader(.welcome, payloadCount: bytes.count), $0) }

@@ -34,8 +34,10 @@ extension ConnectAttempt {
 
     func receivedFrame(_ link: Link, _ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
         if header.kind == .hello { return receivedHello(link, payload) }
-        guard state.withLock({ $0.child != nil }) else { return link.end(.violated("a \(header.kind) before hello")) }
-        if header.kind == .goodbye { return link.end(Goodbye(payload) == .detached ? .detached : .finished) }
+        guard let child = state.withLock({ $0.child }) else {
+            return link.end(.violated("a \(header.kind) before hello"))
+        }
+        if header.kind == .goodbye { return runtime.said(Goodbye(payload), child) }
         runtime.node.receive(link, header, payload)
     }
 
@@ -105,6 +107,7 @@ extension ConnectAttempt {
             return (success, left, duration)
         }
         guard let (success, left, duration) = success else { return link.end(.finished) }
+        onNumber(number)
         runtime.add(child)
         runtime.node.attach(link)
         bytes.withUnsafeBytes { link.send(FrameHeader(.welcome, payloadCount: bytes.count), $0) }

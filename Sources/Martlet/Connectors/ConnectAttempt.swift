@@ -31,6 +31,7 @@ final class ConnectAttempt: EventHandler {
     let image: ImageStore.Image?
     let state: Mutex<State>
     let onProgress: @Sendable (ConnectPhase, Duration) -> Void
+    let onNumber: @Sendable (UInt32) -> Void
 
     struct State {
         var plan: BootstrapPlan
@@ -82,6 +83,7 @@ final class ConnectAttempt: EventHandler {
         image: ImageStore.Image?,
         ask: PromptAnswering? = nil,
         runtime: ContextRuntime,
+        onNumber: @escaping @Sendable (UInt32) -> Void,
         onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
     ) {
         self.connector = connector
@@ -89,6 +91,7 @@ final class ConnectAttempt: EventHandler {
         self.ask = ask
         self.runtime = runtime
         self.image = image
+        self.onNumber = onNumber
         self.onProgress = onProgress
         state = Mutex(State(plan: BootstrapPlan(first: first), deadline: deadline))
     }

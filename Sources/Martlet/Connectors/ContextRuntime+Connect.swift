@@ -8,21 +8,42 @@ extension ContextRuntime {
     /// Connects at one door are paced. A server that turned us away because too many knocked is tried again, as long as
     /// the deadline allows. So is, once and carefully, a machine whose cached image does not start.
     ///
+    /// - Parameters:
+    ///   - onNumber: told of the child's number before anything comes from it, on the polling thread.
+    ///   - onProgress: told of each phase once; it may block.
     /// - Throws: ``MartletError``, or `CancellationError`.
     func connect(
         _ connector: any Connector,
         _ options: ConnectOptions,
         ask: PromptAnswering?,
+        onNumber: @escaping @Sendable (UInt32) -> Void = { _ in },
         onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
+    ) async throws -> ConnectAttempt.Success {
+        let phases = PhaseReport(reactor, onProgress)
+        do {
+            var success = try await connect(connector, options, ask, onNumber, phases)
+            success.timings.phases = await phases.finish()
+            return success
+        } catch {
+            _ = await phases.finish()
+            throw error
+        }
+    }
+
+    private func connect(
+        _ connector: any Connector,
+        _ options: ConnectOptions,
+        _ ask: PromptAnswering?,
+        _ onNumber: @escaping @Sendable (UInt32) -> Void,
+        _ phases: PhaseReport
     ) async throws -> ConnectAttempt.Success {
         let here = route.appending(connector.label)
         try Self.check(title: options.title, here)
-        let queued = Reactor.now
         return try await pacer.withTurn(at: connector.door) {
             try Task.checkCancellation()
             let started = Reactor.now
             let deadline = started + options.deadline.clampedNanoseconds
-            onProgress(.queue, .nanoseconds(started - queued))
+            phases.left(.queue)
             var tries = 0
             var careless: MartletError?
             var connector = connector
@@ -30,11 +51,10 @@ extension ContextRuntime {
             while true {
                 tries += 1
                 let (result, known, isWorthCare) = await attempt(
-                    connector, options, until: deadline, here, isCareful: careless != nil, ask, onProgress)
+                    connector, options, until: deadline, here, isCareful: careless != nil, ask, onNumber
+                ) { phase, _ in phases.left(phase) }
                 switch result {
-                case .success(var success):
-                    success.timings.phases[.queue] = .nanoseconds(started - queued)
-                    return success
+                case .success(let success): return success
                 case .failure(var error):
                     try Task.checkCancellation()
                     if let known, !isAlternative, let other = connector.alternative(after: known) {
@@ -78,10 +98,11 @@ extension ContextRuntime {
         _ here: Route,
         isCareful: Bool,
         _ ask: PromptAnswering?,
+        _ onNumber: @escaping @Sendable (UInt32) -> Void,
         _ onProgress: @escaping @Sendable (ConnectPhase, Duration) -> Void
     ) async -> Outcome {
         if let detached = connector as? DetachedConnector {
-            return (await AttachAttempt(detached, options, self).run(until: deadline), nil, false)
+            return (await AttachAttempt(detached, options, self, onNumber: onNumber).run(until: deadline), nil, false)
         }
         do {
             let mayAsk = ask != nil || connector.password != nil
@@ -98,6 +119,7 @@ extension ContextRuntime {
                     image: image,
                     ask: ask,
                     runtime: self,
+                    onNumber: onNumber,
                     onProgress: onProgress
                 )
             }
@@ -188,18 +210,6 @@ extension ContextRuntime {
             nice: Int32(clamping: options.nice),
             newSession: false
         )
-    }
-
-    /// A line that came out of a child's standard error, beside the link.
-    func childWrote(_ line: String, _ child: ChildContext) {
-        guard let address = node.address.child(child.number) else { return }
-        let output = ContextOutput(
-            address: address,
-            route: route.appending(child.label),
-            pipe: .error,
-            bytes: Array(line.utf8)
-        )
-        if let onOutput = configuration.onOutput { onOutput(output) } else { outputForwarder?.send(output) }
     }
 }
 

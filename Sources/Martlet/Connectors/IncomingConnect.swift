@@ -14,10 +14,12 @@ struct ConnectRequest: Codable, Sendable {
     var mayAsk: Bool?
 }
 
-/// A `data` message of a connect, to the context above: a phase is over, or something is asked.
+/// A `data` message of a connect, to the context above: a phase is over, the child has a number (which is told before anything
+/// comes from it), or something is asked.
 struct ConnectProgress: Codable, Sendable {
     var phase: ConnectPhase?
     var microseconds: UInt64?
+    var child: UInt32?
     var prompt: Prompt?
 }
 
@@ -100,8 +102,10 @@ final class IncomingConnect: AcceptedStreamOwner {
             }
             let connector = try CBORDecoder().decode(type, from: request.connector)
             let asking: PromptAnswering? = request.mayAsk == true ? { @Sendable [self] in try await ask($0) } : nil
-            let success = try await runtime.connect(connector, request.options, ask: asking) { [self] phase, duration in
-                send(ConnectProgress(phase: phase, microseconds: duration.clampedNanoseconds / 1000))
+            let success = try await runtime.connect(connector, request.options, ask: asking) { [self] number in
+                tell(ConnectProgress(child: number))
+            } onProgress: { [self] phase, duration in
+                tell(ConnectProgress(phase: phase, microseconds: duration.clampedNanoseconds / 1000))
             }
             return ConnectEnd(
                 child: .init(number: success.number, facts: success.hello.facts, timings: success.timings)
@@ -114,7 +118,7 @@ final class IncomingConnect: AcceptedStreamOwner {
     }
 
     @discardableResult
-    private func send(_ progress: ConnectProgress) -> Bool {
+    private func tell(_ progress: ConnectProgress) -> Bool {
         guard let bytes = try? CBOREncoder().encode(progress) else { return false }
         guard case .sent = bytes.withUnsafeBytes({ runtime.node.sendData(key, $0) }) else { return false }
         return true
@@ -129,7 +133,7 @@ final class IncomingConnect: AcceptedStreamOwner {
                 return true
             }
             guard isAskable else { return continuation.resume(returning: .init(failure: "nobody is there to answer")) }
-            if !send(ConnectProgress(prompt: prompt)) { answered(.init(failure: "the prompt could not be passed on")) }
+            if !tell(ConnectProgress(prompt: prompt)) { answered(.init(failure: "the prompt could not be passed on")) }
         }
         if let failure = answer.failure { throw MartletError(.promptRefused, failure, route: runtime.route) }
         return answer.answer

@@ -84,7 +84,12 @@ final class ContextNode: Sendable {
             let wasThere = state[neighbour] != nil
             state[neighbour] = nil
             let lost = state.node.lose(neighbour)
-            for (header, to) in lost.resets { Self.send(header, reason.bytes, over: state[to]) }
+            for (header, to) in lost.resets {
+                // Behind what the lost end has sent before.
+                var header = header
+                header.flags.insert(.bulk)
+                Self.send(header, reason.bytes, over: state[to])
+            }
             return (lost.owners, wasThere)
         }
         for owner in owners { owner.wasReset(reason) }
@@ -265,12 +270,13 @@ final class ContextNode: Sendable {
         }
     }
 
-    /// Ends all streams that others have opened to this context: their tasks are cancelled, their programs ended.
+    /// Ends all streams that others have opened to this context: their tasks are cancelled, their programs ended. What was
+    /// sent on them before arrives before that.
     func endAccepted(_ reason: ResetReason) {
         let owners = state.withLock { state in
             state.node.streams.keys.filter { $0.opener != address }.compactMap { key -> (any StreamOwner)? in
                 let owner = state.node.streams.remove(key)
-                sendReset(key, reason, state)
+                sendReset(key, reason, state, flags: .bulk)
                 return owner
             }
         }
@@ -287,8 +293,10 @@ final class ContextNode: Sendable {
         }
     }
 
-    private func sendReset(_ key: StreamKey, _ reason: ResetReason, _ state: State) {
-        Self.send(header(.reset, key, [], 0), reason.bytes, over: link(for: key, state))
+    private func sendReset(
+        _ key: StreamKey, _ reason: ResetReason, _ state: State, flags: FrameHeader.Flags = []
+    ) {
+        Self.send(header(.reset, key, flags, 0), reason.bytes, over: link(for: key, state))
     }
 
     private static func send(_ header: FrameHeader, _ payload: [UInt8], over link: Link?) {

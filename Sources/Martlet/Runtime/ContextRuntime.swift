@@ -28,18 +28,18 @@ final class ContextRuntime: ContextScope {
         var setup: String?
         /// Answers what is asked on the way to a context, unless the connect names another.
         var prompts: (any PromptResponder)?
-        /// How much of what is printed may wait for the controller, in bytes.
-        var outputLimit = ForwardingStream.limit
         /// Where lines go that contexts below print; agents pass theirs on instead.
         var onOutput: (@Sendable (ContextOutput) -> Void)?
     }
 
     /// What a runtime asks of the agent that it belongs to; the controller has none.
     struct Host: Sendable {
-        /// Makes ready to live on without a parent for so many nanoseconds: where it will wait, and what does it.
-        var detach: @Sendable (UInt64) -> Result<(place: DetachedPlace, leave: @Sendable () -> Void), MartletError>
+        /// Makes ready to live on without a parent for so many nanoseconds, says where it will wait, and leaves.
+        var detach: @Sendable (UInt64, @escaping @Sendable (Result<DetachedPlace, MartletError>) -> Void) -> Void
         /// Takes a line of a program that has lost its caller.
         var keep: @Sendable (OutputLine.Pipe, [UInt8]) -> Void
+        /// Whether who reads such lines should go on reading. If not, the closure is called once when it should.
+        var takesMore: @Sendable (@escaping @Sendable () -> Void) -> Bool
         /// Something begins that may leave processes behind.
         var expectOrphans: @Sendable () -> Void
     }
@@ -56,7 +56,9 @@ final class ContextRuntime: ContextScope {
     private let state = Mutex(State())
     private let connects = ConnectPacer()
     let channels = ChannelOffers()
-    let logs = LogIntake()
+    let logs = LogIntake.make()
+    /// What hands lines to the program's handler; agents pass theirs on instead.
+    let outputs: MessageIntake?
     private let started = Reactor.now
 
     private struct State {
@@ -86,6 +88,7 @@ final class ContextRuntime: ContextScope {
         self.reactor = reactor
         self.host = host
         self.predecessor = predecessor
+        outputs = configuration.onOutput.map(OutputIntake.make)
         node = ContextNode(
             address: configuration.address,
             hasParent: configuration.hasParent,
@@ -99,7 +102,7 @@ final class ContextRuntime: ContextScope {
             }
         )
         if configuration.onOutput == nil, configuration.hasParent {
-            outputForwarder = OutputForwarder(node, limit: configuration.outputLimit)
+            outputForwarder = OutputForwarder(node)
         }
     }
 
@@ -116,7 +119,11 @@ final class ContextRuntime: ContextScope {
         _ payload: UnsafeRawBufferPointer,
         _ flags: FrameHeader.Flags
     ) -> Result<any AcceptedStreamOwner, StreamRefusal> {
-        if let refusal = state.withLock({ $0.refusal }), kind != .channel { return .failure(refusal) }
+        switch kind {
+        // These bring what there is already.
+        case .channel, .output, .log: break
+        default: if let refusal = state.withLock({ $0.refusal }) { return .failure(refusal) }
+        }
         switch kind {
         case .call:
             return .success(IncomingCall(key, payload, isComplete: !flags.contains(.more), scope: self))
@@ -141,12 +148,12 @@ final class ContextRuntime: ContextScope {
             guard !configuration.hasParent else {
                 return .failure(StreamRefusal(.refused, "only the controller takes logs"))
             }
-            return .success(IncomingLogs(key, runtime: self))
+            return .success(IncomingMessages(key, logs, runtime: self))
         case .output:
-            guard let onOutput = configuration.onOutput else {
+            guard let outputs else {
                 return .failure(StreamRefusal(.refused, "only the controller takes output"))
             }
-            return .success(IncomingOutput(key, runtime: self, onOutput: onOutput))
+            return .success(IncomingMessages(key, outputs, runtime: self))
         }
     }
 
@@ -219,8 +226,23 @@ final class ContextRuntime: ContextScope {
     }
 
     /// A line that this context's own code printed.
-    func printed(_ line: [UInt8], _ pipe: OutputLine.Pipe = .output) {
-        outputForwarder?.send(ContextOutput(address: node.address, route: route, pipe: pipe, bytes: line))
+    ///
+    /// - Parameter mayDrop: whoever printed it does not wait for room.
+    func printed(_ line: [UInt8], _ pipe: OutputLine.Pipe = .output, mayDrop: Bool = false) {
+        outputForwarder?.send(pipe, node.address, line, mayDrop: mayDrop)
+    }
+
+    /// A line that came out of a child's standard error, beside the link: its writer cannot wait, as the link's own program
+    /// may be it.
+    func childWrote(_ line: String, _ child: ChildContext) {
+        guard let address = node.address.child(child.number) else { return }
+        guard let outputs else {
+            outputForwarder?.send(.error, address, Array(line.utf8), mayDrop: true)
+            return
+        }
+        OutputForwarder.message(.error, address, Array(line.utf8)).withUnsafeBytes {
+            outputs.add($0, isData: false, nil, from: child.number, self)
+        }
     }
 
     /// Waits until the programs are gone that were started here; those that stay too long get SIGKILL.
@@ -244,9 +266,24 @@ final class ContextRuntime: ContextScope {
 
     // MARK: Children
 
-    func add(_ child: ChildContext) { state.withLock { $0.children[child.number] = child } }
+    func add(_ child: ChildContext) {
+        // Before it can send anything.
+        if let address = node.address.child(child.number) { note(route.appending(child.label), of: address) }
+        state.withLock { $0.children[child.number] = child }
+    }
+
     func child(_ number: UInt32) -> ChildContext? { state.withLock { $0.children[number] } }
     var children: [ChildContext] { state.withLock { Array($0.children.values) } }
+
+    /// How long what has come may take to be handed to the program's handlers when the controller closes, in nanoseconds.
+    private static let intakeLimit: UInt64 = 5_000_000_000
+
+    /// Waits until the program's handlers of output and logs have had all that has come, for as long as that may take.
+    func drainIntakes() async {
+        async let logsDrained: Void = logs.drain(within: Self.intakeLimit, reactor)
+        await outputs?.drain(within: Self.intakeLimit, reactor)
+        await logsDrained
+    }
 
     func note(_ route: Route, of address: ContextAddress) { state.withLock { $0.routes[address] = route } }
 
@@ -258,19 +295,32 @@ final class ContextRuntime: ContextScope {
     private func childLost(_ number: UInt32, _ end: LinkEnd) {
         let child = state.withLock { $0.children.removeValue(forKey: number) }
         if child != nil, !end.isWanted { configuration.instrument?.contextLost(route.appending(child!.label)) }
-        if end.isDetached, let process = child?.process { letGo(process, child) }
+        if end.isDetached, let child, !letGo(child) { child.process?.end(grace: 500_000_000) }
         child?.linkEnded(end)
     }
 
-    /// The program in front of a context that lives on by itself. It may be the context.
-    private func letGo(_ program: ChildProcess, _ child: ChildContext?) {
+    /// A child says goodbye, or that it is about to.
+    func said(_ goodbye: Goodbye, _ child: ChildContext) {
+        switch goodbye {
+        case .leaving:
+            letGo(child)
+            child.link.sendGoodbye(.leaving)
+        case .detached: child.link.end(.detached)
+        case .now, .after: child.link.end(.finished)
+        }
+    }
+
+    /// Neither we nor the guard end a child any more that lives on by itself, if the program in front of it is the child.
+    @discardableResult
+    private func letGo(_ child: ChildContext) -> Bool {
         var process = martlet_process()
-        guard martlet_read_process(program.pid, &process), process.is_leased else {
-            return program.end(grace: 500_000_000)
+        guard let program = child.process, martlet_read_process(program.pid, &process), process.is_leased else {
+            return false
         }
         program.release()
         state.withLock { $0.connectors[ObjectIdentifier(program)] = nil }
-        child?.processEnded()
+        child.processEnded()
+        return true
     }
 
     // MARK: End

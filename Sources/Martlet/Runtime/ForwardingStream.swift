@@ -6,15 +6,14 @@ import Synchronization
 
 /// Sends messages to the controller, over one stream that is opened with the first.
 ///
-/// What the stream has no credit for waits here, up to a limit; messages beyond it are counted, and the count is sent in
-/// their place.
+/// What the stream has no credit for waits here, up to a limit. Beyond it those who can wait do, and messages of those who
+/// cannot are counted, and the count is sent in their place.
 final class ForwardingStream: StreamOwner {
-    /// How much waits at most unless somebody says otherwise, in bytes.
-    static let limit = 256 * 1024
+    /// How much waits before writers wait or messages are dropped, in bytes. Whoever waits may add what it had read.
+    private static let limit = 256 * 1024
 
     private let node: ContextNode
     private let kind: StreamKind
-    private let limit: Int
     private let note: @Sendable (_ dropped: Int) -> [UInt8]
     private let state = Mutex(State())
 
@@ -24,33 +23,62 @@ final class ForwardingStream: StreamOwner {
         var waitingBytes = 0
         var dropped = 0
         var isOver = false
+        /// Who is to be told that there is room.
+        var waiters: [@Sendable () -> Void] = []
     }
 
     /// - Parameter note: the message that says how many were dropped.
     init(
-        _ node: ContextNode, _ kind: StreamKind, limit: Int = ForwardingStream.limit,
-        note: @escaping @Sendable (_ dropped: Int) -> [UInt8]
+        _ node: ContextNode, _ kind: StreamKind, note: @escaping @Sendable (_ dropped: Int) -> [UInt8]
     ) {
         self.node = node
         self.kind = kind
-        self.limit = limit
         self.note = note
     }
 
     /// Sends a message of at most ``FrameHeader/maximumPayload`` bytes, now or when there is credit.
-    func send(_ message: [UInt8]) {
-        state.withLock { state in
+    ///
+    /// - Parameter mayDrop: whether it is dropped if too much waits.
+    func send(_ message: [UInt8], mayDrop: Bool = true) {
+        change { state in
             guard !state.isOver else { return }
             // Behind what was dropped nothing overtakes the note.
-            guard state.dropped == 0, state.waitingBytes + message.count <= limit else {
+            guard !mayDrop || (state.dropped == 0 && state.waitingBytes < Self.limit) else {
                 state.dropped += 1
                 return
             }
-            state.waiting.append(message)
-            state.waitingBytes += message.count
+            if state.dropped > 0 { append(note(state.dropped), &state) }
+            state.dropped = 0
+            append(message, &state)
             if state.key == nil { state.key = node.open(to: .root, kind, owner: self, payload: [], flags: .bulk) }
             drain(&state)
         }
+    }
+
+    /// Whether more may be sent without being dropped.
+    ///
+    /// - Parameter waiter: if not, called once when it may, or when nobody takes anything any more.
+    func hasRoom(orTell waiter: @escaping @Sendable () -> Void) -> Bool {
+        state.withLock { state in
+            if state.isOver || state.waitingBytes < Self.limit { return true }
+            state.waiters.append(waiter)
+            return false
+        }
+    }
+
+    private func append(_ message: [UInt8], _ state: inout State) {
+        state.waiting.append(message)
+        state.waitingBytes += message.count
+    }
+
+    private func change(_ body: (inout State) -> Void) {
+        let waiters = state.withLock { state -> [@Sendable () -> Void] in
+            body(&state)
+            guard !state.waiters.isEmpty, state.isOver || state.waitingBytes < Self.limit / 2 else { return [] }
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter() }
     }
 
     private func drain(_ state: inout State) {
@@ -65,16 +93,23 @@ final class ForwardingStream: StreamOwner {
         if case .sent = text.withUnsafeBytes({ node.sendData(key, $0, flags: .bulk) }) { state.dropped = 0 }
     }
 
+    /// Nothing more is sent; returns what waits.
+    func stop() -> [[UInt8]] {
+        var left: [[UInt8]] = []
+        change { state in
+            left = Array(state.waiting)
+            if state.dropped > 0 { left.append(note(state.dropped)) }
+            state.isOver = true
+            (state.waiting, state.waitingBytes, state.dropped) = ([], 0, 0)
+        }
+        return left
+    }
+
     /// Whether nothing waits to be sent.
     var isDrained: Bool { state.withLock { $0.waiting.isEmpty && $0.dropped == 0 } }
 
     func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {}
-    func creditArrived() { state.withLock { drain(&$0) } }
+    func creditArrived() { change { drain(&$0) } }
 
-    func wasReset(_ reason: ResetReason) {
-        state.withLock { state in
-            state.isOver = true
-            (state.waiting, state.waitingBytes, state.dropped) = ([], 0, 0)
-        }
-    }
+    func wasReset(_ reason: ResetReason) { _ = stop() }
 }

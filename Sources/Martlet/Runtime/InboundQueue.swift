@@ -24,7 +24,13 @@ final class InboundQueue: StreamOwner {
         var waiter: UnsafeContinuation<Void, Never>?
     }
 
-    init(_ node: ContextNode) { self.node = node }
+    /// Told of each message on the polling thread, before any later frame is looked at.
+    private let onData: (@Sendable ([UInt8]) -> Void)?
+
+    init(_ node: ContextNode, onData: (@Sendable ([UInt8]) -> Void)? = nil) {
+        self.node = node
+        self.onData = onData
+    }
 
     func opened(_ key: StreamKey) { state.withLock { $0.key = key } }
 
@@ -75,6 +81,7 @@ final class InboundQueue: StreamOwner {
 
     func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {
         let bytes = Array(payload)
+        if kind == .data { onData?(bytes) }
         wake { $0.messages.append(kind == .end ? .end(bytes) : .data(bytes)) }
     }
 

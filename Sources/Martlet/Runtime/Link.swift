@@ -416,18 +416,22 @@ enum Goodbye: Equatable {
     case after(limit: UInt32)
     /// To a parent: this context lives on by itself.
     case detached
+    /// To a parent: this context is about to live on by itself, and must not be ended from there any more. To a child: so it
+    /// is.
+    case leaving
 
     var payload: [UInt8] {
         switch self {
         case .now: []
         case .after(let limit): withUnsafeBytes(of: limit.bigEndian) { Array($0) }
         case .detached: [1]
+        case .leaving: [2]
         }
     }
 
     init(_ payload: UnsafeRawBufferPointer) {
         switch payload.count {
-        case 1: self = .detached
+        case 1: self = payload[0] == 2 ? .leaving : .detached
         case 4: self = .after(limit: UInt32(bigEndian: payload.loadUnaligned(as: UInt32.self)))
         default: self = .now
         }
@@ -467,7 +471,7 @@ enum LinkEnd: Sendable, CustomStringConvertible {
             "the connection was closed by the other side: its process was ended by signal \(SignalName.of(signal))"
         case .finished: "the connection was closed"
         case .detached: "the context was detached, and lives on by itself"
-        case .silent(let seconds): "nothing was heard for \(Int(seconds)) seconds"
+        case .silent(let seconds): "nothing was heard for \(Int(seconds)) second\(Int(seconds) == 1 ? "" : "s")"
         case .violated(let what): "the other side broke the protocol: \(what)"
         case .failed(let what): "the connection failed: \(what)"
         }

@@ -5,17 +5,22 @@ import MartletWire
 final class OutputForwarder: Sendable {
     private let stream: ForwardingStream
 
-    /// - Parameter limit: how much may wait, in bytes; what is more is dropped.
-    init(_ node: ContextNode, limit: Int) {
+    init(_ node: ContextNode) {
         let address = node.address
-        stream = ForwardingStream(node, .output, limit: limit) { dropped in
+        stream = ForwardingStream(node, .output) { dropped in
             Self.message(.error, address, Array("martlet: dropped \(dropped) lines of output".utf8))
         }
     }
 
-    func send(_ output: ContextOutput) { stream.send(Self.message(output.pipe, output.address, output.bytes)) }
+    /// - Parameter mayDrop: if not, whoever wrote the line waits for ``hasRoom(orTell:)``.
+    func send(_ pipe: OutputLine.Pipe, _ address: ContextAddress, _ line: [UInt8], mayDrop: Bool) {
+        stream.send(Self.message(pipe, address, line), mayDrop: mayDrop)
+    }
 
-    private static func message(_ pipe: OutputLine.Pipe, _ address: ContextAddress, _ line: [UInt8]) -> [UInt8] {
+    /// As ``ForwardingStream/hasRoom(orTell:)``.
+    func hasRoom(orTell waiter: @escaping @Sendable () -> Void) -> Bool { stream.hasRoom(orTell: waiter) }
+
+    static func message(_ pipe: OutputLine.Pipe, _ address: ContextAddress, _ line: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = [pipe == .output ? 1 : 2, UInt8(address.byteCount)]
         bytes.append(addingCapacity: address.byteCount) { address.write(to: $0) }
         return bytes + line.prefix(FrameHeader.maximumPayload - 64)
@@ -26,6 +31,11 @@ final class OutputForwarder: Sendable {
         let end = 2 + Int(bytes[1])
         let address = bytes.withUnsafeBytes { ContextAddress(wire: UnsafeRawBufferPointer(rebasing: $0[2..<end])) }
         return address.map { (bytes[0] == 1 ? .output : .error, $0, Array(bytes[end...])) }
+    }
+
+    /// Nothing more is sent; returns the lines that wait.
+    func stop() -> [(pipe: OutputLine.Pipe, bytes: [UInt8])] {
+        stream.stop().compactMap(Self.parse).map { ($0.0, $0.2) }
     }
 
     /// Whether nothing waits to be sent.

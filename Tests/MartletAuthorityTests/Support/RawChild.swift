@@ -112,6 +112,20 @@ final class RawChild: @unchecked Sendable {
         }
     }
 
+    /// Waits for these bytes, and takes them; `false` if others come.
+    func skip(_ bytes: [UInt8], within limit: Duration = RawChild.limit) -> Bool {
+        let deadline = ContinuousClock.now + limit
+        while received.count < bytes.count, ContinuousClock.now < deadline {
+            var item = pollfd(fd: input, events: Int16(POLLIN), revents: 0)
+            poll(&item, 1, 20)
+            var buffer = [UInt8](repeating: 0, count: 65_536)
+            received += buffer[..<max(0, read(input, &buffer, buffer.count))]
+        }
+        guard received.starts(with: bytes) else { return false }
+        received.removeFirst(bytes.count)
+        return true
+    }
+
     /// The next frame for which `matches` holds; what comes before it is dropped, but for pings, which are answered.
     func next(
         sourceLocation: SourceLocation = #_sourceLocation, where matches: (Frame) -> Bool
@@ -121,6 +135,13 @@ final class RawChild: @unchecked Sendable {
             if matches(frame) { return frame }
         }
         return nil
+    }
+
+    /// All frames until the link is over.
+    func rest(sourceLocation: SourceLocation = #_sourceLocation) -> [Frame] {
+        var frames: [Frame] = []
+        while let frame = next(sourceLocation: sourceLocation) { frames.append(frame) }
+        return frames
     }
 
     /// Reads on until the link is over.

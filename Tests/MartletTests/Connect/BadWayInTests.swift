@@ -132,8 +132,12 @@ import Testing
             try await withMartlet { martlet in try await martlet.connect(sshd.connector(.pipe)).call(Nothing()) }
             try content.write(to: try cachedImage(sshd), atomically: false, encoding: .utf8)
             try await withMartlet(OutputLog().options) { martlet in
-                let healed = try await martlet.connect(sshd.connector(.pipe))
+                let phases = Phases()
+                let healed = try await martlet.connect(sshd.connector(.pipe)) { phases.add($0, $1) }
                 #expect(!healed.timings.wasCached)
+                // The try that failed is not told, but for its time.
+                #expect(phases.names == [.queue, .reach, .authenticate, .boot, .handshake])
+                #expect(Set(healed.timings.phases.keys) == Set(phases.names))
                 #expect(try await healed.call(Add(a: 1, b: 2)) == 3)
                 #expect(try await martlet.connect(sshd.connector(.pipe)).timings.wasCached)
             }

@@ -137,6 +137,30 @@ import Testing
             for connect in first { _ = await connect.result }
         }
     }
+
+    @Test func `Who is told of a connect's phases may block`() async throws {
+        let isHeld = Locked(true)
+        defer { isHeld.withLock { $0 = false } }
+        let phases = Phases()
+        try await withLocalContext { martlet, context in
+            let connect = Task {
+                try await martlet.connect(.local) { phase, time in
+                    phases.add(phase, time)
+                    while isHeld.withLock({ $0 }) { usleep(1000) }
+                }
+            }
+            await eventually { phases.names == [.queue] }
+            for number in 0..<20 {
+                #expect(try await context.call(Add(a: number, b: 1), deadline: .seconds(10)) == number + 1)
+            }
+            #expect(phases.names == [.queue])
+            isHeld.withLock { $0 = false }
+            let connected = try await connect.value
+            // It is told of all before it has the context.
+            #expect(Set(phases.names) == Set(connected.timings.phases.keys))
+            #expect(phases.names.last == .handshake)
+        }
+    }
 }
 
 private struct Hidden: Connector {

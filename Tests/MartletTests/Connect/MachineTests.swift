@@ -330,4 +330,42 @@ struct MachineTests {
             _ = await inner.result
         }
     }
+
+    @Test(.enabled(if: staticAgent != nil, "needs martlet-agent, which a whole build makes"), arguments: [true, false])
+    func `A static agent is detached and found again, also as another user`(asAnother: Bool) async throws {
+        let agent = try #require(staticAgent)
+        var configuration = bare
+        configuration.setup += "; useradd -m guest 2>/dev/null || adduser -D guest"
+        try await withThrowawayMachine(configuration) { machine in
+            let sudo = ["sudo", "-n", "-H", "-u", "guest", "--"]
+            let other = ["setpriv", "--reuid=guest", "--regid=guest", "--clear-groups", "env", "HOME=/home/guest"]
+            let user = try await machine.run("command -v sudo").exitCode == 0 ? sudo : other
+            let way = CommandConnector(command: machine.commandPrefix + (asAnother ? user : []) + ["/bin/sh", "-c"])
+            var options = OutputLog().options
+            options.images = .executables([agent])
+            let detached = Locked<DetachedContext?>(nil)
+            try await withMartlet(options) { martlet in
+                let context = try await martlet.connect(way)
+                #expect(context.facts.user == (asAnother ? "guest" : "root"))
+                _ = Task {
+                    try await context.run("cd /tmp; while [ ! -e go ]; do sleep 0.05; done; echo went; sleep 1000")
+                }
+                await eventually { try await context.status().running == 1 }
+                let value = try await context.detach(lease: .seconds(60))
+                detached.withLock { $0 = value }
+            }
+            let value = try #require(detached.withLock { $0 })
+            _ = try await machine.run("touch /tmp/go")
+            let log = OutputLog()
+            options.onOutput = log.options.onOutput
+            try await withMartlet(options) { martlet in
+                let context = try await martlet.attach(value, through: way)
+                #expect(context.facts.user == (asAnother ? "guest" : "root"))
+                #expect(try await context.status().running == 1)
+                await eventually { log.line(with: "went")?.route == context.route }
+                #expect(try await context.run("echo again").lines == ["again"])
+            }
+            await eventually { machine.programs().isEmpty }
+        }
+    }
 }

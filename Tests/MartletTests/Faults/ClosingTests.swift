@@ -30,6 +30,38 @@ struct NeverEnd: RemoteTask {
         }
     }
 
+    @Test(arguments: [true, false])
+    func `Tasks that hold every thread of the pool hold up neither the end nor what ends with it`(
+        drains: Bool
+    ) async throws {
+        try await TestFolder.with { folder in
+            try await withLocalContext { _, context in
+                let marker = makeMarker()
+                let below = try await context.connect(.local)
+                let run = Task { try await below.run("(trap '' TERM HUP; sleep \(marker)) & sleep \(marker)") }
+                let own = Task { try await context.run("(trap '' TERM HUP; sleep \(marker)) & sleep \(marker)") }
+                await eventually { ProcessTable.carrying(marker).filter { $0.name == "sleep" }.count == 4 }
+                let entries = try [context, below].map { try #require(ProcessTable.entry(of: $0.processID)) }
+                // The pool has 128 threads, of which the last takes no job: more of these never come to run.
+                for number in 0..<140 {
+                    _ = Task { try await context.call(NeverEnd(started: folder.file("started\(number)"))) }
+                }
+                await eventually(within: .seconds(60)) { folder.count("started") >= 127 }
+                _ = try await context.ping()
+                let time = await Duration.of {
+                    if drains {
+                        await context.shutdown(deadline: .seconds(2))
+                    } else {
+                        await context.close()
+                    }
+                }
+                #expect(time < .seconds(15), "\(time)")
+                await eventually { entries.allSatisfy { !$0.isAlive } && ProcessTable.carrying(marker).isEmpty }
+                for task in [run, own] { try await expectError(.contextLost) { try await task.value } }
+            }
+        }
+    }
+
     @Test(.enabled(if: hasSSHServer, "needs openssh-server"))
     func `A task that never ends behind ssh ends with the scope`() async throws {
         try await TestFolder.with { folder in

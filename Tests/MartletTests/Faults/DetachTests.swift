@@ -186,8 +186,54 @@ struct TellOfFiles: RemoteTask {
                 let dropped = note?.split(separator: " ").compactMap { Int($0) }.first ?? 0
                 #expect(kept.count + dropped == 40_000 && dropped > 0, "\(kept.count) and \(dropped)")
                 #expect(kept.first?.hasPrefix("line \(dropped) ") == true)
+                // From the first line on, which comes before anybody here has the context.
+                #expect(log.all.allSatisfy { $0.route == context.route })
                 await context.close()
             }
+        }
+    }
+
+    @Test func `Whoever has the answer has the context, though what lies between is killed at once`() async throws {
+        try await withMartlet(OutputLog().options) { martlet in
+            for _ in 0..<5 {
+                let relay = try await martlet.connect(.local)
+                let context = try await relay.connect(.local)
+                let value = try await context.detach(lease: .seconds(60))
+                kill(relay.processID, SIGKILL)
+                let again = try await martlet.attach(value, through: .local)
+                #expect(again.processID == context.processID)
+                #expect(try await again.call(Add(a: 1, b: 2)) == 3)
+                await again.close()
+            }
+        }
+    }
+
+    @Test func `What waits for a handler that blocks is kept with the rest, and holds up nobody`() async throws {
+        let handler = BlockingHandler()
+        defer { handler.release() }
+        let second = OutputLog()
+        let detached = Locked<DetachedContext?>(nil)
+        try await TestFolder.with { folder in
+            try await withLocalContext(handler.options()) { _, context in
+                // More than the window, the agent and the pipe hold together, so that the task waits; less than is kept.
+                try await context.post(PrintLong(count: 900, done: folder.file("done")))
+                await eventually { handler.hasEntered }
+                #expect(try await context.status().running == 1)
+                let value = try await context.detach(lease: .seconds(60))
+                detached.withLock { $0 = value }
+                // Then nobody waits any more.
+                await eventually { folder.has("done") }
+                handler.release()
+            }
+            let value = try #require(detached.withLock { $0 })
+            try await withMartlet(second.options) { martlet in
+                let context = try await martlet.attach(value, through: .local)
+                await eventually { second.line(with: "899 ") != nil }
+                await context.close()
+            }
+            let first = handler.texts.compactMap { Int($0.dropLast()) }
+            let rest = second.texts().compactMap { Int($0.prefix { $0 != " " }) }
+            #expect(!first.isEmpty && first + rest == Array(0..<900), "\(first.count), \(rest.count)")
         }
     }
 
@@ -312,6 +358,16 @@ struct PrintMany: RemoteTask {
         for number in 0..<count { print("line \(number) of many") }
         // The pipe's reader has them when one of its own comes through: a line to the descriptor itself.
         fflush(nil)
+        Signpost.leave(done)
+    }
+}
+
+/// Prints numbered lines of a kilobyte.
+struct PrintLong: RemoteTask {
+    var count: Int
+    var done: String
+    func run(in context: RemoteContext) async throws {
+        for number in 0..<count { print("\(number) \(String(repeating: "x", count: 1000))") }
         Signpost.leave(done)
     }
 }

@@ -1,3 +1,4 @@
+import CMartlet
 import Foundation
 import MartletTestKit
 import Testing
@@ -38,6 +39,12 @@ struct TakeStatusLate: RemoteTask {
         var status: Int32 = 0
         return waitpid(pid, &status, 0) == pid ? (status >> 8) & 0xff : -1
     }
+}
+
+/// Whether the guard will end these.
+struct AskGuard: RemoteTask {
+    var processes: [Int32]
+    func run(in context: RemoteContext) async throws -> Bool { processes.allSatisfy(martlet_guard_has_process) }
 }
 
 /// A child of this process's own.
@@ -109,12 +116,13 @@ private func spawnShell(_ line: String, newSession: Bool) -> pid_t {
             await eventually { sleepers(markers[0]).count == 1 && sleepers(markers[1]).count == 2 }
             let daemons = markers.flatMap(ProcessTable.carrying)
             // The looks for orphans are at most a second apart.
-            let guardProcess = ProcessTable.descendants(of: context.processID).first { $0.name == "martlet-guard" }
-            #expect(guardProcess != nil)
-            try await Task.sleep(for: .milliseconds(1300))
+            // (The command's own group was guarded before.)
+            let adopted = daemons.filter { $0.parent == context.processID && getpgid($0.pid) != $0.pid }.map(\.pid)
+            #expect(adopted.count == 2)
+            await eventually { try await context.call(AskGuard(processes: adopted)) }
             kill(context.processID, SIGKILL)
             _ = await run.result
-            await eventually(within: .seconds(3)) { daemons.allSatisfy { !$0.isAlive } }
+            await eventually { daemons.allSatisfy { !$0.isAlive } }
         }
     }
 

@@ -1,7 +1,7 @@
 import Foundation
 
 /// A directory for the files by which tasks and programs tell a test how far they are.
-struct TestFolder: Sendable {
+struct TestFolder: Codable, Sendable {
     let path: String
 
     /// Runs `body` with a new directory, and removes it.
