@@ -65,7 +65,7 @@ public struct KubectlConnector: Connector {
                     .unreachable, "the cluster does not answer",
                     "is it the right one? See: kubectl config get-contexts, kubectl cluster-info"),
                 Symptom(
-                    ["does not exist", "no context exists"], .connectorFailed, "kubectl's configuration has no such context",
+                    ["does not exist", "no context exists", "context was not found"], .connectorFailed, "kubectl's configuration has no such context",
                     "see what there is: kubectl config get-contexts"),
                 .noShell(["executable file not found", "no such file or directory: unknown"], "the pod \(pod)"),
                 Symptom(

@@ -17,12 +17,12 @@ struct Symptom {
         Symptom(words, .noShell, "there is no sh in \(place)", "Martlet needs a sh there, and nothing else")
     }
 
-    /// What a failure means: the first symptom counts that any line shows.
+    /// What a failure means: the first symptom counts that any line shows. docker writes some of its words to standard output.
     static func error(_ failure: ConnectorFailure, _ symptoms: [Symptom]) -> MartletError? {
         // As soon as the shell has reported, the program in front has done its part.
         guard failure.phase != .boot, failure.phase != .handshake else { return nil }
         let found = symptoms.first { symptom in
-            failure.lines.contains { line in symptom.words.contains { line.mentions($0) } }
+            (failure.lines + failure.noise).contains { line in symptom.words.contains { line.mentions($0) } }
         }
         return found?.error(failure)
     }
@@ -35,7 +35,8 @@ struct Symptom {
             default: .reach
             }
         return MartletError(
-            code, message, phase: phase, detail: failure.lines.suffix(20).joined(separator: "\n"), advice: advice)
+            code, message, phase: phase, detail: (failure.noise + failure.lines).suffix(20).joined(separator: "\n"),
+            advice: advice)
     }
 }
 
