@@ -65,10 +65,14 @@ public struct ContainerConnector: Connector {
                     "we may not speak to the daemon of \(program)",
                     "join its group (docker), or go in as root: sudo first, then \(program)"),
                 Symptom(
-                    ["Cannot connect to the Docker daemon", "Cannot connect to Podman", "unable to connect to Podman",
-                        "error during connect"],
+                    [
+                        "Cannot connect to the Docker daemon", "Cannot connect to Podman",
+                        "unable to connect to Podman",
+                        "error during connect",
+                    ],
                     .unreachable, "the daemon of \(program) does not answer",
-                    "does it run, and is it where \(program) looks for it (DOCKER_HOST, contexts)? See: \(program) version"),
+                    "does it run, and is it where \(program) looks for it (DOCKER_HOST, contexts)? See: \(program) version"
+                ),
                 Symptom(
                     ["No such container", "no such container"], .unreachable, "there is no container \(name)",
                     "see what there is: \(program) ps -a"),
@@ -79,16 +83,20 @@ public struct ContainerConnector: Connector {
                     ["is not running", "on running containers", "container state improper"], .unreachable,
                     "the container \(name) does not run", "start it: \(program) start \(name)"),
                 Symptom(
-                    ["No such image", "image not known", "did not resolve to an alias", "pull access denied",
-                        "Unable to find image", "manifest unknown", "initializing source"],
+                    [
+                        "No such image", "image not known", "did not resolve to an alias", "pull access denied",
+                        "Unable to find image", "manifest unknown", "initializing source",
+                    ],
                     .unreachable, "there is no image \(name), and it could not be fetched",
                     "fetch it by hand to see why: \(program) pull \(name)"),
                 Symptom(
                     ["unable to find user", "no matching entries in passwd"], .connectorFailed,
                     "there is no user \(user ?? "") in \(place)"),
                 Symptom(
-                    ["chdir to cwd", "workdir"], .connectorFailed, "there is no directory \(directory ?? "") in \(place)"),
-                .noShell(["executable file not found", "no such file or directory: unknown", "OCI runtime attempted"], place),
+                    ["chdir to cwd", "workdir"], .connectorFailed,
+                    "there is no directory \(directory ?? "") in \(place)"),
+                .noShell(
+                    ["executable file not found", "no such file or directory: unknown", "OCI runtime attempted"], place),
             ])
     }
 }

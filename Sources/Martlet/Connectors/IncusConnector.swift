@@ -69,7 +69,8 @@ public struct IncusConnector: Connector {
                     ["unix.socket", "connection refused", "no route to host", "i/o timeout"], .unreachable,
                     "the daemon of \(isLXD ? "LXD" : "Incus") does not answer", "does it run? See: \(program) version"),
                 Symptom(
-                    ["doesn't exist"], .unreachable, "there is no such remote", "see what there is: \(program) remote list"),
+                    ["doesn't exist"], .unreachable, "there is no such remote",
+                    "see what there is: \(program) remote list"),
                 Symptom(
                     ["is not running", "is stopped"], .unreachable, "the instance \(instance) does not run",
                     "start it: \(program) start \(instance)"),
@@ -78,7 +79,8 @@ public struct IncusConnector: Connector {
                     "let it go on: \(program) start \(instance)"),
                 .noShell(["Command not found"], "the instance \(instance)"),
                 Symptom(
-                    ["not found"], .unreachable, "there is no instance \(instance)", "see what there is: \(program) list"),
+                    ["not found"], .unreachable, "there is no instance \(instance)",
+                    "see what there is: \(program) list"),
             ])
     }
 }

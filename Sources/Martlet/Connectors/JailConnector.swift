@@ -37,7 +37,9 @@ public struct JailConnector: Connector {
                     ["Operation not permitted"], .authenticationFailed, "we may not enter the jail \(jail)",
                     "go in as root: sudo or doas first, then jail"),
                 .noShell(["execvp", "No such file or directory"], "the jail \(jail)"),
-                Symptom(["no such user", "unknown user"], .connectorFailed, "there is no user \(user ?? "") in the jail \(jail)"),
+                Symptom(
+                    ["no such user", "unknown user"], .connectorFailed,
+                    "there is no user \(user ?? "") in the jail \(jail)"),
                 Symptom(["not found"], .unreachable, "there is no jail \(jail)", "see what there is: jls"),
             ])
     }

@@ -60,12 +60,15 @@ public struct KubectlConnector: Connector {
                     "the cluster does not let us run programs in \(pod)",
                     "see what is allowed: kubectl auth can-i create pods/exec"),
                 Symptom(
-                    ["was refused - did you specify", "Unable to connect to the server", "i/o timeout",
-                        "connection refused", "no configuration has been provided"],
+                    [
+                        "was refused - did you specify", "Unable to connect to the server", "i/o timeout",
+                        "connection refused", "no configuration has been provided",
+                    ],
                     .unreachable, "the cluster does not answer",
                     "is it the right one? See: kubectl config get-contexts, kubectl cluster-info"),
                 Symptom(
-                    ["does not exist", "no context exists", "context was not found"], .connectorFailed, "kubectl's configuration has no such context",
+                    ["does not exist", "no context exists", "context was not found"], .connectorFailed,
+                    "kubectl's configuration has no such context",
                     "see what there is: kubectl config get-contexts"),
                 .noShell(["executable file not found", "no such file or directory: unknown"], "the pod \(pod)"),
                 Symptom(

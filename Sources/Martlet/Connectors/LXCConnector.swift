@@ -44,7 +44,8 @@ public struct LXCConnector: Connector {
                 .noShell(["Failed to exec"], "the container \(container)"),
                 Symptom(
                     ["You lack access", "Permission denied", "Operation not permitted"], .authenticationFailed,
-                    "we may not enter the container \(container)", "go in as its owner, or as root: sudo first, then lxc"),
+                    "we may not enter the container \(container)",
+                    "go in as its owner, or as root: sudo first, then lxc"),
                 Symptom(
                     ["Failed to get init pid", "is not running", "No such container"], .unreachable,
                     "the container \(container) does not run, or there is none",

@@ -48,7 +48,8 @@ public struct MachineConnector: Connector {
                     "there is no machine \(machine), or it does not run systemd", "see what there is: machinectl list"),
                 Symptom(
                     ["Failed to connect to bus", "has not been booted with systemd"], .unreachable,
-                    "systemd does not run here", "enter the machine another way: nsenter, with the number of its leader"),
+                    "systemd does not run here", "enter the machine another way: nsenter, with the number of its leader"
+                ),
             ])
         if let known { return known }
         // A quiet systemd-run says it by a code.
@@ -56,7 +57,8 @@ public struct MachineConnector: Connector {
         switch failure.exitCode {
         case 203: return Symptom.noShell([], "the machine \(machine)").error(failure)
         case 217:
-            return Symptom([], .connectorFailed, "there is no user \(user ?? "root") in the machine \(machine)").error(failure)
+            return Symptom([], .connectorFailed, "there is no user \(user ?? "root") in the machine \(machine)").error(
+                failure)
         case 200:
             return Symptom([], .connectorFailed, "there is no directory \(directory ?? "/") in the machine \(machine)")
                 .error(failure)

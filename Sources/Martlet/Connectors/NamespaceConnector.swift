@@ -93,7 +93,9 @@ public struct NamespaceConnector: Connector {
             guard pid > 0 else { throw MartletError(.misuse, "\(pid) is not the number of a process") }
             return .shell([program, "-t", "\(pid)"] + arguments, options: local)
         }
-        guard let container, let manager else { throw MartletError(.misuse, "neither a process nor a container is named") }
+        guard let container, let manager else {
+            throw MartletError(.misuse, "neither a process nor a container is named")
+        }
         try PlainName.check(container, "container")
         let script =
             "p=$(\(manager.lookup))||exit;case $p in \"\"|0|*[!0-9]*)echo \"\(Self.noLeader)\" >&2;exit 1;;esac;"

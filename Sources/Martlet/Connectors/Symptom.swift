@@ -54,7 +54,9 @@ enum PlainName {
     static func settings(_ environment: [String: String]) throws -> [String] {
         for name in environment.keys {
             try check(name, "variable")
-            guard !name.utf8.contains(0x3d) else { throw MartletError(.misuse, "“\(name)” is not the name of a variable") }
+            guard !name.utf8.contains(0x3d) else {
+                throw MartletError(.misuse, "“\(name)” is not the name of a variable")
+            }
         }
         return environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
     }

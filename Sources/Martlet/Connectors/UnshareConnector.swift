@@ -52,7 +52,8 @@ public struct UnshareConnector: Connector {
                 Symptom(
                     ["Operation not permitted", "ermission denied", "No space left on device", "Invalid argument"],
                     .authenticationFailed, "the kernel does not let us make a sandbox",
-                    "go in as root: sudo first, then unshare; or allow user namespaces: sysctl user.max_user_namespaces"),
+                    "go in as root: sudo first, then unshare; or allow user namespaces: sysctl user.max_user_namespaces"
+                ),
             ])
     }
 }

@@ -40,13 +40,16 @@ public struct VagrantConnector: Connector {
             failure,
             [
                 Symptom(
-                    ["A Vagrant environment or target machine is required"], .connectorFailed, "there is no Vagrantfile here",
+                    ["A Vagrant environment or target machine is required"], .connectorFailed,
+                    "there is no Vagrantfile here",
                     "name the directory where it is"),
                 Symptom(
                     ["was not found configured", "machine index", "multi-machine environment"], .unreachable,
-                    "vagrant has no machine \(machine ?? "that this could mean")", "see what there is: vagrant global-status"),
+                    "vagrant has no machine \(machine ?? "that this could mean")",
+                    "see what there is: vagrant global-status"),
                 Symptom(
-                    ["must be running", "must be created", "not yet ready for SSH"], .unreachable, "\(name) does not run",
+                    ["must be running", "must be created", "not yet ready for SSH"], .unreachable,
+                    "\(name) does not run",
                     "start it: vagrant up \(machine ?? "")"),
             ])
         return own ?? SSHDiagnosis.error(failure, host: name, program: "ssh")

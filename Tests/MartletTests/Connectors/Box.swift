@@ -29,7 +29,9 @@ enum Box: String, CaseIterable, Sendable {
     var works: Bool {
         get async {
             for program in programs {
-                guard (try? await runProgram(["sh", "-c", "PATH=$PATH:/usr/sbin:/sbin; command -v \(program)"]))?.exitCode == 0
+                guard
+                    (try? await runProgram(["sh", "-c", "PATH=$PATH:/usr/sbin:/sbin; command -v \(program)"]))?.exitCode
+                        == 0
                 else { return false }
             }
             guard await ThrowawayMachine.obstacle() == nil else { return false }
@@ -60,7 +62,8 @@ enum Box: String, CaseIterable, Sendable {
             func folders(_ path: String) -> [String] {
                 ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).map { "\(path)/\($0)" }
             }
-            return Set((folders(root) + folders(root).flatMap(folders)).filter { access("\($0)/cgroup.procs", F_OK) == 0 })
+            return Set(
+                (folders(root) + folders(root).flatMap(folders)).filter { access("\($0)/cgroup.procs", F_OK) == 0 })
         }
         let before = groups()
         func remove() async {
@@ -240,7 +243,7 @@ extension ThrowawayMachine {
     }
 }
 
-/// The number space of a process's number.
+/// Names the space that a process's number is from.
 private func processSpace(_ pid: Int32) -> String? {
     try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/ns/pid")
 }

@@ -12,12 +12,14 @@ struct FakeProgram: Sendable {
     init(_ name: String, in folder: TestFolder, _ script: String) throws {
         self.name = name
         self.folder = folder
-        try folder.writeProgram(name, "printf '%s\\0' \"$@\" >'\(folder.file(name)).words'\npwd >'\(folder.file(name)).pwd'\n\(script)")
+        try folder.writeProgram(
+            name, "printf '%s\\0' \"$@\" >'\(folder.file(name)).words'\npwd >'\(folder.file(name)).pwd'\n\(script)")
     }
 
     /// What it was called with, exactly.
     var words: [String] {
-        folder.text("\(name).words").split(separator: "\0", omittingEmptySubsequences: false).dropLast().map(String.init)
+        folder.text("\(name).words").split(separator: "\0", omittingEmptySubsequences: false).dropLast().map(
+            String.init)
     }
 
     /// Where it was called.

@@ -21,8 +21,8 @@ import Testing
             other.environment = ["A": "b c"]
             #expect(try await root.connect(other).run("id -u; id -g; echo \"$A\"").lines == ["65534", "65534", "b c"])
 
-            let unfit = try await expectError(.imageDied) { try await root.connect(.lxc("tiny")) }
-            #expect(unfit.advice?.contains("static-executable") == true, "\(unfit)")
+            let entered = try await root.connect(.nsenter(leaderOf: "host", in: .lxc))
+            #expect(entered.facts.hostname == "host")
             let none = try await expectError(.unreachable) { try await root.connect(.lxc("nosuch")) }
             #expect(none.message == "the container nosuch does not run, or there is none")
             try await expectError(.misuse) { try await root.connect(.lxc("-n")) }
@@ -48,6 +48,7 @@ import Testing
             #expect(try await tiny.run("id -u; echo $HOME").lines == ["0", "/root"])
             #expect(try await tiny.connect(.local).run("echo deep").lines == ["deep"])
             #expect(try await root.connect(.lxd("tiny")).timings.wasCached)
+            #expect(try await root.connect(.nsenter(leaderOf: "tiny", in: .lxd)).facts.hostname == "tiny")
             let bytes = pattern(2 << 20)
             var input = CommandOptions()
             input.input = .bytes(bytes)

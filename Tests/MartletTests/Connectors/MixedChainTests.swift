@@ -46,8 +46,16 @@ import Testing
             #expect(!other.timings.wasCached)
             #expect(try await other.run("echo $A").lines == ["b"])
             #expect(try await other.connect(.local).run("echo deep").lines == ["deep"])
+            // A pool of them, at once.
+            try await withThrowingTaskGroup(of: [String].self) { [fresh] group async throws in
+                for _ in 0..<6 { group.addTask { try await root.connect(fresh).run("hostname").lines } }
+                #expect(try await group.reduce(into: Set()) { $0.formUnion($1) }.count == 6)
+            }
             let sent = root.linkTraffic.sent - before
-            #expect(sent < 20_000, "three contexts below took \(sent) bytes")
+            #expect(sent < 40_000, "nine contexts below took \(sent) bytes")
+            #expect(try await machine.text("podman ps -q | wc -l") == "10")
+            await root.close()
+            await eventually { try await machine.text("podman ps -aq | wc -l") == "3" }
         }
     }
 }

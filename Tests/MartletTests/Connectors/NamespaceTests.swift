@@ -30,9 +30,11 @@ struct NamespaceTests {
     @Test func `The namespaces of a process`() async throws {
         try await withMachine { root, machine in
             let marker = makeMarker()
-            let command = "exec unshare --uts --net --mount sh -c 'hostname other; mount -t tmpfs none /srv; touch /srv/in; exec sleep \(marker)'"
+            let command =
+                "exec unshare --uts --net --mount sh -c 'hostname other; mount -t tmpfs none /srv; touch /srv/in; exec sleep \(marker)'"
             let other = Task { try await root.run(command) }
-            let find = "for p in /proc/[0-9]*; do [ \"$(tr '\\0' ' ' <$p/cmdline)\" = 'sleep \(marker) ' ] && echo ${p#/proc/}; done"
+            let find =
+                "for p in /proc/[0-9]*; do [ \"$(tr '\\0' ' ' <$p/cmdline)\" = 'sleep \(marker) ' ] && echo ${p#/proc/}; done"
             await eventually { try await !root.run(find).text.isEmpty }
             let pid = try #require(Int32(try await root.run(find).lines.first ?? ""))
 
@@ -46,7 +48,9 @@ struct NamespaceTests {
             some.userID = 65534
             some.groupID = 65534
             some.environment = ["A": "b c"]
-            let lines = try await root.connect(some).run("hostname; ls /srv/in 2>&1 | grep -c No; id -u; id -g; echo \"$A\"").lines
+            let lines = try await root.connect(some).run(
+                "hostname; ls /srv/in 2>&1 | grep -c No; id -u; id -g; echo \"$A\""
+            ).lines
             #expect(lines == ["other", "1", "65534", "65534", "b c"])
 
             let nobody = try await root.connect(local("nobody"))
@@ -71,7 +75,9 @@ struct NamespaceTests {
             #expect(try await nobody.run("id -un; id -gn").lines == ["nobody", "nogroup"])
             #expect(try await nobody.call(Add(a: 1, b: 2)) == 3)
 
-            func message(_ code: MartletError.Code, _ context: Context, _ connector: ChrootConnector) async throws -> String {
+            func message(
+                _ code: MartletError.Code, _ context: Context, _ connector: ChrootConnector
+            ) async throws -> String {
                 try await expectError(code) { try await context.connect(connector) }.message
             }
             #expect(try await message(.unreachable, root, .chroot("/nosuch")) == "there is no directory /nosuch")
@@ -80,7 +86,8 @@ struct NamespaceTests {
                 try await message(.connectorFailed, root, .chroot("/srv/host", user: "joe-like-nobody"))
                     == "there is no user joe-like-nobody in /srv/host")
             #expect(
-                try await message(.authenticationFailed, nobody, .chroot("/usr")) == "only root may change the root directory")
+                try await message(.authenticationFailed, nobody, .chroot("/usr"))
+                    == "only root may change the root directory")
             try await expectError(.misuse) { try await root.connect(.chroot("--help")) }
         }
     }
@@ -105,7 +112,9 @@ struct NamespaceTests {
             try await withMartlet(OutputLog().options) { martlet in
                 let root = try await martlet.connect(way)
                 let unfit = try await expectError(.imageDied) { try await root.connect(.chroot("/srv/tiny")) }
-                #expect(unfit.advice == "send a static image: swift build -c release -Xswiftc -static-executable", "\(unfit)")
+                #expect(
+                    unfit.advice == "send a static image: swift build -c release -Xswiftc -static-executable",
+                    "\(unfit)")
                 #expect(unfit.phase == .boot)
             }
             let left = try await machine.text("find /srv/tiny -name '*martlet*' -exec ls -lad {} +")
@@ -149,8 +158,9 @@ struct NamespaceTests {
             open.hasSharedTemporaryDirectory = true
             open.memoryLimit = 300 << 20
             let other = try await from.connect(open)
-            #expect(try await other.run("ls /tmp/outside; readlink /proc/self/ns/net").lines.dropFirst()
-                == root.run("readlink /proc/self/ns/net").lines[...])
+            #expect(
+                try await other.run("ls /tmp/outside; readlink /proc/self/ns/net").lines.dropFirst()
+                    == root.run("readlink /proc/self/ns/net").lines[...])
             // One process takes more than it may, another as much as it may.
             let eat = "perl -e '$x = \"x\" x ($ARGV[0] << 20); print length $x' "
             #expect(try await other.run(eat + "100").succeeded)

@@ -48,7 +48,8 @@ struct Toolbox: Connector {
 
     @Test func `incus, plainly and with all that can be said`() async throws {
         try await expect(
-            "incus", Self.behindDashes, .incus("web"), label: "incus:web", words: ["exec", "-T", "web", "--", "sh", "-c"])
+            "incus", Self.behindDashes, .incus("web"), label: "incus:web",
+            words: ["exec", "-T", "web", "--", "sh", "-c"])
         var connector = IncusConnector("far:web")
         connector.project = "shop"
         connector.userID = 1000
@@ -67,7 +68,8 @@ struct Toolbox: Connector {
         var connector = JailConnector("7", user: "www")
         connector.isLogin = true
         try await expect(
-            "jexec", "shift 4; exec \"$@\"", connector, label: "jail:www@7", words: ["-l", "-U", "www", "7", "sh", "-c"])
+            "jexec", "shift 4; exec \"$@\"", connector, label: "jail:www@7",
+            words: ["-l", "-U", "www", "7", "sh", "-c"])
     }
 
     @Test func `vagrant, plainly and with all that can be said`() async throws {
@@ -98,29 +100,44 @@ struct Toolbox: Connector {
     /// Words that the real programs have printed, with what they mean.
     @Test(arguments: [
         ("kubectl", "Error from server (NotFound): pods \"web\" not found", 1, "unreachable", "there is no pod web"),
-        ("kubectl", "Error from server (NotFound): namespaces \"shop\" not found", 1, "unreachable", "there is no pod web"),
         (
-            "kubectl", "The connection to the server 10.0.0.1:6443 was refused - did you specify the right host or port?", 1,
+            "kubectl", "Error from server (NotFound): namespaces \"shop\" not found", 1, "unreachable",
+            "there is no pod web"
+        ),
+        (
+            "kubectl",
+            "The connection to the server 10.0.0.1:6443 was refused - did you specify the right host or port?", 1,
             "unreachable", "the cluster does not answer"
         ),
         ("kubectl", "error: context \"east\" does not exist", 1, "connectorFailed", "no such context"),
         (
-            "kubectl", "Error from server (Forbidden): pods \"web\" is forbidden: User \"joe\" cannot create resource", 1,
+            "kubectl", "Error from server (Forbidden): pods \"web\" is forbidden: User \"joe\" cannot create resource",
+            1,
             "authenticationFailed", "does not let us run programs"
         ),
-        ("kubectl", "error: You must be logged in to the server (Unauthorized)", 1, "authenticationFailed", "does not let us"),
         (
-            "kubectl", "error: cannot exec into a container in a completed pod; current phase is Succeeded", 1, "unreachable",
+            "kubectl", "error: You must be logged in to the server (Unauthorized)", 1, "authenticationFailed",
+            "does not let us"
+        ),
+        (
+            "kubectl", "error: cannot exec into a container in a completed pod; current phase is Succeeded", 1,
+            "unreachable",
             "the pod web does not run"
         ),
-        ("kubectl", "error: unable to upgrade connection: container not found (\"c\")", 1, "unreachable", "has no container"),
+        (
+            "kubectl", "error: unable to upgrade connection: container not found (\"c\")", 1, "unreachable",
+            "has no container"
+        ),
         (
             "kubectl",
             "OCI runtime exec failed: exec failed: container_linux.go:380: exec: \"sh\": executable file not found in $PATH: unknown",
             126, "noShell", "there is no sh in the pod web"
         ),
         ("jexec", "jexec: jail \"web\" not found", 1, "unreachable", "there is no jail web"),
-        ("jexec", "jexec: jail_attach(7): Operation not permitted", 1, "authenticationFailed", "we may not enter the jail web"),
+        (
+            "jexec", "jexec: jail_attach(7): Operation not permitted", 1, "authenticationFailed",
+            "we may not enter the jail web"
+        ),
         ("jexec", "jexec: execvp: sh: No such file or directory", 1, "noShell", "there is no sh in the jail web"),
         (
             "vagrant", "A Vagrant environment or target machine is required to run this command.", 1, "connectorFailed",
@@ -130,7 +147,10 @@ struct Toolbox: Connector {
             "vagrant", "The machine with the name 'web' was not found configured for this Vagrant environment.", 1,
             "unreachable", "vagrant has no machine web"
         ),
-        ("vagrant", "VM must be running to open SSH connection. Run `vagrant up`", 1, "unreachable", "web does not run"),
+        (
+            "vagrant", "VM must be running to open SSH connection. Run `vagrant up`", 1, "unreachable",
+            "web does not run"
+        ),
         (
             "vagrant", "ssh: connect to host 127.0.0.1 port 2222: Connection refused", 255, "unreachable",
             "web refused the connection"
