@@ -78,6 +78,7 @@ bool martlet_read_process(pid_t pid, struct martlet_process *process) {
   *fields = 0;
   process->pid = pid;
   process->is_leased = strcmp(name + 1, MARTLET_LEASED_NAME) == 0;
+  process->is_monitor = strcmp(name + 1, MARTLET_MONITOR_NAME) == 0;
   unsigned long long start;
   if (sscanf(fields + 1, " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &process->state,
              &process->parent, &process->group, &process->session, &start) != 5)

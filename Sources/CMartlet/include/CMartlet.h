@@ -35,6 +35,7 @@ struct martlet_process {
   uint64_t start;  ///< in clock ticks since the machine was started: with `pid`, names a process for good
   char state;
   bool is_leased;  ///< a detached context: see MARTLET_LEASED_NAME
+  bool is_monitor;  ///< watches over a container: see MARTLET_MONITOR_NAME
 };
 
 // MARK: Child processes (spawn.c)
@@ -112,6 +113,10 @@ bool martlet_guard_has_process(pid_t pid);
 
 /// What a process's main thread is called while the process is a detached context.
 #define MARTLET_LEASED_NAME "martlet-leased"
+
+/// What podman leaves behind for each container: it ends with the container, and removes what is to be removed then. Killed
+/// before, it would leave a container that nobody looks after.
+#define MARTLET_MONITOR_NAME "conmon"
 
 /// Names the main thread so that others see that this process is a detached context, or is one no more.
 void martlet_set_leased(bool is_leased);

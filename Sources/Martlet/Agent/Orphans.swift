@@ -85,12 +85,12 @@ final class Orphans: Sendable {
         }
     }
 
-    /// Looks once: reaps the orphans that have ended, and tells the guard of the rest.
+    /// Looks once: reaps the orphans that have ended, and tells the guard of those that are to end with us.
     private func take(_ around: Surroundings) -> [martlet_process] {
         let foreign = foreignChildren(around.own)
         var living: [martlet_process] = []
         for process in foreign {
-            let isOrphan = isOrphan(process, around.own)
+            let isOrphan = process.is_monitor || isOrphan(process, around.own)
             if process.state == CChar(UInt8(ascii: "Z")) {
                 if isOrphan { reap(process.pid) }
             } else {
@@ -99,6 +99,8 @@ final class Orphans: Sendable {
             }
         }
         meet(around.own, living)
+        // A container is not its starter's: it has a name, and whoever made it ends it.
+        living.removeAll { $0.is_monitor }
         tellGuard(living)
         return living
     }

@@ -60,7 +60,8 @@ struct SecondStageLayout {
         let libraryPath =
             setsLibraryPath
             ? #"export LD_LIBRARY_PATH="${_f%/*}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}";"# : ""
-        let handOver = #"export MARTLET_REMOVE="$_D";_D="#
+        // The exit trap keeps it in mind: it runs only if the image cannot be executed.
+        let handOver = #"export MARTLET_REMOVE="$_D""#
         let vanish =
             isDynamic
             ? handOver

@@ -71,7 +71,8 @@ extension ConnectAttempt {
         let (phase, exit, lines) = state.withLock { ($0.phase, $0.exit, $0.errorTail) }
         let code: Int32? = if case .exited(let code)? = exit { code } else { nil }
         let known = ConnectorFailure(
-            phase: phase, lines: lines, exitCode: code, hasAnswered: state.withLock { $0.dialogue.hasAnswered })
+            phase: phase, lines: lines, noise: ConnectDiagnosis.noiseLines(failure.noise), exitCode: code,
+            hasAnswered: state.withLock { $0.dialogue.hasAnswered })
         state.withLock { $0.failure = known }
         if var error = connector.diagnose(known) {
             error.route = route

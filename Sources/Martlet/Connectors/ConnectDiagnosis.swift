@@ -80,10 +80,13 @@ enum ConnectDiagnosis {
     private static let staticAdvice = "send a static image: swift build -c release -Xswiftc -static-executable"
 
     private static func printed(_ noise: [UInt8], _ lines: [String]) -> String? {
-        let text = String(decoding: noise.suffix(4096), as: UTF8.self)
-        let noiseLines = text.split(whereSeparator: \.isNewline).suffix(20).map(visible)
-        let all = noiseLines + lines.suffix(20)
+        let all = noiseLines(noise) + lines.suffix(20)
         return all.isEmpty ? nil : all.joined(separator: "\n")
+    }
+
+    static func noiseLines(_ noise: [UInt8]) -> [String] {
+        let text = String(decoding: noise.suffix(4096), as: UTF8.self)
+        return text.split(whereSeparator: \.isNewline).suffix(20).map(visible)
     }
 
     /// What came may be anything: control characters must not reach a person's terminal.

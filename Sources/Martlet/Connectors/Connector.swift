@@ -173,6 +173,8 @@ public struct ConnectorFailure: Sendable {
     public var phase: ConnectPhase
     /// The lines that the command wrote to standard error, without its chatter; the last hundred.
     public var lines: [String]
+    /// What came on standard output where a shell should have spoken; the last twenty lines.
+    public var noise: [String] = []
     /// Its exit code, if it has exited.
     public var exitCode: Int32?
     /// Whether one of its questions was answered.

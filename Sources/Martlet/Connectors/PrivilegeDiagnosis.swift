@@ -74,14 +74,3 @@ enum PrivilegeDiagnosis {
         )
     }
 }
-
-/// Names that are handed to commands.
-enum PlainName {
-    /// - Throws: if `name` could be taken for an option, or cannot be a name.
-    static func check(_ name: String?, _ what: String) throws {
-        guard let name else { return }
-        guard !name.isEmpty, !name.hasPrefix("-"), !name.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) else {
-            throw MartletError(.misuse, "“\(ConnectDiagnosis.visible(name))” is not the name of a \(what)")
-        }
-    }
-}

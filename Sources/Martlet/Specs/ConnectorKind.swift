@@ -113,6 +113,7 @@ public struct ConnectorKind: Sendable {
     /// - Parameters:
     ///   - hints: by words that are no options, what to write instead: `["port": "write the port behind the host"]`.
     ///   - staysOnMachine: whether one is on the same machine still. Default: no.
+    ///   - describes: which connectors of the type are of this kind. Default: all.
     ///   - make: a connector of what was written; names and types of options were checked. Throws what
     ///     ``SpecReader/Text/error(_:at:advice:)`` makes.
     ///   - parts: what to write for a connector, without secrets.
@@ -123,6 +124,7 @@ public struct ConnectorKind: Sendable {
         options: [Option] = [],
         hints: [String: String] = [:],
         staysOnMachine: Bool = false,
+        describes: @escaping @Sendable (C) -> Bool = { _ in true },
         make: @escaping @Sendable (SpecReader) throws(SpecError) -> C,
         parts: @escaping @Sendable (C) -> SpecParts
     ) {
@@ -136,7 +138,7 @@ public struct ConnectorKind: Sendable {
         self.hints = hints
         self.staysOnMachine = staysOnMachine
         self.make = { (reader) throws(SpecError) -> any Connector in try make(reader) }
-        take = { ($0 as? C).map(parts) }
+        take = { connector in (connector as? C).flatMap { describes($0) ? parts($0) : nil } }
     }
 
     func option(_ name: String) -> Option? { options.first { $0.name == name } }

@@ -4,13 +4,6 @@ import Testing
 
 @testable import Martlet
 
-/// An agent that is linked statically, if the build has made one.
-private let staticAgent: String? = {
-    let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-    let path = folder.appending(path: "martlet-agent").path
-    return FileManager.default.isExecutableFile(atPath: path) ? path : nil
-}()
-
 /// Where the toolchain is whose libraries this program uses.
 private let toolchain: String = {
     // A file of /proc has no size, so it is read to its end.

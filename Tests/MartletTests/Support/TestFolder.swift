@@ -18,6 +18,11 @@ struct TestFolder: Codable, Sendable {
 
     func file(_ name: String) -> String { "\(path)/\(name)" }
     func has(_ name: String) -> Bool { access(file(name), F_OK) == 0 }
+    /// A script for `sh`.
+    func writeProgram(_ name: String, _ script: String) throws {
+        try "#!/bin/sh\n\(script)\n".write(toFile: file(name), atomically: true, encoding: .utf8)
+        chmod(file(name), 0o755)
+    }
     func touch(_ name: String) { Signpost.leave(file(name)) }
     func count(_ prefix: String) -> Int {
         ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).filter { $0.hasPrefix(prefix) }.count

@@ -1,0 +1,73 @@
+/// Words of a connector's program that tell why there is no way in.
+struct Symptom {
+    var words: [String]
+    var code: MartletError.Code
+    var message: String
+    var advice: String?
+
+    init(_ words: [String], _ code: MartletError.Code, _ message: String, _ advice: String? = nil) {
+        self.words = words
+        self.code = code
+        self.message = message
+        self.advice = advice
+    }
+
+    /// The place is there, and has no `sh`.
+    static func noShell(_ words: [String], _ place: String) -> Symptom {
+        Symptom(words, .noShell, "there is no sh in \(place)", "Martlet needs a sh there, and nothing else")
+    }
+
+    /// What a failure means: the first symptom counts that any line shows. docker writes some of its words to standard output.
+    static func error(_ failure: ConnectorFailure, _ symptoms: [Symptom]) -> MartletError? {
+        // As soon as the shell has reported, the program in front has done its part.
+        guard failure.phase != .boot, failure.phase != .handshake else { return nil }
+        let found = symptoms.first { symptom in
+            (failure.lines + failure.noise).contains { line in symptom.words.contains { line.mentions($0) } }
+        }
+        return found?.error(failure)
+    }
+
+    func error(_ failure: ConnectorFailure) -> MartletError {
+        let phase: ConnectPhase =
+            switch code {
+            case .noShell: .boot
+            case .authenticationFailed: .authenticate
+            default: .reach
+            }
+        return MartletError(
+            code, message, phase: phase, detail: (failure.noise + failure.lines).suffix(20).joined(separator: "\n"),
+            advice: advice)
+    }
+}
+
+/// Names that are handed to commands.
+enum PlainName {
+    /// - Throws: if `name` could be taken for an option, or cannot be a name.
+    static func check(_ name: String?, _ what: String) throws {
+        guard let name else { return }
+        guard !name.isEmpty, !name.hasPrefix("-"), !name.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) else {
+            throw MartletError(.misuse, "“\(ConnectDiagnosis.visible(name))” is not the name of a \(what)")
+        }
+    }
+
+    /// `NAME=VALUE` for each variable, in the order of their names.
+    static func settings(_ environment: [String: String]) throws -> [String] {
+        for name in environment.keys {
+            try check(name, "variable")
+            guard !name.utf8.contains(0x3d) else {
+                throw MartletError(.misuse, "“\(name)” is not the name of a variable")
+            }
+        }
+        return environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+    }
+}
+
+extension Bootstrap {
+    /// A command that runs the bootstrap and waits for it: for the first process of a container, which the kernel protects
+    /// from the very signals that end an agent that hangs, and which has to reap what others left.
+    ///
+    /// - Parameter setup: shell commands to run before, each of which must succeed.
+    func firstProcess(setup: [String] = []) -> [String] {
+        ["sh", "-c", (setup + ["{ sh -c \"$1\";exit;}"]).joined(separator: "&&"), "martlet", script]
+    }
+}
