@@ -45,6 +45,17 @@ def connect(way, *row, floor="spawn", **more):
     return Case("connect/" + way, runs, Row(*row, **more))
 
 
+def sudo(m):
+    count = fewer(m, 100)
+    return [m.floor("spawn", count, shutil.which("sudo") or "/usr/bin/sudo", "-n", "true"), m.ours("connect", "sudo")]
+
+
+def hops(m):
+    jump = ["-J", "clean,clean"]
+    command = m.ssh()
+    return [m.floor("connect", 4, command[0], *jump, *command[1:], "true"), m.ours("connect", "hops")]
+
+
 def call(way, target, echo):
     def runs(m):
         count = fewer(m, 20_000 if way == "local" else 5_000)
@@ -125,6 +136,9 @@ CASES = [
     Case("connect-cold/ssh", cold, Row("connect, ssh, cold", "ms", "median", RATIO, 1.4),
          Row("  the first, image read and packed", "ms", "first", floor="median")),
     connect("nested", "connect, local in ssh", "ms", "median", AT_MOST, 5),
+    Case("connect/sudo", sudo, Row("connect, sudo", "ms", "median"),
+         Row("  the context alone", "ms", "connect", floor="-")),
+    Case("connect/hops", hops, Row("connect, three hops of ssh", "ms", "median", RATIO, 1.1)),
     call("local", 1.3, lambda m: [m.probe, "echo"]),
     call("ssh", 1.2, lambda m: [*m.ssh(), "exec cat"]),
     call("nested", 1.2, lambda m: [*m.ssh(), "cat | %s echo | cat" % m.probe]),

@@ -10,7 +10,9 @@ import NIOSSL
 public struct TLSConnector: Connector {
     /// A name or an address.
     public var host: String
+    /// The TCP port.
     public var port: UInt16
+    /// How both ends know each other.
     public var credentials: SocketCredentials
     /// Where the secret was read, for specs.
     var secretFile: String?

@@ -10,13 +10,13 @@ extension Cases {
     /// From nothing to the result of a first call, as the peers have it: their connect is over only then.
     static func connect(_ martlet: Controller, _ options: Options) async throws -> Sample {
         let outer = options.way == "nested" ? try await martlet.connect(options.ssh()) : nil
-        let count = options.count(options.way == "ssh" ? 4 : 30)
+        let count = options.count(["ssh", "hops"].contains(options.way) ? 4 : 30)
         var whole = Times()
         var connect = Times()
         var first: Duration?
         for round in -1..<count {
             let start = ContinuousClock.now
-            let context = if let outer { try await outer.connect(.local) } else { try await open(martlet, options) }
+            let context = try await connect(martlet, options, through: outer)
             let connected = ContinuousClock.now
             _ = try await context.call(Echo(value: round))
             let end = ContinuousClock.now
@@ -29,6 +29,20 @@ extension Cases {
         return [
             "median": whole.median * 1e3, "connect": connect.median * 1e3, "first": (first ?? .zero).inSeconds * 1e3,
         ]
+    }
+
+    private static func connect(
+        _ martlet: Controller, _ options: Options, through outer: Context?
+    ) async throws -> Context {
+        switch options.way {
+        case "nested": return try await outer!.connect(.local)
+        case "sudo": return try await martlet.connect(.sudo())
+        case "hops":
+            // Each from the one before, as a chain of jump hosts; it ends with its last.
+            let hop = try ConnectorSpec(options.ssh()).description
+            return try await martlet.connect("\(hop)/\(hop)/\(hop)")
+        default: return try await open(martlet, options)
+        }
     }
 
     /// Over ssh to a machine that has never seen the program: its cache is emptied before each.

@@ -15,7 +15,9 @@ extension ContainerConnector {
     }
 
     private static func fresh(_ program: String) -> ConnectorKind {
-        kind("\(program)-run", "a fresh container of \(program)'s, removed at the end", "[user@]image", program, isFresh: true)
+        kind(
+            "\(program)-run", "a fresh container of \(program)'s, removed at the end", "[user@]image", program,
+            isFresh: true)
     }
 
     private static func kind(
@@ -251,9 +253,9 @@ extension NspawnConnector {
 }
 
 extension JailConnector {
-    /// `jail:www@web`.
+    /// `jexec:www@web`.
     public static let kind = ConnectorKind(
-        "jail",
+        "jexec",
         "a FreeBSD jail, by jexec",
         argument: .required("[user@]jail"),
         options: [.init("login", .flag, "as after a login"), .init("program", .program, "the jexec program")]

@@ -15,8 +15,8 @@ public struct JailConnector: Connector {
         self.user = user
     }
 
-    /// `jail:web`, `jail:www@web`.
-    public var label: String { "jail:" + (user.map { "\($0)@" } ?? "") + jail }
+    /// `jexec:web`, `jexec:www@web`.
+    public var label: String { "jexec:" + (user.map { "\($0)@" } ?? "") + jail }
 
     /// The jexec command.
     public func launch(_ bootstrap: Bootstrap) throws -> Launch {

@@ -168,7 +168,8 @@ extension RemoteContext {
     ///
     /// - Throws: ``SpecError`` if the spec is none; as ``Controller/connect(_:options:prompts:onPhase:)``.
     public func connect(_ spec: String, options: ConnectOptions = .init()) async throws -> Context {
-        try await RouteConnect.run(RouteSpec(spec).hops.map(\.connector), from: scope.runtime.route, options, nil, nil) {
+        try await RouteConnect.run(RouteSpec(spec).hops.map(\.connector), from: scope.runtime.route, options, nil, nil)
+        {
             connector, _ in
             try await connect(connector, options: options)
         }

@@ -62,7 +62,7 @@ struct WayIn: Sendable {
         return (hops.first { !$0.staysOnMachine } ?? hops[0]).kind == "ssh"
     }
 
-    /// - Parameter onPhase: as that of ``Controller/connect(_:options:onPhase:)``.
+    /// - Parameter onPhase: as that of ``Controller/connect(_:options:prompts:onPhase:)``.
     func connect(
         _ controller: Controller,
         to host: HostName,
@@ -70,12 +70,14 @@ struct WayIn: Sendable {
     ) async throws -> Context {
         let connectors = connectors(to: host)
         do {
-            return try await controller.connect(through: connectors, options: connect, prompts: prompts, onPhase: onPhase)
+            return try await controller.connect(
+                through: connectors, options: connect, prompts: prompts, onPhase: onPhase)
         } catch let error as MartletError where error.code == .noPlace {
             guard let retryPolicy else { throw error }
             var options = connect
             options.policy = retryPolicy
-            return try await controller.connect(through: connectors, options: options, prompts: prompts, onPhase: onPhase)
+            return try await controller.connect(
+                through: connectors, options: options, prompts: prompts, onPhase: onPhase)
         }
     }
 }

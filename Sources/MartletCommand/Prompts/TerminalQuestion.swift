@@ -55,7 +55,8 @@ actor TerminalQuestion {
             guard terminal >= 0, tcgetattr(terminal, &settings) == 0 else {
                 if terminal >= 0 { close(terminal) }
                 throw CommandFailure(
-                    "there is no terminal to ask on: \(HarmlessText.of(text)) (a file may answer: --password-file, --sudo-password-file)")
+                    "there is no terminal to ask on: \(HarmlessText.of(text)) (a file may answer: --password-file, --sudo-password-file)"
+                )
             }
             self.terminal = terminal
             before = settings

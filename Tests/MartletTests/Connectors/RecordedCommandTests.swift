@@ -64,11 +64,11 @@ struct Toolbox: Connector {
 
     @Test func `jexec, plainly and with all that can be said`() async throws {
         try await expect(
-            "jexec", "shift; exec \"$@\"", .jail("web"), label: "jail:web", words: ["web", "sh", "-c"])
+            "jexec", "shift; exec \"$@\"", .jail("web"), label: "jexec:web", words: ["web", "sh", "-c"])
         var connector = JailConnector("7", user: "www")
         connector.isLogin = true
         try await expect(
-            "jexec", "shift 4; exec \"$@\"", connector, label: "jail:www@7",
+            "jexec", "shift 4; exec \"$@\"", connector, label: "jexec:www@7",
             words: ["-l", "-U", "www", "7", "sh", "-c"])
     }
 
