@@ -148,6 +148,7 @@ extension ConnectRequest {
         defer { if responder != nil { node.reset(key, ResetReason(.cancelled, "the connect is over")) } }
         do {
             return try await withTaskCancellationHandler {
+                var prompts = 0
                 while let message = try await queue.next() {
                     switch message {
                     case .data(let bytes):
@@ -155,10 +156,14 @@ extension ConnectRequest {
                             continue
                         }
                         if let phase = progress.phase { onPhase?(phase, .microseconds(progress.microseconds ?? 0)) }
-                        if var prompt = progress.prompt {
-                            // Where it is asked is for us to say.
-                            prompt.route = route
-                            let answer = await responder.answer(prompt)
+                        if let prompt = progress.prompt {
+                            prompts += 1
+                            guard prompts <= PromptDialogue.promptLimit else {
+                                throw MartletError(
+                                    .protocolViolation, "there is no end of questions", route: route,
+                                    phase: .authenticate)
+                            }
+                            let answer = await responder.answer(prompt.tamed(route))
                             let bytes = try encoder.encode(answer)
                             _ = bytes.withUnsafeBytes { node.sendData(key, $0) }
                         }

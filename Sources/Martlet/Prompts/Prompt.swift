@@ -38,6 +38,22 @@ public protocol PromptResponder: Sendable {
     func answer(_ prompt: Prompt) async throws -> Secret?
 }
 
+extension Prompt {
+    /// As it came from another context, which may have written anything: what it says is bounded and harmless, and where it is
+    /// asked is for us to say.
+    func tamed(_ route: Route) -> Prompt {
+        Prompt(
+            text: PromptDialogue.visible(text, PromptDialogue.longestText),
+            lines: lines.suffix(PromptDialogue.lineLimit).map {
+                PromptDialogue.visible($0, PromptDialogue.longestLine)
+            },
+            kind: kind,
+            isHidden: isHidden,
+            route: route
+        )
+    }
+}
+
 extension PromptResponder {
     var answering: PromptAnswering { { try await self.answer($0) } }
 }

@@ -21,8 +21,10 @@ struct PromptDialogue {
     static let hiddenPause: UInt64 = 20_000_000
     static let questionPause: UInt64 = 150_000_000
     static let longPause: UInt64 = 2_000_000_000
-    private static let promptLimit = 16
-    private static let lineLimit = 20
+    static let promptLimit = 16
+    static let lineLimit = 20
+    static let longestText = 500
+    static let longestLine = 200
 
     /// Something that only the program's own question holds.
     let mark: String?
@@ -38,7 +40,7 @@ struct PromptDialogue {
 
     mutating func line(_ line: String) {
         guard !isOver else { return }
-        lines.append(Self.visible(line, 200))
+        lines.append(Self.visible(line, Self.longestLine))
         if lines.count > Self.lineLimit { lines.removeFirst() }
     }
 
@@ -54,7 +56,7 @@ struct PromptDialogue {
             isMarked
             ? 0 : isHidden == true ? Self.hiddenPause : Self.isQuestion(text) ? Self.questionPause : Self.longPause
         guard quiet >= pause else { return .wait(pause - quiet) }
-        let shown = Self.visible(mark.map { text.removing($0) } ?? text, 500)
+        let shown = Self.visible(mark.map { text.removing($0) } ?? text, Self.longestText)
         guard asked.insert(text).inserted else { return .rejected(text: shown) }
         guard asked.count <= Self.promptLimit else { return .tooMany }
         isAsking = true
@@ -74,7 +76,7 @@ struct PromptDialogue {
         [":", "?", ">", "]", "：", "？"].contains { text.utf8.reversed().starts(with: $0.utf8.reversed()) }
     }
 
-    private static func visible(_ text: String, _ limit: Int) -> String {
+    static func visible(_ text: String, _ limit: Int) -> String {
         String(ConnectDiagnosis.visible(text).prefix(limit))
     }
 }
