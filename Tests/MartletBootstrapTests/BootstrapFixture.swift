@@ -3,6 +3,7 @@ import Glibc
 import Testing
 
 @testable import Martlet
+@testable import MartletTestKit
 
 /// A home, a folder with the `sh` to test, and what a bootstrap needs beside them.
 struct BootstrapFixture: Sendable {
@@ -38,11 +39,9 @@ struct BootstrapFixture: Sendable {
     func useBusyboxOnly(_ far: inout FarSide) throws {
         let busybox = try #require(Self.find("busybox"))
         if !FileManager.default.fileExists(atPath: tools + "/ls") {
-            let install = Process()
-            install.executableURL = URL(fileURLWithPath: busybox)
-            install.arguments = ["sh", "-c", "for a in $(\(busybox) --list);do ln -s \(busybox) \(tools)/$a;done"]
-            try install.run()
-            install.waitUntilExit()
+            try HelperProcess.run([
+                busybox, "sh", "-c", "for a in $(\(busybox) --list);do ln -s \(busybox) \(tools)/$a;done",
+            ])
         }
         far.environment["PATH"] = tools
     }

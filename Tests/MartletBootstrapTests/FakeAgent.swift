@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import Martlet
+@testable import MartletTestKit
 
 /// A small program that behaves like an agent to a bootstrap: it says the hello, tells what it finds around it, removes
 /// what it is told to remove, and echoes its input until that ends.
@@ -97,13 +98,7 @@ struct FakeAgent: Sendable {
     }
 
     private static func cc(_ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["cc"] + arguments
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0, "cc \(arguments)")
+        try #require(try HelperProcess.run(["cc"] + arguments) == .exited(0), "cc \(arguments)")
     }
 }
 

@@ -3,6 +3,7 @@ import Glibc
 import Testing
 
 @testable import Martlet
+@testable import MartletTestKit
 
 /// Runs a bootstrap against a real shell: the plan on this side, a process on the other, pipes between them.
 struct FarSide {
@@ -39,16 +40,14 @@ struct FarSide {
         let errors = try Scratch()
         defer { errors.remove() }
         let errorPath = errors.path + "/stderr"
-        _ = FileManager.default.createFile(atPath: errorPath, contents: nil)
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = shell + [first.commandLine]
-        process.environment = environment
-        process.currentDirectoryURL = URL(fileURLWithPath: "/")
-        process.standardInput = FileHandle(fileDescriptor: childIn)
-        process.standardOutput = FileHandle(fileDescriptor: childOut)
-        process.standardError = FileHandle(forWritingAtPath: errorPath)
-        try process.run()
+        let errorFile = open(errorPath, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        try #require(errorFile >= 0)
+        defer { close(errorFile) }
+        // Not Foundation's Process: its run loops and handles stay for a while, and would be taken for leaks.
+        let variables = environment.map { "\($0.key)=\($0.value)" }
+        let process = try HelperProcess(
+            ["/usr/bin/env", "-i", "-C", "/"] + variables + shell + [first.commandLine],
+            input: childIn, output: childOut, errors: errorFile)
         close(childIn)
         close(childOut)
         _ = fcntl(input, F_SETFL, O_NONBLOCK)
@@ -56,14 +55,17 @@ struct FarSide {
         defer {
             wire.closeInput()
             close(output)
-            if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+            process.endNow()
         }
         var outcome = Outcome()
         try converse(&wire, &outcome)
         wire.closeInput()
-        while process.isRunning, ContinuousClock.now < end { usleep(1000) }
-        try #require(!process.isRunning, "the far side outlived its input")
-        outcome.status = process.terminationStatus
+        while process.poll() == nil, ContinuousClock.now < end { usleep(1000) }
+        let ending = try #require(process.poll(), "the far side outlived its input")
+        switch ending {
+        case .exited(let code): outcome.status = code
+        case .signalled(let signal): outcome.status = signal
+        }
         outcome.errors = (try? String(contentsOfFile: errorPath, encoding: .utf8)) ?? ""
         return outcome
     }
@@ -127,11 +129,9 @@ struct FarSide {
         let folder = try Scratch()
         defer { folder.remove() }
         try Data(bytes).write(to: URL(fileURLWithPath: folder.path + "/raw"))
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = ["-c", "\(encoding.rawValue) -c <\(folder.path)/raw >\(folder.path)/packed"]
-        try process.run()
-        process.waitUntilExit()
+        try HelperProcess.run([
+            "/bin/sh", "-c", "\(encoding.rawValue) -c <\(folder.path)/raw >\(folder.path)/packed",
+        ])
         return [UInt8](try Data(contentsOf: URL(fileURLWithPath: folder.path + "/packed")))
     }
 
@@ -201,5 +201,23 @@ private struct Wire {
             if poll(&entry, 1, 100) > 0 { return }
         }
         throw TimedOut()
+    }
+}
+
+extension HelperProcess {
+    /// Runs a program to its end.
+    @discardableResult
+    static func run(_ command: [String]) throws -> Ending {
+        let process = try HelperProcess(command)
+        while true {
+            if let ending = process.poll() { return ending }
+            usleep(1000)
+        }
+    }
+
+    /// Kills its process group and reaps it, unless it has ended.
+    func endNow() {
+        signalGroup(SIGKILL)
+        while poll() == nil { usleep(1000) }
     }
 }
