@@ -15,23 +15,23 @@ extension Cases {
         var connect = Times()
         var first: Duration?
         for round in -1..<count {
-            let start = ContinuousClock.now
-            let context = try await connect(martlet, options, through: outer)
+            let begin = ContinuousClock.now
+            let context = try await start(martlet, options, through: outer)
             let connected = ContinuousClock.now
             _ = try await context.call(Echo(value: round))
             let end = ContinuousClock.now
             await context.close()
-            if first == nil { first = end - start }
+            if first == nil { first = end - begin }
             guard round >= 0 else { continue }
-            whole.add(end - start)
-            connect.add(connected - start)
+            whole.add(end - begin)
+            connect.add(connected - begin)
         }
         return [
             "median": whole.median * 1e3, "connect": connect.median * 1e3, "first": (first ?? .zero).inSeconds * 1e3,
         ]
     }
 
-    private static func connect(
+    private static func start(
         _ martlet: Controller, _ options: Options, through outer: Context?
     ) async throws -> Context {
         switch options.way {
