@@ -28,7 +28,10 @@ import Testing
     }
 
     @Test(arguments: [
-        (["run", "-H", "local,local/sduo:x", "--", "true"], ["  local/sduo:x", "        ^^^^ did you mean \"sudo\"?"]),
+        (
+            ["run", "-H", "local,local/sduo:x", "--", "true"],
+            ["  local/sduo:x", "        ^^^^ did you mean \"sudo\"?"]
+        ),
         (["ping", "-H", "ssh:a?identiy=k"], ["  ssh:a?identiy=k", "        ^^^^^^^ did you mean \"identity\"?"]),
         (["facts", "-H", "web[3-1]"], ["  web[3-1]", "      ^^^"]),
         (["doctor", "ssh:a?password=hunter2"], ["  ssh:a?password=***", "        ^^^^^^^^"]),
