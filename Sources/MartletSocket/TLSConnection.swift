@@ -22,16 +22,17 @@ struct TLSConnection: Sendable {
 
     private let stream: Stream
     private let handshaken: EventLoopFuture<Void>
+    /// Read at the beginning: a connection that has ended does not know it any more.
+    let remoteAddress: String
 
     /// On the channel's event loop, before anything is read.
     init(_ channel: any NIOCore.Channel, _ tls: some ChannelHandler) throws {
         let promise = channel.eventLoop.makePromise(of: Void.self)
         handshaken = promise.futureResult
+        remoteAddress = channel.remoteAddress?.ipAddress ?? ""
         try channel.pipeline.syncOperations.addHandlers([tls, HandshakeHandler(promise)])
         stream = try Stream(wrappingChannelSynchronously: channel)
     }
-
-    var remoteAddress: String { stream.channel.remoteAddress?.ipAddress ?? "" }
 
     func close() { stream.channel.close(promise: nil) }
 
@@ -68,12 +69,14 @@ struct TLSConnection: Sendable {
         let task = Task {
             do {
                 try await run { bytes, writer in
-                    try await writer.write(ByteBuffer(bytes: first))
                     let rest: ByteBuffer
-                    do { rest = try await Self.expect(welcome, &bytes) } catch let failure as Failure {
+                    do {
+                        try await writer.write(ByteBuffer(bytes: first))
+                        rest = try await Self.expect(welcome, &bytes)
+                    } catch let failure as Failure {
                         throw failure
                     } catch {
-                        // In TLS 1.3 a client hears only now that its certificate was not accepted.
+                        // In TLS 1.3 a client hears only now that its certificate was not accepted; by what it reads or writes.
                         throw Failure.handshake(Self.words(error))
                     }
                     let (near, far) = try Self.pair()

@@ -76,7 +76,8 @@ public struct TLSConnector: Connector {
                 advice: "do both ends have the same secret, or the right certificates? The server's log says more")
         case .closed(let said):
             MartletError(
-                .refused, "\(host), port \(port), hung up", phase: .authenticate, detail: said,
+                said.isEmpty ? .authenticationFailed : .refused, "\(host), port \(port), hung up", phase: .authenticate,
+                detail: said,
                 advice:
                     "a server turns away whom it does not know, and for a while who failed several times; its log says which"
             )

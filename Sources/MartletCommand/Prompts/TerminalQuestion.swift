@@ -46,7 +46,6 @@ actor TerminalQuestion {
 
         private let terminal: Int32
         private let before: termios
-        private let source: ByteSource
         private let state = Mutex(State())
 
         init(_ text: String, _ lines: [String], _ isHidden: Bool) throws {
@@ -67,25 +66,16 @@ actor TerminalQuestion {
             }
             let words = lines.map { HarmlessText.of($0) + "\n" }.joined() + HarmlessText.of(text) + " "
             _ = SystemCalls.writeAll(Array(words.utf8), to: terminal)
-            let box = Box()
-            source = ByteSource(terminal, reactor: .shared, maximumRead: 1024) { bytes in
-                box.question?.received(Array(bytes))
-                return true
-            } onEnd: {
-                box.question?.end(.success(nil))
-            }
-            box.set(self)
         }
 
-        /// The source is made before there is a self.
-        private final class Box: Sendable {
-            private struct Weak: Sendable { weak var question: Question? }
-            private let held = Mutex(Weak())
-            var question: Question? { held.withLock { $0.question } }
-            func set(_ question: Question) { held.withLock { $0.question = question } }
-        }
-
+        /// To be called once: it closes the terminal.
         func answer() async throws -> Secret? {
+            let source = ByteSource(terminal, reactor: .shared, maximumRead: 1024) { [self] bytes in
+                received(Array(bytes))
+                return true
+            } onEnd: { [self] in
+                end(.success(nil))
+            }
             defer {
                 var settings = before
                 tcsetattr(terminal, TCSANOW, &settings)
