@@ -86,8 +86,9 @@ __attribute__((constructor)) static void take_over(int argc, char **argv, char *
   const char *value = getenv(MARTLET_AGENT_VARIABLE);
   if (!value || !*value) return;
   strncpy(nonce, value, sizeof nonce - 1);
-  unsetenv(MARTLET_AGENT_VARIABLE);
+  // While the environment is as the kernel laid it out: a gap in it would be taken for its end.
   find_title_room(argc, argv, envp);
+  unsetenv(MARTLET_AGENT_VARIABLE);
   // In a static executable the constructors of libdispatch and of Foundation come after ours, and without them Swift's
   // tasks never run: so run what is left before going on.
   initializer *next = __init_array_start;

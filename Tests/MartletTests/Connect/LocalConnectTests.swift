@@ -15,6 +15,25 @@ import Testing
         }
     }
 
+    @Test func `The title has room wherever our own variable stands in the environment`() async throws {
+        try await withLocalContext { martlet, _ async throws in
+            var options = LocalOptions()
+            // With few variables ours is the first in a third of all starts.
+            let kept: Set = ["PATH", "LD_LIBRARY_PATH", "MARTLET_TEST_RUN"]
+            for name in ProcessInfo.processInfo.environment.keys where !kept.contains(name) {
+                options.environment[name] = .some(nil)
+            }
+            options.environment["ROOM"] = String(repeating: "x", count: 100)
+            for _ in 1...20 {
+                let context = try await martlet.connect(.local(options))
+                await eventually {
+                    ProcessTable.entry(of: context.processID)?.commandLine.first?.hasPrefix("martlet:") == true
+                }
+                await context.close()
+            }
+        }
+    }
+
     @Test func `A context may have another title, but none that could be taken for a path`() async throws {
         try await withLocalContext { martlet, context in
             var options = ConnectOptions()
