@@ -4,6 +4,13 @@ import MartletTestKit
 import Synchronization
 import Testing
 
+@testable import MartletSocket
+
+extension Trait where Self == ConditionTrait {
+    /// Starts NIO's thread before the suite's first test. It stays, and would be a leak of whichever test is under way.
+    static var startsNIO: Self { .enabled("needs NIO's own thread, which stays") { SocketThreads.start() } }
+}
+
 struct Reverse: RemoteTask {
     var bytes: [UInt8]
     func run(in context: RemoteContext) async throws -> [UInt8] { bytes.reversed() }

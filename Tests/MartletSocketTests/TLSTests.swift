@@ -5,8 +5,7 @@ import Testing
 
 @testable import MartletSocket
 
-@Suite(.leakChecked, .enabled("needs NIO's own thread, which stays") { SocketThreads.start() })
-struct TLSTests {
+@Suite(.startsNIO, .leakChecked) struct TLSTests {
     private func with(
         _ credentials: SocketCredentials,
         _ body: @Sendable (UInt16, ServerLog, SocketServer, Controller) async throws -> Void

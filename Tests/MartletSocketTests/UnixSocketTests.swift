@@ -5,7 +5,7 @@ import Testing
 
 @testable import MartletSocket
 
-@Suite(.leakChecked) struct UnixSocketTests {
+@Suite(.startsNIO, .leakChecked) struct UnixSocketTests {
     private func with(_ body: @Sendable (String, ServerLog, SocketServer, Controller) async throws -> Void) async throws
     {
         try await withFolder { try await with($0 + "/socket", body) }

@@ -14,7 +14,9 @@ extension ThrowawayMachine {
 
         case $root in
         host)
-            mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work overlay new ;;
+            mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work overlay new
+            # Nobody was ever here: what this machine has cached would be a way in that a fresh one has not.
+            rm -rf new/root/.cache/martlet ;;
         busybox)
             mount -t tmpfs -o mode=755 root new
             mkdir -p new/bin new/sbin new/etc new/root new/usr/bin new/var/tmp new/home new/proc

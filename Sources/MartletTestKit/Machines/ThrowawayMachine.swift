@@ -9,7 +9,8 @@ public struct ThrowawayMachine: Sendable {
     public struct Configuration: Sendable {
         /// What its file system holds.
         public enum Root: String, Sendable {
-            /// A copy-on-write view of this machine's root file system. What is mounted below it is not there.
+            /// A copy-on-write view of this machine's root file system. What is mounted below it is not there, nor are
+            /// the images that root's home has cached.
             case host
             /// Busybox (needs `busybox-static`) and nothing else.
             case busybox
