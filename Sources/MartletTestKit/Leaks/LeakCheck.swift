@@ -78,8 +78,7 @@ public struct LeakCheck: TestTrait, SuiteTrait, TestScoping {
     /// Waits until what is new is gone, and describes what is not.
     private func leaks(since before: ResourceSnapshot) async -> [String] {
         // Only what is there now can be this test's; what appears later is somebody else's.
-        let now = ResourceSnapshot.capture()
-        let suspects = now.new(since: before).withoutSharedTimers(of: now)
+        let suspects = ResourceSnapshot.capture().new(since: before).withoutSharedTimers()
         return await uncancelled { [self] in
             var left = suspects
             _ = await poll(within: limit) {

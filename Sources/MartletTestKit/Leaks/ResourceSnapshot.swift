@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import MartletReactor
+import Synchronization
 
 /// What this process has open and running at one moment.
 struct ResourceSnapshot: Sendable {
@@ -61,14 +62,20 @@ struct ResourceSnapshot: Sendable {
         )
     }
 
-    /// Without libdispatch's timers: one for each of its three clocks, opened whenever it is first needed, and kept.
-    func withoutSharedTimers(of now: ResourceSnapshot) -> ResourceSnapshot {
-        let timers = now.descriptors.filter { $0.target == "anon_inode:[timerfd]" }
-        guard timers.count <= 3 else { return self }
-        var rest = self
-        rest.descriptors.subtract(timers)
-        return rest
+    /// Without libdispatch's timers: one for each of its three clocks, opened whenever it is first needed, and kept. Other
+    /// parts of the process (NIO, for one) have timers as well, so those that were forgiven are counted.
+    func withoutSharedTimers() -> ResourceSnapshot {
+        let timers = descriptors.filter { $0.target == "anon_inode:[timerfd]" }
+        return Self.sharedTimers.withLock { known in
+            guard known.union(timers).count <= 3 else { return self }
+            known.formUnion(timers)
+            var rest = self
+            rest.descriptors.subtract(timers)
+            return rest
+        }
     }
+
+    private static let sharedTimers = Mutex<Set<Descriptor>>([])
 
     /// Lets the Swift runtime, libdispatch and Martlet open what they open once and keep: the queues of events, the random
     /// source.
