@@ -23,7 +23,7 @@ void martlet_keep_tasks(void (*enqueue_job)(void *job)) {
   if (access("/proc/self/task", F_OK) == 0 || !&swift_task_enqueueGlobal_hook) return;
   enqueue = enqueue_job;
   swift_task_enqueueGlobal_hook = enqueue_global;
-  // Timers (Task.sleep) and the user's own queues stay there. The first look comes with the first worker: so that comes
+  // Timers (Task.sleep) and the user's own queues stay there: from 6.3 on the run-time has no hook for them. The first look comes with the first worker: so that comes
   // now, to the queue for background work, where nothing else waits.
   if (dispatch_get_global_queue && dispatch_async_f) dispatch_async_f(dispatch_get_global_queue(0x09, 0), NULL, nothing);
 }

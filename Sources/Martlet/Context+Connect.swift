@@ -90,6 +90,8 @@ extension Context {
 
     private func end(within limit: Duration, drains: Bool) async {
         guard let parent = address.parent, let number = parent.childNumber(towards: address) else { return }
+        // Our own children's are retired when their links end.
+        defer { if parent != node.address { runtime.retireRoutes(below: address) } }
         if parent == node.address {
             await runtime.child(number)?.close(within: limit.clampedNanoseconds, drains: drains)
             return

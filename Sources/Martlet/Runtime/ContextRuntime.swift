@@ -1,4 +1,5 @@
 import CMartlet
+import DequeModule
 import Logging
 import MartletLink
 import MartletReactor
@@ -68,6 +69,8 @@ final class ContextRuntime: ContextScope {
         var connectors: [ObjectIdentifier: ChildProcess] = [:]
         /// How the contexts below are called, for people.
         var routes: [ContextAddress: Route] = [:]
+        /// Those that are gone, the oldest first. Lines that they printed may still wait for the program's handlers.
+        var goneRoutes: Deque<ContextAddress> = []
         var busy = 0
         /// Tasks that nobody waits for.
         var posted: [ObjectIdentifier: IncomingCall] = [:]
@@ -287,6 +290,22 @@ final class ContextRuntime: ContextScope {
 
     func note(_ route: Route, of address: ContextAddress) { state.withLock { $0.routes[address] = route } }
 
+    /// How many contexts that are gone are still called by their names.
+    package static let keptRoutes = 1024
+
+    /// A context and all below it are gone, so their names are kept no longer than others come to go.
+    func retireRoutes(below address: ContextAddress) {
+        state.withLock { state in
+            state.goneRoutes.append(contentsOf: state.routes.keys.filter(address.contains))
+            while state.goneRoutes.count > Self.keptRoutes {
+                if let oldest = state.goneRoutes.popFirst() { state.routes[oldest] = nil }
+            }
+        }
+    }
+
+    /// How many contexts are called by a name. For tests.
+    var routeCount: Int { state.withLock { $0.routes.count } }
+
     /// How a context below is called; what was never connected from here is called by its address.
     func route(to address: ContextAddress) -> Route {
         state.withLock { $0.routes[address] } ?? route.appending("\(address)")
@@ -297,6 +316,7 @@ final class ContextRuntime: ContextScope {
         if child != nil, !end.isWanted { configuration.instrument?.contextLost(route.appending(child!.label)) }
         if end.isDetached, let child, !letGo(child) { child.process?.end(grace: 500_000_000) }
         child?.linkEnded(end)
+        if let address = node.address.child(number) { retireRoutes(below: address) }
     }
 
     /// A child says goodbye, or that it is about to.

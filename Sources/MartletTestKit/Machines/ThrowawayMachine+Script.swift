@@ -1,11 +1,11 @@
 extension ThrowawayMachine {
     /// Becomes a machine. Runs in new mount, uts, ipc, pid and net namespaces, so nothing of this is seen outside.
     ///
-    /// Takes the machine's name, what its root is, a directory to mount things on, whether that directory stays visible
-    /// inside, the kilobytes its disks have left (or nothing), the odd traits, and commands to run before it is ready.
+    /// Takes the machine's name, what its root is, a directory to mount things on, another that stays visible inside
+    /// (or nothing), the kilobytes its disks have left (or nothing), the odd traits, and commands to run before it is ready.
     static let script = #"""
         set -eu
-        name=$1 root=$2 base=$3 keep=$4 disk=$5 traits=$6 setup=$7
+        name=$1 root=$2 base=$3 visible=$4 disk=$5 traits=$6 setup=$7
         hostname "$name"
         mkdir "$base/machine"
         mount -t tmpfs -o mode=755 machine "$base/machine"
@@ -50,9 +50,9 @@ extension ThrowawayMachine {
         mkdir -p run/sshd run/lock
         printf '127.0.0.1 localhost %s\n' "$name" >etc/hosts
         [ "$root" = host ] || chroot . /bin/busybox --install -s /bin
-        if [ "$keep" = yes ]; then
-            mkdir -p "./$base"
-            mount --bind "$base" "./$base"
+        if [ -n "$visible" ]; then
+            mkdir -p "./$visible"
+            mount --bind "$visible" "./$visible"
         fi
 
         if [ -n "$disk" ]; then

@@ -92,7 +92,9 @@ public struct ThrowawayMachine: Sendable {
         }
     }
 
-    init(_ configuration: Configuration, in directory: TemporaryDirectory, keepsDirectory: Bool) async throws {
+    /// - Parameter visible: A directory outside that it has too, under the same path.
+    init(_ configuration: Configuration, in directory: TemporaryDirectory, keeping visible: String? = nil) async throws
+    {
         guard getuid() == 0 else {
             throw TestKitError(code: .unavailable, message: "only root can make a machine of namespaces")
         }
@@ -102,7 +104,7 @@ public struct ThrowawayMachine: Sendable {
         let namespaces = ["--mount", "--uts", "--ipc", "--pid", "--net", "--fork", "--kill-child"]
         let traits = configuration.traits.map(\.rawValue).sorted(by: >).joined(separator: " ")
         let arguments = [
-            configuration.name, configuration.root.rawValue, directory.path, keepsDirectory ? "yes" : "no",
+            configuration.name, configuration.root.rawValue, directory.path, visible ?? "",
             configuration.freeKilobytes.map(String.init) ?? "", traits, configuration.setup,
         ]
         let keeper = try HelperProcess(
@@ -142,7 +144,7 @@ public func withThrowawayMachine<Result>(
     let directory = try TemporaryDirectory()
     var machine: ThrowawayMachine?
     do {
-        let started = try await ThrowawayMachine(configuration, in: directory, keepsDirectory: false)
+        let started = try await ThrowawayMachine(configuration, in: directory)
         machine = started
         let result = try await body(started)
         await started.keeper.end()

@@ -9,6 +9,8 @@ struct SSHFiles: Sendable {
     let address: String
     /// Lines about the way to the server, for all host aliases.
     var routeLines: [String] = []
+    /// Lines about further hosts with the same keys, whose aliases begin as ours. They come before all others.
+    var hostLines: [String] = []
 
     private let olderThanPenalties: Bool
 
@@ -112,9 +114,10 @@ struct SSHFiles: Sendable {
         try directory.write("sshd_config", lines.joined(separator: "\n") + "\n")
     }
 
-    func writeClientConfig(port: Int, pipeCommand: String?) throws {
+    func writeClientConfig(port: Int, pipeCommand: String?, named name: String = "ssh_config") throws {
         let path = directory.path
-        var lines = configuration.clientLines
+        // Options of the test's own hold for all hosts, so they stand before the first of ours.
+        var lines = configuration.clientLines + hostLines
         func host(_ variant: ThrowawaySSHD.Variant, _ options: String...) {
             lines += ["Host \(hostAlias(variant))"] + options
         }
@@ -138,7 +141,7 @@ struct SSHFiles: Sendable {
         ]
         if configuration.usesCheapKeyExchange { lines.append("KexAlgorithms curve25519-sha256") }
         lines += routeLines
-        try directory.write("ssh_config", lines.joined(separator: "\n") + "\n")
+        try directory.write(name, lines.joined(separator: "\n") + "\n")
     }
 
     func hostAlias(_ variant: ThrowawaySSHD.Variant) -> String { "\(hostAlias)-\(variant.rawValue)" }

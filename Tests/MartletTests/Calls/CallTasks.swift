@@ -227,7 +227,6 @@ struct StartPlainTasks: RemoteTask {
             Task.detached {
                 let end = ContinuousClock.now + .milliseconds(milliseconds)
                 while ContinuousClock.now < end {}
-                if milliseconds == 0 { try? await Task.sleep(for: .milliseconds(1)) }
                 await Task.yield()
                 return number
             }

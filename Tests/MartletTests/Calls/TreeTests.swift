@@ -163,4 +163,22 @@ struct OpenStream: RemoteTask {
             #expect(try await context.call(Add(a: 1, b: 1)) == 2)
         }
     }
+
+    @Test func `The names of contexts that are gone are kept for a while only`() async throws {
+        try await withLocalContext { martlet, context in
+            let runtime = martlet.runtime
+            let below = try await context.connect(.local)
+            let before = runtime.routeCount
+            await below.close()
+            await context.close()
+            #expect(runtime.route(to: below.address) == below.route)
+            for number in 1...UInt32(ContextRuntime.keptRoutes * 2) {
+                let address = try #require(context.address.child(number + 1_000))
+                runtime.note(context.route.appending("host-\(number)"), of: address)
+                runtime.retireRoutes(below: address)
+            }
+            #expect(runtime.routeCount <= before + ContextRuntime.keptRoutes)
+            #expect(runtime.route(to: below.address) != below.route)
+        }
+    }
 }

@@ -275,55 +275,6 @@ struct MachineTests {
         }
     }
 
-    @Test(.enabled(if: hasSSHServer, "needs openssh-server"))
-    func `A machine that only the middle one can reach is reached through it`() async throws {
-        try await withNetworkHost { host in
-            let folder = URL(fileURLWithPath: host.configPath).deletingLastPathComponent().path
-            // A third machine on a cable to the second one alone.
-            let inner = Task {
-                try await host.machine.run(
-                    """
-                    exec unshare -n -- sh -c '
-                    echo $$ >/tmp/inner; while ! ip link show v1 >/dev/null 2>&1; do sleep 0.01; done
-                    ip addr add 10.99.0.2/24 dev v1; ip link set v1 up; ip link set lo up
-                    exec /usr/sbin/sshd -D -f \(folder)/sshd_config -o PidFile=/tmp/inner.pid'
-                    """
-                )
-            }
-            let cable = try await host.machine.run(
-                """
-                while ! [ -s /tmp/inner ]; do sleep 0.01; done
-                ip link add v0 type veth peer name v1 netns $(cat /tmp/inner)
-                ip addr add 10.99.0.1/24 dev v0; ip link set v0 up
-                while ! [ -e /tmp/inner.pid ]; do sleep 0.01; done
-                """
-            )
-            #expect(cable.exitCode == 0, "\(cable.errors)")
-            let route = try await runProgram(host.controllerPrefix + ["ip", "route", "get", "10.99.0.2"])
-            #expect(route.exitCode != 0)
-            try await withMartlet(OutputLog().options) { martlet in
-                let middle = try await martlet.connect(.ssh(host.hostAlias, configuration: host.configPath))
-                let way = SSHConnector.ssh(
-                    "10.99.0.2",
-                    identity: "\(folder)/user",
-                    configuration: "/dev/null",
-                    options: [
-                        "HostKeyAlias=\(host.hostAlias)", "UserKnownHostsFile=\(folder)/known_hosts",
-                        "StrictHostKeyChecking=yes",
-                    ]
-                )
-                let far = try await middle.connect(way)
-                #expect(far.route.steps == [middle.route.steps[0], "ssh:10.99.0.2"])
-                #expect(try await far.call(Add(a: 1, b: 2)) == 3)
-                #expect(try await far.run("ip -o addr show v1").text.contains("10.99.0.2"))
-                let bytes = pattern(2 << 20)
-                #expect(try await far.call(Echo(value: bytes)) == bytes)
-            }
-            for program in host.machine.programs() where program.name == "sshd" { program.send(signal: SIGKILL) }
-            _ = await inner.result
-        }
-    }
-
     @Test(.enabled(if: staticAgent != nil, "needs martlet-agent, which a whole build makes"), arguments: [true, false])
     func `A static agent is detached and found again, also as another user`(asAnother: Bool) async throws {
         let agent = try #require(staticAgent)

@@ -208,6 +208,26 @@ import Testing
         }
     }
 
+    /// What a context on the way leaves when it is killed: nothing, though nobody is left there to remove the container.
+    private func killedOnTheWay(_ engine: Engine) async throws {
+        try await withBoxes(engine.box) { root, machine in
+            let before = try await names(engine, machine)
+            let marker = makeMarker()
+            let fresh = try await root.connect(engine.freshHost)
+            let command = Task { try await fresh.run("(trap '' TERM HUP; sleep \(marker)) & sleep \(marker)") }
+            await eventually(within: .seconds(60)) {
+                ProcessTable.carrying(marker).filter { $0.name == "sleep" }.count == 2
+            }
+            #expect(try await names(engine, machine).count == before.count + 1)
+            _ = try await machine.run("kill -9 \(root.processID)")
+            let error = await #expect(throws: MartletError.self) { try await command.value }
+            #expect(error?.code == .contextLost)
+            await eventually(within: .seconds(30)) { ProcessTable.carrying(marker).isEmpty }
+            await eventually(within: .seconds(30)) { try await names(engine, machine) == before }
+            await eventually { machine.agentsInContainers().isEmpty }
+        }
+    }
+
     // MARK: podman
 
     @Test(.enabled("needs podman, runc and busybox-static, and they work") { await podmanWorks.value })
@@ -226,6 +246,11 @@ import Testing
         try await killed(.podman, isThrough: through)
     }
 
+    @Test(.enabled("needs podman, runc and busybox-static, and they work") { await podmanWorks.value })
+    func `A fresh container of podman's ends with a context on the way that is killed`() async throws {
+        try await killedOnTheWay(.podman)
+    }
+
     // MARK: docker
 
     @Test(.enabled("needs docker.io and busybox-static, and they work") { await dockerWorks.value })
@@ -242,6 +267,11 @@ import Testing
         arguments: [false, true])
     func `A fresh container of docker's ends with a controller that is killed`(through: Bool) async throws {
         try await killed(.docker, isThrough: through)
+    }
+
+    @Test(.enabled("needs docker.io and busybox-static, and they work") { await dockerWorks.value })
+    func `A fresh container of docker's ends with a context on the way that is killed`() async throws {
+        try await killedOnTheWay(.docker)
     }
 }
 
