@@ -7,14 +7,14 @@ extension TLSConnector {
         "a machine where martlet serve listens at a TCP port",
         argument: .required("host:port"),
         options: [
-            .init("secret-file", .path, "the secret that both ends know; of certificates the four below"),
-            .init("certificate", .path, "our certificate"),
-            .init("key", .path, "its private key"),
-            .init("authority", .path, "who signed the server's"),
-            .init("fingerprint", .text, "the SHA-256 fingerprint of the server's own"),
+            .path("secret-file", \.secretFile, "the secret that both ends know; of certificates the four below"),
+            certificate("certificate", .path, "our certificate") { $0.chainFile },
+            certificate("key", .path, "its private key") { $0.keyFile },
+            certificate("authority", .path, "who signed the server's") { $0.authorityFile },
+            certificate("fingerprint", .text, "the SHA-256 fingerprint of the server's own") { $0.pin },
         ]
-    ) { (spec: SpecReader) throws(SpecError) -> TLSConnector in
-        guard let argument = spec.argument else { preconditionFailure("tls has an argument") }
+    ) { spec throws(SpecError) in
+        let argument = spec.place
         guard let colon = argument.text.lastIndex(of: ":"), colon > argument.text.startIndex,
             let port = UInt16(argument.text[argument.text.index(after: colon)...]), port > 0
         else { throw argument.error("a port from 1 to 65535 stands behind the host", advice: "tls:host:4433") }
@@ -23,20 +23,22 @@ extension TLSConnector {
         guard !host.isEmpty, !host.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f || $0 == 0x5b || $0 == 0x5d }) else {
             throw argument.error("this is not the name of a host")
         }
-        var connector = TLSConnector(String(host), port: port, credentials: try credentials(spec, argument))
-        connector.secretFile = spec["secret-file"]?.text
-        return connector
-    } parts: { connector in
-        let host = connector.host.contains(":") ? "[\(connector.host)]" : connector.host
-        var parts = SpecParts("\(host):\(connector.port)")
-        parts.add("secret-file", connector.secretFile)
-        if case .certificates(let certificates) = connector.credentials {
-            parts.add("certificate", certificates.chainFile)
-            parts.add("key", certificates.keyFile)
-            parts.add("authority", certificates.authorityFile)
-            parts.add("fingerprint", certificates.pin)
-        }
-        return parts
+        return TLSConnector(String(host), port: port, credentials: try credentials(spec, argument))
+    } written: {
+        "\($0.host.contains(":") ? "[\($0.host)]" : $0.host):\($0.port)"
+    }
+
+    /// Together they are read as ``credentials``.
+    private static func certificate(
+        _ name: String, _ type: ConnectorKind.ValueType, _ meaning: String,
+        _ value: @escaping @Sendable (SocketCertificates) -> String?
+    ) -> SpecBinding<TLSConnector> {
+        SpecBinding(
+            .init(name, type, meaning),
+            write: { connector, parts in
+                guard case .certificates(let certificates) = connector.credentials else { return }
+                parts.add(name, value(certificates))
+            })
     }
 
     private static func credentials(

@@ -41,6 +41,20 @@ public struct ChrootConnector: Connector {
     }
 }
 
+extension ChrootConnector {
+    /// `chroot:/srv/debian`.
+    public static let kind = ConnectorKind(
+        "chroot",
+        "another root directory",
+        argument: .required("directory"),
+        options: [.text("user", \.user, "whose rights it has there"), .program("chroot", \.program)]
+    ) { spec throws(SpecError) in
+        ChrootConnector(try spec.name("directory"))
+    } written: {
+        $0.directory
+    }
+}
+
 extension Connector where Self == ChrootConnector {
     /// A context in another root directory. See ``ChrootConnector``.
     public static func chroot(_ directory: String, user: String? = nil) -> ChrootConnector {

@@ -37,6 +37,22 @@ public struct DoasConnector: Connector {
     }
 }
 
+extension DoasConnector {
+    /// `doas:postgres`.
+    public static let kind = ConnectorKind(
+        "doas",
+        "another user of the same machine, by doas",
+        argument: .optional("user"),
+        options: [.program("doas", \.program)],
+        hints: ["user": "write the user behind the colon: doas:postgres"],
+        staysOnMachine: true
+    ) { spec throws(SpecError) in
+        DoasConnector(user: try spec.optionalName("user"))
+    } written: {
+        $0.user
+    }
+}
+
 extension Connector where Self == DoasConnector {
     /// A context as another user of the same machine, by doas. See ``DoasConnector``.
     public static func doas(user: String? = nil, password: Secret? = nil) -> DoasConnector {

@@ -85,6 +85,35 @@ public struct IncusConnector: Connector {
     }
 }
 
+extension IncusConnector {
+    /// `incus:web`.
+    public static let incus = kind("incus", "incus", "an instance of Incus")
+    /// `lxd:web`.
+    public static let lxd = kind("lxd", "lxc", "an instance of LXD")
+
+    private static func kind(_ name: String, _ program: String, _ summary: String) -> ConnectorKind {
+        ConnectorKind(
+            name,
+            summary,
+            argument: .required("[remote:]instance"),
+            options: [
+                .text("project", \.project, "the instance's project"),
+                .number("uid", \.userID, "the user id there"),
+                .number("gid", \.groupID, "the group id there"),
+                .path("dir", \.directory, "the directory to start in"),
+                .assignments("env", \.environment, "a variable to set"),
+                .list("option", \.options, "an option of exec's"),
+                .program(program, \.program),
+            ],
+            describes: { $0.isLXD == (program == "lxc") }
+        ) { spec throws(SpecError) in
+            IncusConnector(try spec.name("instance"), program: program)
+        } written: {
+            $0.instance
+        }
+    }
+}
+
 extension Connector where Self == IncusConnector {
     /// A context in an instance of Incus. See ``IncusConnector``.
     public static func incus(_ instance: String) -> IncusConnector { IncusConnector(instance) }

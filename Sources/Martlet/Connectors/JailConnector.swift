@@ -45,6 +45,21 @@ public struct JailConnector: Connector {
     }
 }
 
+extension JailConnector {
+    /// `jexec:www@web`.
+    public static let kind = ConnectorKind(
+        "jexec",
+        "a FreeBSD jail, by jexec",
+        argument: .required("[user@]jail"),
+        options: [.flag("login", \.isLogin, "as after a login"), .program("jexec", \.program)]
+    ) { spec throws(SpecError) in
+        let (user, jail) = try spec.userAndName("jail")
+        return JailConnector(jail, user: user)
+    } written: {
+        SpecParts.joined($0.user, $0.jail)
+    }
+}
+
 extension Connector where Self == JailConnector {
     /// A context in a jail of FreeBSD. See ``JailConnector``.
     public static func jail(_ name: String, user: String? = nil) -> JailConnector { JailConnector(name, user: user) }

@@ -85,6 +85,27 @@ public struct KubectlConnector: Connector {
     }
 }
 
+extension KubectlConnector {
+    /// `kubectl:web?namespace=shop&container=nginx`.
+    public static let kind = ConnectorKind(
+        "kubectl",
+        "a container of a Kubernetes pod",
+        argument: .required("pod"),
+        options: [
+            .text("namespace", \.namespace, "the pod's namespace"),
+            .text("container", \.container, "which of the pod's"),
+            .text("context", \.context, "the context of the configuration"),
+            .path("config", \.configuration, "another configuration, as --kubeconfig"),
+            .list("option", \.options, "an option of kubectl's"),
+            .program("kubectl", \.program),
+        ]
+    ) { spec throws(SpecError) in
+        KubectlConnector(try spec.name("pod"))
+    } written: {
+        $0.pod
+    }
+}
+
 extension Connector where Self == KubectlConnector {
     /// A context in a container of a Kubernetes pod. See ``KubectlConnector``.
     public static func kubectl(

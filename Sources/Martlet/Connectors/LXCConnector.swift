@@ -54,6 +54,27 @@ public struct LXCConnector: Connector {
     }
 }
 
+extension LXCConnector {
+    /// `lxc:web`.
+    public static let kind = ConnectorKind(
+        "lxc",
+        "a container of LXC's, by lxc-attach",
+        argument: .required("container"),
+        options: [
+            .number("uid", \.userID, "the user id there"),
+            .number("gid", \.groupID, "the group id there"),
+            .assignments("env", \.environment, "a variable to set"),
+            .path("path", \.path, "where containers are, as lxc-attach -P"),
+            .list("option", \.options, "an option of lxc-attach's"),
+            .program("lxc-attach", \.program),
+        ]
+    ) { spec throws(SpecError) in
+        LXCConnector(try spec.name("container"))
+    } written: {
+        $0.container
+    }
+}
+
 extension Connector where Self == LXCConnector {
     /// A context in a container of LXC's own tools. See ``LXCConnector``.
     public static func lxc(_ container: String) -> LXCConnector { LXCConnector(container) }

@@ -67,6 +67,26 @@ public struct MachineConnector: Connector {
     }
 }
 
+extension MachineConnector {
+    /// `machine:root@web`.
+    public static let kind = ConnectorKind(
+        "machine",
+        "a machine of systemd's, by systemd-run",
+        argument: .required("[user@]machine"),
+        options: [
+            .path("dir", \.directory, "the directory to start in"),
+            .assignments("env", \.environment, "a variable to set"),
+            .list("option", \.options, "an option of systemd-run's"),
+            .program("systemd-run", \.program),
+        ]
+    ) { spec throws(SpecError) in
+        let (user, machine) = try spec.userAndName("machine")
+        return MachineConnector(machine, user: user)
+    } written: {
+        SpecParts.joined($0.user, $0.machine)
+    }
+}
+
 extension Connector where Self == MachineConnector {
     /// A context in a machine that systemd-machined knows. See ``MachineConnector``.
     public static func machine(_ name: String, user: String? = nil) -> MachineConnector {

@@ -67,6 +67,30 @@ public struct NspawnConnector: Connector {
     }
 }
 
+extension NspawnConnector {
+    /// `nspawn:/srv/debian?volatile&no-network`.
+    public static let kind = ConnectorKind(
+        "nspawn",
+        "a directory or disk image, started by systemd-nspawn",
+        argument: .required("path"),
+        options: [
+            .flag("image", \.isImage, "the path is a disk image"),
+            .flag("volatile", \.isVolatile, "what is written is forgotten"),
+            .flag("no-network", \.hasNetwork, "without a network", value: false),
+            .text("hostname", \.hostname, "the machine's name there"),
+            .text("user", \.user, "whose rights it has there"),
+            .path("dir", \.directory, "the directory to start in"),
+            .assignments("env", \.environment, "a variable to set"),
+            .list("option", \.options, "an option of systemd-nspawn's"),
+            .program("systemd-nspawn", \.program),
+        ]
+    ) { spec throws(SpecError) in
+        NspawnConnector(try spec.name("directory"))
+    } written: {
+        $0.root
+    }
+}
+
 extension Connector where Self == NspawnConnector {
     /// A context in a container that systemd-nspawn makes of a directory. See ``NspawnConnector``.
     public static func nspawn(_ directory: String) -> NspawnConnector { NspawnConnector(directory) }

@@ -5,35 +5,21 @@ extension SSHConnector {
         "a host, by the system's OpenSSH",
         argument: .required("[user@]host[:port]"),
         options: [
-            .init("identity", .path, "a private key, as ssh -i"),
-            .init("config", .path, "another configuration file, as ssh -F"),
-            .init("option", .text, "an option, as ssh -o: ProxyJump=bastion", isRepeatable: true),
-            .init("program", .program, "the ssh program"),
+            .path("identity", \.identity, "a private key, as ssh -i"),
+            .path("config", \.configuration, "another configuration file, as ssh -F"),
+            .list("option", \.options, "an option, as ssh -o: ProxyJump=bastion"),
+            .program("ssh", \.program),
         ],
         hints: [
             "user": "write the user before the host: ssh:user@host",
             "port": "write the port behind the host: ssh:host:2222",
             "key": "write identity=", "jump": "write option=ProxyJump=, or a hop before this one: ssh:jump/ssh:host",
         ]
-    ) { (spec: SpecReader) throws(SpecError) -> SSHConnector in
-        guard let argument = spec.argument else { preconditionFailure("ssh has an argument") }
-        let host = try SSHHost(argument)
-        return SSHConnector(
-            host.name,
-            user: host.user,
-            port: host.port,
-            identity: spec["identity"]?.text,
-            configuration: spec["config"]?.text,
-            options: spec.all("option").map(\.text),
-            program: spec["program"]?.text ?? "ssh"
-        )
-    } parts: { connector in
-        var parts = SpecParts(connector.address)
-        parts.add("identity", connector.identity)
-        parts.add("config", connector.configuration)
-        for option in connector.options { parts.add("option", option) }
-        if connector.program != "ssh" { parts.add("program", connector.program) }
-        return parts
+    ) { spec throws(SpecError) in
+        let host = try SSHHost(spec.place)
+        return SSHConnector(host.name, user: host.user, port: host.port)
+    } written: {
+        $0.address
     }
 
     /// `user@host:port`, as far as given; an IPv6 address in brackets if more than it is given.

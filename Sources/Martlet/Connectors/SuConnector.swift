@@ -42,6 +42,26 @@ public struct SuConnector: Connector {
     }
 }
 
+extension SuConnector {
+    /// `su:postgres?login`.
+    public static let kind = ConnectorKind(
+        "su",
+        "another user of the same machine, by su",
+        argument: .optional("user"),
+        options: [
+            .flag("login", \.isLogin, "as after a login, as su -"),
+            .value(.init("shell", .program, "the shell to use, as su -s"), \.shell),
+            .program("su", \.program),
+        ],
+        hints: ["user": "write the user behind the colon: su:postgres"],
+        staysOnMachine: true
+    ) { spec throws(SpecError) in
+        SuConnector(try spec.optionalName("user") ?? "root")
+    } written: {
+        $0.user == "root" ? nil : $0.user
+    }
+}
+
 extension Connector where Self == SuConnector {
     /// A context as another user of the same machine, by su. See ``SuConnector``.
     public static func su(_ user: String = "root", password: Secret? = nil) -> SuConnector {

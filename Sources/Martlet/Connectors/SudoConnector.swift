@@ -61,6 +61,31 @@ public struct SudoConnector: Connector {
     }
 }
 
+extension SudoConnector {
+    /// `sudo:postgres?login`.
+    public static let kind = ConnectorKind(
+        "sudo",
+        "another user of the same machine, by sudo",
+        argument: .optional("user"),
+        options: [
+            .text("group", \.group, "the group, as sudo -g"),
+            .flag("login", \.isLogin, "as after a login, as sudo -i"),
+            .flag("set-home", \.setsHome, "sets HOME, as sudo -H"),
+            .list("keep", \.keptVariables, "a variable to keep, as --preserve-env"),
+            .list("option", \.options, "an option of sudo's"),
+            .program("sudo", \.program),
+        ],
+        hints: ["user": "write the user behind the colon: sudo:postgres"],
+        staysOnMachine: true
+    ) { spec throws(SpecError) in
+        let user = try spec.optionalName("user")
+        try spec["group"]?.checkName("group")
+        return SudoConnector(user: user)
+    } written: {
+        $0.user
+    }
+}
+
 extension Connector where Self == SudoConnector {
     /// A context as another user of the same machine, by sudo. See ``SudoConnector``.
     public static func sudo(user: String? = nil, password: Secret? = nil) -> SudoConnector {

@@ -60,6 +60,21 @@ public struct UnixSocketConnector: Connector {
     }
 }
 
+extension UnixSocketConnector {
+    /// `unix:/run/martlet.sock`.
+    public static let kind = ConnectorKind(
+        "unix",
+        "the same machine, by the Unix socket of martlet serve",
+        argument: .required("path"),
+        options: [.number("owner", \.ownerID, "the user id of the server. Default: ours, or root's")],
+        staysOnMachine: true
+    ) {
+        UnixSocketConnector($0.place.text)
+    } written: {
+        $0.path
+    }
+}
+
 extension Connector where Self == UnixSocketConnector {
     /// A context behind a Unix socket. See ``UnixSocketConnector``.
     public static func unix(_ path: String, ownerID: UInt32? = nil) -> UnixSocketConnector {

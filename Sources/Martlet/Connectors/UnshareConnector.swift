@@ -58,6 +58,29 @@ public struct UnshareConnector: Connector {
     }
 }
 
+extension UnshareConnector {
+    /// `unshare?memory=512`.
+    public static let kind = ConnectorKind(
+        "unshare",
+        "a sandbox of one's own: no network, an own /tmp, own processes",
+        argument: .none,
+        options: [
+            .flag("network", \.hasNetwork, "with the network"),
+            .flag("shared-tmp", \.hasSharedTemporaryDirectory, "with the same /tmp"),
+            .init(.init("memory", .number(1...1_000_000_000), "how much memory each process may have, in MiB")) {
+                $1.memoryLimit = $0.number("memory").map { UInt64($0) << 20 }
+            } write: {
+                $1.add("memory", $0.memoryLimit.map { "\(max(1, $0 >> 20))" })
+            },
+            .list("option", \.options, "an option of unshare's"),
+            .program("unshare", \.program),
+        ],
+        staysOnMachine: true
+    ) { _ in
+        UnshareConnector()
+    }
+}
+
 extension Connector where Self == UnshareConnector {
     /// A context in a sandbox of its own. See ``UnshareConnector``.
     public static var unshare: UnshareConnector { UnshareConnector() }

@@ -56,6 +56,24 @@ public struct VagrantConnector: Connector {
     }
 }
 
+extension VagrantConnector {
+    /// `vagrant:web?dir=~/boxes`.
+    public static let kind = ConnectorKind(
+        "vagrant",
+        "a machine of Vagrant's",
+        argument: .optional("machine"),
+        options: [
+            .path("dir", \.directory, "where its Vagrantfile is"),
+            .list("option", \.options, "an option of ssh's"),
+            .program("vagrant", \.program),
+        ]
+    ) { spec throws(SpecError) in
+        VagrantConnector(try spec.optionalName("machine"))
+    } written: {
+        $0.machine
+    }
+}
+
 extension Connector where Self == VagrantConnector {
     /// A context in a virtual machine of vagrant's. See ``VagrantConnector``.
     public static func vagrant(_ machine: String? = nil, directory: String? = nil) -> VagrantConnector {

@@ -1,15 +1,14 @@
-/// How one way in is written in specs: its name, what stands behind the colon, its options, and how a connector is made of
-/// them and they of a connector. Each connector declares its own, beside itself; ``all`` is the table of those that Martlet
-/// brings.
+/// How one way in is written in specs: its name, what stands behind the colon, and its options, each with where in the
+/// connector it is kept. Each connector declares its own, beside itself; ``all`` is the table of those that Martlet brings.
 ///
 ///     extension Toolbox {
 ///         static let kind = ConnectorKind(
 ///             "toolbox", "into a toolbox", argument: .required("container"),
-///             options: [.init("program", .program, "the toolbox program")]
-///         ) { spec throws(SpecError) in
-///             Toolbox(container: spec.argument?.text ?? "")
-///         } parts: { toolbox in
-///             SpecParts(toolbox.container)
+///             options: [.program("toolbox", \.program)]
+///         ) {
+///             Toolbox(container: $0.argument?.text ?? "")
+///         } written: {
+///             $0.container
 ///         }
 ///     }
 ///     let route = try RouteSpec("ssh:web1/toolbox:fedora", kinds: ConnectorKind.all + [Toolbox.kind])
@@ -111,34 +110,44 @@ public struct ConnectorKind: Sendable {
     /// A way in.
     ///
     /// - Parameters:
+    ///   - options: in the order in which they are listed, read and written.
     ///   - hints: by words that are no options, what to write instead: `["port": "write the port behind the host"]`.
     ///   - staysOnMachine: whether one is on the same machine still. Default: no.
     ///   - describes: which connectors of the type are of this kind. Default: all.
-    ///   - make: a connector of what was written; names and types of options were checked. Throws what
-    ///     ``SpecReader/Text/error(_:at:advice:)`` makes.
-    ///   - parts: what to write for a connector, without secrets.
+    ///   - make: a connector of what stands behind the colon; the options are read after it. Names and types of all were
+    ///     checked. Throws what ``SpecReader/Text/error(_:at:advice:)`` makes.
+    ///   - written: what stands behind the colon for a connector; `nil`: nothing.
     public init<C: Connector>(
         _ name: String,
         _ summary: String,
         argument: Argument,
-        options: [Option] = [],
+        options: [SpecBinding<C>] = [],
         hints: [String: String] = [:],
         staysOnMachine: Bool = false,
         describes: @escaping @Sendable (C) -> Bool = { _ in true },
         make: @escaping @Sendable (SpecReader) throws(SpecError) -> C,
-        parts: @escaping @Sendable (C) -> SpecParts
+        written: @escaping @Sendable (C) -> String? = { _ in nil }
     ) {
         precondition(
-            ([name] + options.map(\.name)).allSatisfy { SpecCharacters.isWord($0.unicodeScalars) },
+            ([name] + options.map(\.option.name)).allSatisfy { SpecCharacters.isWord($0.unicodeScalars) },
             "\(name): the names of kinds and options are lower-case letters, digits and dashes")
         self.name = name
         self.summary = summary
         self.argument = argument
-        self.options = options
+        self.options = options.map(\.option)
         self.hints = hints
         self.staysOnMachine = staysOnMachine
-        self.make = { (reader) throws(SpecError) -> any Connector in try make(reader) }
-        take = { connector in (connector as? C).flatMap { describes($0) ? parts($0) : nil } }
+        self.make = { (reader) throws(SpecError) -> any Connector in
+            var connector = try make(reader)
+            for option in options { try option.read(reader, &connector) }
+            return connector
+        }
+        take = { connector in
+            guard let connector = connector as? C, describes(connector) else { return nil }
+            var parts = SpecParts(argument: written(connector))
+            for option in options { option.write(connector, &parts) }
+            return parts
+        }
     }
 
     func option(_ name: String) -> Option? { options.first { $0.name == name } }
@@ -146,11 +155,10 @@ public struct ConnectorKind: Sendable {
 
 /// What a connector is in words: what stands behind the colon, and the options in their order.
 public struct SpecParts: Sendable {
-    var argument: String?
+    let argument: String?
     var options: [ConnectorSpec.Option] = []
 
-    /// What stands behind the colon; `nil`: nothing.
-    public init(_ argument: String? = nil) { self.argument = argument }
+    init(argument: String?) { self.argument = argument }
 
     /// Adds an option, unless the value is `nil`.
     public mutating func add(_ name: String, _ value: String?) {

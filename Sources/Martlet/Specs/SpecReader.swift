@@ -41,9 +41,65 @@ public struct SpecReader: Sendable {
 
     /// The value of an option that is a number.
     public func number(_ name: String) -> Int? { self[name].flatMap { Int($0.text) } }
+
+    /// The values of an option that is `NAME=value`, by their names.
+    public func assignments(_ name: String) -> [String: String] {
+        var result: [String: String] = [:]
+        for entry in all(name) {
+            let equals = entry.text.firstIndex(of: "=") ?? entry.text.endIndex
+            result[String(entry.text[..<equals])] = String(entry.text[equals...].dropFirst())
+        }
+        return result
+    }
+}
+
+/// What stands behind the colon.
+extension SpecReader {
+    /// That of a kind which has one.
+    package var place: Text {
+        guard let argument else { preconditionFailure("this kind has an argument") }
+        return argument
+    }
+
+    /// A name.
+    func name(_ what: String) throws(SpecError) -> String {
+        try place.checkName(what)
+        return place.text
+    }
+
+    /// A name, or nothing.
+    func optionalName(_ what: String) throws(SpecError) -> String? {
+        try argument?.checkName(what)
+        return argument?.text
+    }
+
+    /// `[user@]name`.
+    func userAndName(_ what: String) throws(SpecError) -> (String?, String) {
+        let text = try name(what)
+        guard let at = text.firstIndex(of: "@") else { return (nil, text) }
+        let (user, name) = (text[..<at], text[text.index(after: at)...])
+        // An image may be named by its digest: name@sha256:…
+        if name.hasPrefix("sha256:") { return (nil, text) }
+        guard !user.isEmpty, !name.isEmpty, !name.hasPrefix("-") else {
+            throw place.error("this is not the name of a \(what)")
+        }
+        return (String(user), String(name))
+    }
+}
+
+extension SpecParts {
+    /// `[user@]name`.
+    static func joined(_ user: String?, _ name: String) -> String { (user.map { "\($0)@" } ?? "") + name }
 }
 
 extension SpecReader.Text {
+    /// - Throws: unless it can be the name of a user, a container and the like.
+    func checkName(_ what: String) throws(SpecError) {
+        guard !text.isEmpty, !text.hasPrefix("-"), !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f }) else {
+            throw error("this is not the name of a \(what)")
+        }
+    }
+
     /// - Throws: unless it is what the option wants.
     func check(_ type: ConnectorKind.ValueType, _ option: String) throws(SpecError) {
         guard !text.isEmpty else {

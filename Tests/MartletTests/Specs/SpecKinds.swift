@@ -13,11 +13,12 @@ struct PaperConnector: Connector {
         _ name: String, _ argument: ConnectorKind.Argument, _ options: [ConnectorKind.Option] = [],
         hints: [String: String] = [:]
     ) -> ConnectorKind {
-        ConnectorKind(name, "nowhere", argument: argument, options: options, hints: hints) {
-            (spec: SpecReader) throws(SpecError) -> PaperConnector in
+        ConnectorKind(
+            name, "nowhere", argument: argument, options: options.map { SpecBinding<PaperConnector>($0) }, hints: hints
+        ) { spec in
             PaperConnector(kind: name, place: spec.argument?.text, values: spec.options.map { $0.value?.text ?? "" })
-        } parts: {
-            SpecParts($0.place)
+        } written: {
+            $0.place
         }
     }
 }
