@@ -93,7 +93,7 @@ public struct SSHConnector: Connector {
 
     /// OpenSSH's own words, understood.
     public func diagnose(_ failure: ConnectorFailure) -> MartletError? {
-        SSHDiagnosis.error(failure, host: host, program: program)
+        SSHDiagnosis.error(failure, host: host)
     }
 }
 

@@ -1,107 +1,62 @@
 /// What OpenSSH's own words mean, and what helps.
 enum SSHDiagnosis {
-    private struct Symptom {
-        var words: String
-        var code: MartletError.Code
-        /// `nil`: how far the connect had come.
-        var phase: ConnectPhase?
-        var message: (String) -> String
-        var advice: (String) -> String?
-    }
-
-    private static var symptoms: [Symptom] {
+    private static func symptoms(_ host: String) -> [Symptom] {
         [
-            Symptom(words: "REMOTE HOST IDENTIFICATION HAS CHANGED", code: .hostKeyRejected, phase: .authenticate) {
-                "the host key of \($0) is not the one on record"
-            } advice: {
-                "find out why the key changed before anything else; if it is right, remove the old one with: ssh-keygen -R \($0)"
-            },
-            Symptom(words: "Host key verification failed", code: .hostKeyRejected, phase: .authenticate) {
-                "the host key of \($0) is not known"
-            } advice: {
-                "log in once by hand to compare and accept the key: ssh \($0)"
-            },
-            Symptom(words: "Could not resolve hostname", code: .unreachable, phase: .reach) {
-                "there is no host called \($0)"
-            } advice: { _ in
-                "check the name, and HostName in your ssh_config"
-            },
-            Symptom(words: "Connection refused", code: .unreachable, phase: .reach) {
-                "\($0) refused the connection"
-            } advice: { _ in
-                "is sshd running there, and on this port?"
-            },
-            Symptom(words: "No route to host", code: .unreachable, phase: .reach) {
-                "there is no route to \($0)"
-            } advice: { _ in
-                "check the network between here and there"
-            },
-            Symptom(words: "Network is unreachable", code: .unreachable, phase: .reach) {
-                "the network of \($0) is unreachable"
-            } advice: { _ in
-                "check the network between here and there"
-            },
-            Symptom(words: "Connection timed out", code: .unreachable, phase: .reach) {
-                "\($0) did not answer"
-            } advice: { _ in
-                "is the machine up, and does a firewall let port 22 through?"
-            },
-            Symptom(words: "Too many authentication failures", code: .authenticationFailed, phase: .authenticate) {
-                "\($0) gave up after too many keys were tried"
-            } advice: { _ in
-                "name the one key: IdentityFile and IdentitiesOnly=yes"
-            },
-            Symptom(words: "Permission denied", code: .authenticationFailed, phase: .authenticate) {
-                "\($0) did not accept any key or certificate of ours"
-            } advice: {
-                "see which keys are offered: ssh -v \($0)"
-            },
-            Symptom(words: "no matching ", code: .connectorFailed, phase: .reach) {
-                "our ssh and \($0) have no algorithm in common"
-            } advice: { _ in
-                "allow the one that it offers, for this host only, in your ssh_config"
-            },
-            Symptom(words: "Bad configuration option", code: .connectorFailed, phase: .reach) { _ in
-                "ssh does not understand its configuration"
-            } advice: { _ in
-                nil
-            },
-            Symptom(words: "kex_exchange_identification", code: .unreachable, phase: .reach) {
-                "\($0) closed the connection before it said who it is"
-            } advice: { _ in
-                "too many connects at once for its MaxStartups, or it is not an ssh server"
-            },
+            Symptom(
+                ["REMOTE HOST IDENTIFICATION HAS CHANGED"], .hostKeyRejected,
+                "the host key of \(host) is not the one on record",
+                "find out why the key changed before anything else; if it is right, remove the old one with: ssh-keygen -R \(host)"
+            ),
+            Symptom(
+                ["Host key verification failed"], .hostKeyRejected, "the host key of \(host) is not known",
+                "log in once by hand to compare and accept the key: ssh \(host)"),
+            Symptom(
+                ["Could not resolve hostname"], .unreachable, "there is no host called \(host)",
+                "check the name, and HostName in your ssh_config"),
+            Symptom(
+                ["Connection refused"], .unreachable, "\(host) refused the connection",
+                "is sshd running there, and on this port?"),
+            Symptom(
+                ["No route to host"], .unreachable, "there is no route to \(host)",
+                "check the network between here and there"),
+            Symptom(
+                ["Network is unreachable"], .unreachable, "the network of \(host) is unreachable",
+                "check the network between here and there"),
+            Symptom(
+                ["Connection timed out"], .unreachable, "\(host) did not answer",
+                "is the machine up, and does a firewall let port 22 through?"),
+            Symptom(
+                ["Too many authentication failures"], .authenticationFailed,
+                "\(host) gave up after too many keys were tried",
+                "name the one key: IdentityFile and IdentitiesOnly=yes"),
+            Symptom(
+                ["Permission denied"], .authenticationFailed, "\(host) did not accept any key or certificate of ours",
+                "see which keys are offered: ssh -v \(host)"),
+            Symptom(
+                ["no matching "], .connectorFailed, "our ssh and \(host) have no algorithm in common",
+                "allow the one that it offers, for this host only, in your ssh_config"),
+            Symptom(["Bad configuration option"], .connectorFailed, "ssh does not understand its configuration"),
+            Symptom(
+                ["kex_exchange_identification"], .unreachable,
+                "\(host) closed the connection before it said who it is",
+                "too many connects at once for its MaxStartups, or it is not an ssh server"),
         ]
-            + brokenConnection.map { words in
-                Symptom(words: words, code: .connectorFailed) {
-                    "the connection to \($0) broke"
-                } advice: { _ in
-                    "did the machine or its sshd go down, or does something between here and there cut connections?"
-                }
-            }
     }
 
     /// What ssh says when a connection ends in the midst of things.
-    private static let brokenConnection = [
-        "closed by remote host", "Broken pipe", "Connection reset by", "Connection closed by",
-    ]
+    private static func brokenConnection(_ host: String) -> Symptom {
+        Symptom(
+            ["closed by remote host", "Broken pipe", "Connection reset by", "Connection closed by"], .connectorFailed,
+            "the connection to \(host) broke",
+            "did the machine or its sshd go down, or does something between here and there cut connections?")
+    }
 
-    static func error(_ failure: ConnectorFailure, host: String, program: String) -> MartletError? {
+    static func error(_ failure: ConnectorFailure, host: String) -> MartletError? {
+        // What the far machine's own programs print is not ssh's word: only before the session counts.
+        guard failure.phase != .boot || failure.exitCode == 255 else { return nil }
         let lines = failure.lines
-        for symptom in symptoms {
-            // What the far machine's own programs print is not ssh's word: only before the session counts.
-            guard failure.phase != .boot || failure.exitCode == 255,
-                lines.contains(where: { $0.mentions(symptom.words) })
-            else { continue }
-            return MartletError(
-                symptom.code,
-                symptom.message(host),
-                phase: symptom.phase ?? failure.phase,
-                detail: lines.joined(separator: "\n"),
-                advice: symptom.advice(host)
-            )
-        }
-        return nil
+        if let known = Symptom.first(of: symptoms(host), in: lines) { return known.error(known.phase, lines) }
+        return Symptom.first(of: [brokenConnection(host)], in: lines)?.error(failure.phase, lines)
     }
 
     /// Whether another try a moment later may well succeed: sshd turns connections away at random when many come at once.

@@ -17,26 +17,34 @@ struct Symptom {
         Symptom(words, .noShell, "there is no sh in \(place)", "Martlet needs a sh there, and nothing else")
     }
 
-    /// What a failure means: the first symptom counts that any line shows. docker writes some of its words to standard output.
+    /// The first symptom that any of the lines shows.
+    static func first(of symptoms: [Symptom], in lines: [String]) -> Symptom? {
+        symptoms.first { symptom in lines.contains { line in symptom.words.contains { line.mentions($0) } } }
+    }
+
+    /// What a failure means. docker writes some of its words to standard output.
     static func error(_ failure: ConnectorFailure, _ symptoms: [Symptom]) -> MartletError? {
         // As soon as the shell has reported, the program in front has done its part.
         guard failure.phase != .boot, failure.phase != .handshake else { return nil }
-        let found = symptoms.first { symptom in
-            (failure.lines + failure.noise).contains { line in symptom.words.contains { line.mentions($0) } }
-        }
-        return found?.error(failure)
+        return first(of: symptoms, in: failure.lines + failure.noise)?.error(failure)
     }
 
     func error(_ failure: ConnectorFailure) -> MartletError {
-        let phase: ConnectPhase =
-            switch code {
-            case .noShell: .boot
-            case .authenticationFailed: .authenticate
-            default: .reach
-            }
-        return MartletError(
-            code, message, phase: phase, detail: (failure.noise + failure.lines).suffix(20).joined(separator: "\n"),
-            advice: advice)
+        error(phase, (failure.noise + failure.lines).suffix(20))
+    }
+
+    /// - Parameter lines: what was said.
+    func error(_ phase: ConnectPhase, _ lines: some Sequence<String>) -> MartletError {
+        MartletError(code, message, phase: phase, detail: lines.joined(separator: "\n"), advice: advice)
+    }
+
+    /// Where such a thing goes wrong, as a rule.
+    var phase: ConnectPhase {
+        switch code {
+        case .noShell: .boot
+        case .authenticationFailed, .hostKeyRejected: .authenticate
+        default: .reach
+        }
     }
 }
 

@@ -52,7 +52,7 @@ public struct VagrantConnector: Connector {
                     "\(name) does not run",
                     "start it: vagrant up \(machine ?? "")"),
             ])
-        return own ?? SSHDiagnosis.error(failure, host: name, program: "ssh")
+        return own ?? SSHDiagnosis.error(failure, host: name)
     }
 }
 
