@@ -37,15 +37,17 @@ package struct FirstStage: Sendable, Hashable {
     func cacheName(machine: String) -> String { namesMachine ? "\(imageID)-\(machine)" : imageID }
 
     /// The text for the far login shell, without a newline.
-    package var commandLine: String {
+    package var commandLine: String { "exec sh -c '\(script)'" }
+
+    /// What it has `sh` run.
+    package var script: String {
         // The marker is written so that an echo of this text does not contain it. SWIFT_ROOT: a static Swift program
         // aborts without /proc otherwise. MARTLET_REMOVE is cleared, as an agent deletes what it names.
         let environment = "export MARTLET_AGENT=\(nonce.text) MARTLET_REMOVE= SWIFT_ROOT=/;"
         guard policy == .disk, !isCareful else {
-            return "exec sh -c '\(environment)echo \"MARTLET\"-$MARTLET_AGENT miss $(uname -sm);"
-                + "read -r _s;eval \"$_s\"'"
+            return "\(environment)echo \"MARTLET\"-$MARTLET_AGENT miss $(uname -sm);read -r _s;eval \"$_s\""
         }
-        return "exec sh -c '\(environment)\(lookup)'"
+        return environment + lookup
     }
 
     /// Starts a cached image without a single fork. The directories and the file must be ours; that the cache is closed

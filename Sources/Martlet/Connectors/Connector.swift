@@ -49,19 +49,16 @@ public protocol Connector: Codable, Sendable {
 public struct Bootstrap: Sendable {
     /// A line for a login shell of whatever kind, as `ssh host` hands over: at most 600 bytes.
     public let line: String
+    /// The script in the line: what a plain `sh` runs.
+    public let script: String
     /// Whether somebody answers if the command asks for something.
     public let mayAsk: Bool
 
-    init(line: String, mayAsk: Bool = false) {
-        self.line = line
+    /// - Parameter first: `nil`: there is nothing to run yet.
+    init(_ first: FirstStage? = nil, mayAsk: Bool = false) {
+        line = first?.commandLine ?? ""
+        script = first?.script ?? ""
         self.mayAsk = mayAsk
-    }
-
-    /// The script in the line: what a plain `sh` runs.
-    public var script: String {
-        let (head, tail) = ("exec sh -c '", "'")
-        guard line.hasPrefix(head), line.hasSuffix(tail) else { return line }
-        return String(line.dropFirst(head.count).dropLast(tail.count))
     }
 
     /// `sh -c` and the script, for commands that execute their arguments as they are.

@@ -109,7 +109,7 @@ extension ContextRuntime {
             let nonce = BootstrapNonce.random()
             // What is launched decides whether there is an image to send, and the image is part of what is launched.
             let local: LocalOptions? =
-                if case .image(let local) = try connector.launch(Bootstrap(line: "")).way { local } else { nil }
+                if case .image(let local) = try connector.launch(Bootstrap()).way { local } else { nil }
             func attempt(_ first: FirstStage, _ image: ImageStore.Image?) -> ConnectAttempt {
                 ConnectAttempt(
                     connector,
@@ -141,7 +141,7 @@ extension ContextRuntime {
                     isCareful: isCareful
                 )
             else { throw MartletError(.imageUnusable, "\(image.id) does not name an image") }
-            let bootstrap = Bootstrap(line: first.commandLine, mayAsk: mayAsk)
+            let bootstrap = Bootstrap(first, mayAsk: mayAsk)
             let launch =
                 local == nil
                 ? try connector.launch(bootstrap)
