@@ -34,17 +34,13 @@ extension ConnectAttempt {
     private func look() {
         let now = Reactor.now
         let step = state.withLock { state -> PromptDialogue.Step in
-            let quiet = now - state.lastWord
-            let onTerminal = state.terminalLines.pending
-            if state.asking.hasTerminal, !onTerminal.isEmpty {
-                let isHidden = state.terminal.map { !$0.echoes }
-                let step = state.dialogue.look(onTerminal, quiet: quiet, isHidden: isHidden)
-                if case .ask = step { _ = state.terminalLines.finish() }
-                return step
-            }
-            guard state.asking.usesPipes else { return .nothing }
-            let step = state.dialogue.look(state.errorLines.pending, quiet: quiet, isHidden: nil)
-            if case .ask = step { _ = state.errorLines.finish() }
+            let isOnTerminal = state.asking.hasTerminal && !state.terminalLines.pending.isEmpty
+            guard isOnTerminal || state.asking.usesPipes else { return .nothing }
+            let place = isOnTerminal ? \ConnectAttempt.State.terminalLines : \.errorLines
+            let isHidden = isOnTerminal ? state.terminal.map { !$0.echoes } : nil
+            let step = state.dialogue.look(
+                state[keyPath: place].pending, quiet: now - state.lastWord, isHidden: isHidden)
+            if case .ask = step { _ = state[keyPath: place].finish() }
             return step
         }
         switch step {
