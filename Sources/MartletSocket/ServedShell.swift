@@ -1,12 +1,7 @@
 import CMartlet
+import Martlet
 import MartletReactor
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// A shell that a socket server runs for somebody who has proven who he is: it lives as long as its connection.
 final class ServedShell: Sendable {
@@ -27,15 +22,9 @@ final class ServedShell: Sendable {
     init(_ line: String, on descriptor: Int32) throws {
         martlet_set_blocking(descriptor)
         defer { closeDescriptor(descriptor) }
-        var environment: [String] = []
-        var next = environ
-        while let entry = next.pointee {
-            environment.append(String(cString: entry))
-            next += 1
-        }
         let process = try ChildProcess.spawn(
             SpawnRequest(
-                path: "/bin/sh", arguments: ["sh", "-c", line], environment: environment,
+                path: "/bin/sh", arguments: ["sh", "-c", line], environment: ProcessEnvironment.current.strings,
                 descriptors: (descriptor, descriptor, 2), newSession: true),
             reactor: .shared
         ) { [self] _ in

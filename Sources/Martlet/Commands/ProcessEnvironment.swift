@@ -7,7 +7,7 @@ import Musl
 #endif
 
 /// An environment, as programs get it.
-struct ProcessEnvironment: Sendable {
+package struct ProcessEnvironment: Sendable {
     private var values: [String: String] = [:]
 
     init() {}
@@ -18,7 +18,7 @@ struct ProcessEnvironment: Sendable {
     }
 
     /// This process's own.
-    static var current: ProcessEnvironment {
+    package static var current: ProcessEnvironment {
         var result = ProcessEnvironment()
         var next = environ
         while let entry = next.pointee {
@@ -31,7 +31,7 @@ struct ProcessEnvironment: Sendable {
         return result
     }
 
-    var strings: [String] { values.map { "\($0.key)=\($0.value)" } }
+    package var strings: [String] { values.map { "\($0.key)=\($0.value)" } }
 }
 
 extension String {
