@@ -15,17 +15,16 @@ extension TLSConnector {
         ]
     ) { spec throws(SpecError) in
         let argument = spec.place
-        guard let colon = argument.text.lastIndex(of: ":"), colon > argument.text.startIndex,
-            let port = UInt16(argument.text[argument.text.index(after: colon)...]), port > 0
-        else { throw argument.error("a port from 1 to 65535 stands behind the host", advice: "tls:host:4433") }
-        var host = argument.text[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        guard let place = HostPort(argument.text), place.port > 0 else {
+            throw argument.error("a port from 1 to 65535 stands behind the host", advice: "tls:host:4433")
+        }
+        let host = place.host
         guard !host.isEmpty, !host.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f || $0 == 0x5b || $0 == 0x5d }) else {
             throw argument.error("this is not the name of a host")
         }
-        return TLSConnector(String(host), port: port, credentials: try credentials(spec, argument))
+        return TLSConnector(host, port: place.port, credentials: try credentials(spec, argument))
     } written: {
-        "\($0.host.contains(":") ? "[\($0.host)]" : $0.host):\($0.port)"
+        HostPort($0.host, $0.port).description
     }
 
     /// Together they are read as ``credentials``.

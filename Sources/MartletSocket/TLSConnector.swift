@@ -25,7 +25,7 @@ public struct TLSConnector: Connector {
     }
 
     /// `tls:web1:4433`.
-    public var label: String { "tls:\(host.contains(":") ? "[\(host)]" : host):\(port)" }
+    public var label: String { "tls:\(HostPort(host, port))" }
 
     /// A stream to the server's shell.
     public func launch(_ bootstrap: Bootstrap) throws -> Launch {

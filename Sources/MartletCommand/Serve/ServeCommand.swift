@@ -51,13 +51,11 @@ struct ServeCommand: AsyncParsableCommand {
         guard sessions >= 1 else { throw ValidationError("--sessions wants a number of at least 1") }
     }
 
-    private func address() throws -> (String, UInt16) {
-        guard let tls, let colon = tls.lastIndex(of: ":"), colon > tls.startIndex,
-            let port = UInt16(tls[tls.index(after: colon)...])
-        else { throw ValidationError("--tls wants HOST:PORT, such as 0.0.0.0:4433 or [::]:4433") }
-        var host = tls[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        return (String(host), port)
+    private func address() throws -> HostPort {
+        guard let address = tls.flatMap(HostPort.init) else {
+            throw ValidationError("--tls wants HOST:PORT, such as 0.0.0.0:4433 or [::]:4433")
+        }
+        return address
     }
 
     func run() async throws {
@@ -76,12 +74,12 @@ struct ServeCommand: AsyncParsableCommand {
                 server = try await SocketServer.start(.unix(unix), sessions: sessions, log: log)
                 session.output.say("listening at \(HarmlessText.of(unix))")
             } else {
-                let (host, port) = try address()
+                let address = try address()
                 let credentials = try credentials.credentials()
                 server = try await SocketServer.start(
-                    .tls(host: host, port: port, credentials: credentials), sessions: sessions, log: log)
-                session.output.say(
-                    "listening at \(host.contains(":") ? "[\(host)]" : host):\(server.port ?? port)")
+                    .tls(host: address.host, port: address.port, credentials: credentials), sessions: sessions, log: log
+                )
+                session.output.say("listening at \(HostPort(address.host, server.port ?? address.port))")
             }
             await session.interruption.wait()
             await server.close()
