@@ -54,6 +54,18 @@ extension Prompt {
     }
 }
 
+extension Prompt {
+    /// The one of two passwords that is asked for: ssh's, or that of sudo, su and doas. `nil`: neither.
+    package func password<Password>(ssh: Password?, sudo: Password?) -> Password? {
+        guard kind == .password else { return nil }
+        return switch route.steps.last?.prefix(while: { $0 != ":" }) {
+        case "ssh": ssh
+        case "sudo", "su", "doas": sudo
+        default: nil
+        }
+    }
+}
+
 extension PromptResponder {
     var answering: PromptAnswering { { try await self.answer($0) } }
 }
@@ -87,13 +99,7 @@ public struct SecretsResponder: PromptResponder {
 
     /// The secret for the kind of prompt.
     public func answer(_ prompt: Prompt) -> Secret? {
-        let connector = prompt.route.steps.last?.prefix { $0 != ":" } ?? ""
-        return switch prompt.kind {
-        case .password:
-            connector == "ssh" ? sshPassword : ["sudo", "su", "doas"].contains(connector) ? sudoPassword : nil
-        case .passphrase: passphrase
-        case .oneTimeCode, .hostKey, .other: nil
-        }
+        prompt.kind == .passphrase ? passphrase : prompt.password(ssh: sshPassword, sudo: sudoPassword)
     }
 }
 

@@ -86,11 +86,7 @@ private struct CommandResponder: PromptResponder {
     var askpass: AskpassResponder?
 
     func answer(_ prompt: Prompt) async throws -> Secret? {
-        if prompt.kind == .password {
-            let connector = prompt.route.steps.last?.prefix { $0 != ":" } ?? ""
-            if connector == "ssh", let ssh { return try await ssh.secret }
-            if ["sudo", "su", "doas"].contains(connector), let sudo { return try await sudo.secret }
-        }
+        if let known = prompt.password(ssh: ssh, sudo: sudo) { return try await known.secret }
         if let askpass { return try await askpass.answer(prompt) }
         guard asks else { return nil }
         return try await TerminalQuestion.shared.ask(
