@@ -14,7 +14,7 @@ public struct ChrootConnector: Connector {
     }
 
     /// `chroot:/srv/debian`.
-    public var label: String { "chroot:" + (user.map { "\($0)@" } ?? "") + directory }
+    public var label: String { "chroot:" + PlainName.joined(user, directory) }
 
     /// The chroot command.
     public func launch(_ bootstrap: Bootstrap) throws -> Launch {

@@ -29,7 +29,7 @@ extension ContainerConnector {
             connector.user = user
             return connector
         } written: {
-            SpecParts.joined($0.user, $0.name)
+            PlainName.joined($0.user, $0.name)
         }
     }
 

@@ -31,7 +31,7 @@ public struct ContainerConnector: Connector {
     private var programName: String { String(program.split(separator: "/").last ?? "docker") }
 
     /// `docker:web`, `docker:root@web`, `docker-run:debian:12`.
-    public var label: String { "\(programName)\(isFresh ? "-run" : ""):" + (user.map { "\($0)@" } ?? "") + name }
+    public var label: String { "\(programName)\(isFresh ? "-run" : ""):" + PlainName.joined(user, name) }
 
     /// One for each daemon.
     public var door: String { ([program] + programOptions).joined(separator: " ") }

@@ -16,7 +16,7 @@ public struct JailConnector: Connector {
     }
 
     /// `jexec:web`, `jexec:www@web`.
-    public var label: String { "jexec:" + (user.map { "\($0)@" } ?? "") + jail }
+    public var label: String { "jexec:" + PlainName.joined(user, jail) }
 
     /// The jexec command.
     public func launch(_ bootstrap: Bootstrap) throws -> Launch {
@@ -56,7 +56,7 @@ extension JailConnector {
         let (user, jail) = try spec.userAndName("jail")
         return JailConnector(jail, user: user)
     } written: {
-        SpecParts.joined($0.user, $0.jail)
+        PlainName.joined($0.user, $0.jail)
     }
 }
 

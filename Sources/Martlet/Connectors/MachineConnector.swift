@@ -21,7 +21,7 @@ public struct MachineConnector: Connector {
     }
 
     /// `machine:web`, `machine:root@web`.
-    public var label: String { "machine:" + (user.map { "\($0)@" } ?? "") + machine }
+    public var label: String { "machine:" + PlainName.joined(user, machine) }
 
     /// The `systemd-run` command.
     public func launch(_ bootstrap: Bootstrap) throws -> Launch {
@@ -83,7 +83,7 @@ extension MachineConnector {
         let (user, machine) = try spec.userAndName("machine")
         return MachineConnector(machine, user: user)
     } written: {
-        SpecParts.joined($0.user, $0.machine)
+        PlainName.joined($0.user, $0.machine)
     }
 }
 

@@ -26,7 +26,7 @@ public struct NspawnConnector: Connector {
     public init(_ root: String) { self.root = root }
 
     /// `nspawn:/srv/debian`.
-    public var label: String { "nspawn:" + (user.map { "\($0)@" } ?? "") + root }
+    public var label: String { "nspawn:" + PlainName.joined(user, root) }
 
     /// The `systemd-nspawn` command.
     public func launch(_ bootstrap: Bootstrap) throws -> Launch {

@@ -47,7 +47,7 @@ public struct SSHConnector: Connector {
 
     /// The ssh command. Throws if the host's name could be taken for an option.
     public func launch(_ bootstrap: Bootstrap) throws -> Launch {
-        guard !host.isEmpty, !host.hasPrefix("-"), !host.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f }) else {
+        guard PlainName.admits(host, blanks: false) else {
             throw MartletError(.unreachable, "\"\(host)\" is not the name of a host", phase: .reach)
         }
         // -v tells how far a connect has come. Nothing of it is shown.

@@ -48,28 +48,6 @@ struct Symptom {
     }
 }
 
-/// Names that are handed to commands.
-enum PlainName {
-    /// - Throws: if `name` could be taken for an option, or cannot be a name.
-    static func check(_ name: String?, _ what: String) throws {
-        guard let name else { return }
-        guard !name.isEmpty, !name.hasPrefix("-"), !name.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) else {
-            throw MartletError(.misuse, "“\(ConnectDiagnosis.visible(name))” is not the name of a \(what)")
-        }
-    }
-
-    /// `NAME=VALUE` for each variable, in the order of their names.
-    static func settings(_ environment: [String: String]) throws -> [String] {
-        for name in environment.keys {
-            try check(name, "variable")
-            guard !name.utf8.contains(0x3d) else {
-                throw MartletError(.misuse, "“\(name)” is not the name of a variable")
-            }
-        }
-        return environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-    }
-}
-
 extension Bootstrap {
     /// A command that runs the bootstrap and waits for it: for the first process of a container, which the kernel protects
     /// from the very signals that end an agent that hangs, and which has to reap what others left.

@@ -87,17 +87,10 @@ extension SpecReader {
     }
 }
 
-extension SpecParts {
-    /// `[user@]name`.
-    static func joined(_ user: String?, _ name: String) -> String { (user.map { "\($0)@" } ?? "") + name }
-}
-
 extension SpecReader.Text {
     /// - Throws: unless it can be the name of a user, a container and the like.
     func checkName(_ what: String) throws(SpecError) {
-        guard !text.isEmpty, !text.hasPrefix("-"), !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f }) else {
-            throw error("this is not the name of a \(what)")
-        }
+        guard PlainName.admits(text, blanks: false) else { throw error("this is not the name of a \(what)") }
     }
 
     /// - Throws: unless it is what the option wants.
