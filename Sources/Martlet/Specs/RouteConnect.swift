@@ -95,8 +95,7 @@ extension Controller {
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
         try await connect(
-            through: spec.hops.map(\.connector), options: options, prompts: prompts ?? runtime.configuration.prompts,
-            onPhase: onPhase)
+            through: spec.hops.map(\.connector), options: options, prompts: prompts, onPhase: onPhase)
     }
 
     package func connect(
