@@ -26,19 +26,7 @@ final class IncomingDetach: AcceptedStreamOwner {
     private let request: Request
     private let runtime: ContextRuntime
 
-    static func accept(
-        _ key: StreamKey,
-        _ payload: UnsafeRawBufferPointer,
-        runtime: ContextRuntime
-    ) -> Result<IncomingDetach, StreamRefusal> {
-        guard let request = try? CBORDecoder().decode(Request.self, from: payload) else {
-            return .failure(StreamRefusal(.protocolViolation, "a detach that cannot be read"))
-        }
-        guard runtime.host != nil else { return .failure(StreamRefusal(.refused, "the controller is not detached")) }
-        return .success(IncomingDetach(key, request, runtime))
-    }
-
-    private init(_ key: StreamKey, _ request: Request, _ runtime: ContextRuntime) {
+    init(_ key: StreamKey, _ request: Request, _ runtime: ContextRuntime) {
         self.key = key
         self.request = request
         self.runtime = runtime

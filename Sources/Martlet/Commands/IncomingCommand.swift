@@ -39,21 +39,7 @@ final class IncomingCommand: AcceptedStreamOwner {
         var timers: [Reactor.TimerToken] = []
     }
 
-    static func accept(
-        _ key: StreamKey,
-        _ payload: UnsafeRawBufferPointer,
-        _ flags: FrameHeader.Flags,
-        runtime: ContextRuntime
-    ) -> Result<IncomingCommand, StreamRefusal> {
-        do {
-            let request = try CBORDecoder().decode(CommandRequest.self, from: payload)
-            return .success(IncomingCommand(key, request, runtime: runtime))
-        } catch {
-            return .failure(StreamRefusal(.protocolViolation, "a command that cannot be read: \(error)"))
-        }
-    }
-
-    private init(_ key: StreamKey, _ request: CommandRequest, runtime: ContextRuntime) {
+    init(_ key: StreamKey, _ request: CommandRequest, runtime: ContextRuntime) {
         self.key = key
         self.request = request
         self.runtime = runtime

@@ -57,20 +57,7 @@ final class IncomingConnect: AcceptedStreamOwner {
         var answer: UnsafeContinuation<ConnectAnswer, Never>?
     }
 
-    static func accept(
-        _ key: StreamKey,
-        _ payload: UnsafeRawBufferPointer,
-        runtime: ContextRuntime
-    ) -> Result<IncomingConnect, StreamRefusal> {
-        do {
-            let request = try CBORDecoder().decode(ConnectRequest.self, from: payload)
-            return .success(IncomingConnect(key, request, runtime))
-        } catch {
-            return .failure(StreamRefusal(.protocolViolation, "a connect that cannot be read: \(error)"))
-        }
-    }
-
-    private init(_ key: StreamKey, _ request: ConnectRequest, _ runtime: ContextRuntime) {
+    init(_ key: StreamKey, _ request: ConnectRequest, _ runtime: ContextRuntime) {
         self.key = key
         self.request = request
         self.runtime = runtime
@@ -178,18 +165,7 @@ final class IncomingDisconnect: AcceptedStreamOwner {
     private let request: Request
     private let runtime: ContextRuntime
 
-    static func accept(
-        _ key: StreamKey,
-        _ payload: UnsafeRawBufferPointer,
-        runtime: ContextRuntime
-    ) -> Result<IncomingDisconnect, StreamRefusal> {
-        guard let request = try? CBORDecoder().decode(Request.self, from: payload) else {
-            return .failure(StreamRefusal(.protocolViolation, "a disconnect that cannot be read"))
-        }
-        return .success(IncomingDisconnect(key, request, runtime))
-    }
-
-    private init(_ key: StreamKey, _ request: Request, _ runtime: ContextRuntime) {
+    init(_ key: StreamKey, _ request: Request, _ runtime: ContextRuntime) {
         self.key = key
         self.request = request
         self.runtime = runtime

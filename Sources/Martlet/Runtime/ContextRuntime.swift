@@ -136,15 +136,18 @@ final class ContextRuntime: ContextScope {
             }
             return .success(IncomingEcho(key, payload, node: node))
         case .command:
-            return IncomingCommand.accept(key, payload, flags, runtime: self).mapOwner()
+            return read(payload, "command") { IncomingCommand(key, $0, runtime: self) }
         case .connect:
-            return IncomingConnect.accept(key, payload, runtime: self).mapOwner()
+            return read(payload, "connect") { IncomingConnect(key, $0, self) }
         case .disconnect:
-            return IncomingDisconnect.accept(key, payload, runtime: self).mapOwner()
+            return read(payload, "disconnect") { IncomingDisconnect(key, $0, self) }
         case .detach:
-            return IncomingDetach.accept(key, payload, runtime: self).mapOwner()
+            return read(payload, "detach") { (request: IncomingDetach.Request) throws(StreamRefusal) in
+                guard host != nil else { throw StreamRefusal(.refused, "the controller is not detached") }
+                return IncomingDetach(key, request, self)
+            }
         case .channel:
-            return channels.accept(key, payload, runtime: self).mapOwner()
+            return channels.accept(key, payload, runtime: self).map { $0 }
         case .status:
             return .success(IncomingStatus(key, runtime: self))
         case .log:
@@ -158,6 +161,19 @@ final class ContextRuntime: ContextScope {
             }
             return .success(IncomingMessages(key, outputs, runtime: self))
         }
+    }
+
+    /// The owner of a stream that `open` brings a request for.
+    private func read<Request: Decodable>(
+        _ payload: UnsafeRawBufferPointer,
+        _ what: String,
+        _ owner: (Request) throws(StreamRefusal) -> any AcceptedStreamOwner
+    ) -> Result<any AcceptedStreamOwner, StreamRefusal> {
+        let request: Request
+        do { request = try CBORDecoder().decode(Request.self, from: payload) } catch {
+            return .failure(StreamRefusal(.protocolViolation, "a \(what) that cannot be read: \(error)"))
+        }
+        do { return .success(try owner(request)) } catch { return .failure(error) }
     }
 
     // MARK: Tasks and programs
@@ -363,8 +379,4 @@ final class ContextRuntime: ContextScope {
         for call in posted { call.cancel() }
         for program in programs { program.end(grace: grace) }
     }
-}
-
-extension Result where Success: AcceptedStreamOwner {
-    fileprivate func mapOwner() -> Result<any AcceptedStreamOwner, Failure> { map { $0 } }
 }
