@@ -16,6 +16,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Martlet", targets: ["Martlet"]),
+        .library(name: "MartletPython", targets: ["MartletPython"]),
         .library(name: "MartletSocket", targets: ["MartletSocket"]),
         .library(name: "MartletTelemetry", targets: ["MartletTelemetry"]),
         .library(name: "MartletTestKit", targets: ["MartletTestKit"]),
@@ -60,6 +61,11 @@ let package = Package(
             ]
         ),
         .target(
+            name: "MartletPython",
+            dependencies: ["Martlet", "MartletWire"],
+            exclude: ["Runtime/martlet_runtime.py"]
+        ),
+        .target(
             name: "MartletSocket",
             dependencies: [
                 "CMartlet", "Martlet", "MartletReactor",
@@ -86,6 +92,12 @@ let package = Package(
         .testTarget(
             name: "MartletTests",
             dependencies: ["Martlet", "MartletTestKit", "MartletWire", "MartletLink", "MartletReactor"]),
+        .testTarget(
+            name: "MartletPythonTests",
+            dependencies: [
+                "Martlet", "MartletPython", "MartletTestKit", "MartletWire",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .testTarget(
             name: "MartletSocketTests",
             dependencies: ["Martlet", "MartletSocket", "MartletTestKit", "MartletReactor"]),

@@ -55,21 +55,48 @@ extension Context {
         _ output: ChannelEnd<OutputLine, Never>?
     ) async throws -> [UInt8] {
         do {
-            let name = try TaskRegistry.name(of: Task.self)
-            let milliseconds = deadline.map { $0.clampedMilliseconds } ?? 0
-            let headers = CallHeaders(trace: runtime.configuration.instrumentType?.outgoing(), output: output)
-            var tokens: [ChannelToken] = []
-            let request = try ChannelPassage.with(runtime, &tokens) {
-                try CallRequest.encode(task, named: name, deadline: milliseconds, headers: headers)
-            }
-            guard !tokens.isEmpty else { return try await send(request, Task.self, deadline: deadline) }
-            // Ends that the task has not taken when it is over will not be taken; but claims may be under way.
-            var grace = ChannelOffers.grace
-            defer { runtime.channels.abandon(tokens, after: grace, node.reactor) }
-            do { return try await send(request, Task.self, deadline: deadline) } catch let error as MartletError {
-                if error.code == .contextLost { grace = 0 }
-                throw error
-            }
+            let head = try TaskRegistry.name(of: Task.self).requestHead
+            return try await answer(to: task, head, Task.self, deadline: deadline, output)
+        } catch var error as MartletError where error.route.steps.isEmpty {
+            error.route = route
+            throw error
+        }
+    }
+
+    private nonisolated(nonsending) func answer<Arguments: Encodable>(
+        to arguments: Arguments,
+        _ head: [UInt8],
+        _ subject: any Sendable,
+        deadline: Duration?,
+        _ output: ChannelEnd<OutputLine, Never>?
+    ) async throws -> [UInt8] {
+        let milliseconds = deadline.map { $0.clampedMilliseconds } ?? 0
+        let headers = CallHeaders(trace: runtime.configuration.instrumentType?.outgoing(), output: output)
+        var tokens: [ChannelToken] = []
+        let request = try ChannelPassage.with(runtime, &tokens) {
+            try CallRequest.encode(arguments, head: head, deadline: milliseconds, headers: headers)
+        }
+        guard !tokens.isEmpty else { return try await send(request, subject, deadline: deadline) }
+        // Ends that the task has not taken when it is over will not be taken; but claims may be under way.
+        var grace = ChannelOffers.grace
+        defer { runtime.channels.abandon(tokens, after: grace, node.reactor) }
+        do { return try await send(request, subject, deadline: deadline) } catch let error as MartletError {
+            if error.code == .contextLost { grace = 0 }
+            throw error
+        }
+    }
+
+    /// Calls what a runtime other than ours knows by a name.
+    ///
+    /// - Parameter failure: what an error of the far code is decoded as.
+    /// - Throws: a `Failure`; else as ``call(_:deadline:output:)``.
+    package nonisolated(nonsending) func call<Arguments: Encodable, Output: Decodable, Failure: Error & Decodable>(
+        named name: String, _ arguments: Arguments, deadline: Duration?, returning: Output.Type, failure: Failure.Type
+    ) async throws -> Output {
+        do {
+            guard name.utf8.count < 1 << 15 else { throw MartletError(.misuse, "a name of \(name.utf8.count) bytes") }
+            let answer = try await answer(to: arguments, CallRequest.head(named: name), name, deadline: deadline, nil)
+            return try CallAnswer.decode(answer, name, failure: failure, over: self)
         } catch var error as MartletError where error.route.steps.isEmpty {
             error.route = route
             throw error
@@ -101,7 +128,7 @@ extension Context {
 
     private nonisolated(nonsending) func send(
         _ request: [UInt8],
-        _ task: any RemoteTask.Type,
+        _ subject: any Sendable,
         deadline: Duration?
     ) async throws -> [UInt8] {
         let isWhole = request.count <= ContextNode.maximumOpenPayload
@@ -126,8 +153,8 @@ extension Context {
         case .answer(let bytes): return bytes
         case .cancelled: throw CancellationError()
         case .deadlineExceeded:
-            throw MartletError(.deadlineExceeded, "\(task) took longer than \(deadline!)", route: route)
-        case .reset(let reason): throw ResetError(reason: reason).error(route, "\(task)")
+            throw MartletError(.deadlineExceeded, "\(subject) took longer than \(deadline!)", route: route)
+        case .reset(let reason): throw ResetError(reason: reason).error(route, "\(subject)")
         }
     }
 

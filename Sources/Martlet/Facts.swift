@@ -20,4 +20,6 @@ public struct Facts: Sendable, Codable, Hashable {
     public var memory: UInt64
     /// `PRETTY_NAME` of `/etc/os-release`, where there is one.
     public var distribution: String?
+    /// What runs there instead of an image: `CPython 3.11.7`.
+    public var interpreter: String?
 }

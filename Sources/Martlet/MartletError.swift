@@ -29,6 +29,8 @@ public struct MartletError: Error, Sendable {
         public static let noPlace = Code(rawValue: "noPlace")
         /// There is no image for the machine's system and processor.
         public static let wrongPlatform = Code(rawValue: "wrongPlatform")
+        /// The machine has no interpreter for the runtime that was to run there; the message lists those looked for.
+        public static let noInterpreter = Code(rawValue: "noInterpreter")
         /// The image was started and ended before it said hello.
         public static let imageDied = Code(rawValue: "imageDied")
         /// The image cannot be read or sent.

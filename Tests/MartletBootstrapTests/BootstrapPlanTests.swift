@@ -147,4 +147,25 @@ struct BootstrapPlanTests {
         #expect(ImageParts(id: "ab", isDynamic: false, parts: [part!, part!]) == nil)
         #expect(ImageParts(id: "ab", isDynamic: true, parts: []) == nil)
     }
+
+    @Test("sends another runtime's program when its interpreter is found, and takes no report that belongs to images")
+    func script() {
+        let first = FirstStage(nonce: nonce, policy: .nothing, imageID: "0")!
+        var plan = BootstrapPlan(first: first, runsScript: true)
+        #expect(plan.received(line("alive")) == [.sendProgram])
+        #expect(plan.received(hello + [7]) == [.linkUp(remaining: [7])])
+        var dead = BootstrapPlan(first: first, runsScript: true)
+        _ = dead.received(line("alive"))
+        let failure = dead.ended()
+        #expect(kind(failure) == .scriptDidNotStart)
+        if case .fail(let failure)? = failure.first { #expect(failure.isWorthCare) }
+        var none = BootstrapPlan(first: first, runsScript: true)
+        #expect(kind(none.received(line("failed python3:absent"))) == .noInterpreter)
+        var wrong = BootstrapPlan(first: first, runsScript: true)
+        #expect(
+            kind(wrong.received(line("miss Linux x86_64")))
+                == .unexpectedReport(.miss(system: "Linux", machine: "x86_64")))
+        var image = self.plan()
+        #expect(kind(image.received(line("alive"))) == .unexpectedReport(.alive))
+    }
 }

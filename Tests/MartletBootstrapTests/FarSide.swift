@@ -99,6 +99,8 @@ struct FarSide {
                     let line = SecondStage.dataLine(encoding: encoding, byteCount: blob.count)
                     try wire.write(Array(line.utf8) + blob.prefix(cutAfter ?? blob.count))
                     if cutAfter != nil { wire.closeInput() }
+                // These plans have images.
+                case .sendProgram: break
                 case .linkUp(let remaining):
                     try talk(&wire, remaining, &outcome)
                     return

@@ -16,6 +16,10 @@ package struct BootstrapFailure: Error, Sendable, Hashable {
         case lost
         /// The image was sent whole and started, and the far side ended without the agent's hello.
         case agentDidNotStart
+        /// There is no interpreter for the program that was to be sent.
+        case noInterpreter
+        /// The program was sent to an interpreter, and the far side ended without a hello: worth a careful try.
+        case scriptDidNotStart
         /// The far side reported something that makes no sense at this point.
         case unexpectedReport(StageReport)
         /// The caller's deadline passed; `phase` says where.
@@ -31,7 +35,7 @@ package struct BootstrapFailure: Error, Sendable, Hashable {
 
 extension BootstrapFailure {
     /// Whether a try with `FirstStage.isCareful` may succeed where this one took a short cut.
-    package var isWorthCare: Bool { kind == .cachedDidNotStart || kind == .lost }
+    package var isWorthCare: Bool { [.cachedDidNotStart, .lost, .scriptDidNotStart].contains(kind) }
 }
 
 extension BootstrapFailure: CustomStringConvertible {
@@ -45,6 +49,8 @@ extension BootstrapFailure: CustomStringConvertible {
             case .cachedDidNotStart: "the cached image was started, but no agent answered"
             case .lost: "the place that was chosen could not take the image"
             case .agentDidNotStart: "the image is there, but no agent answered"
+            case .noInterpreter: "there is no interpreter for the program that was to be sent"
+            case .scriptDidNotStart: "an interpreter was started, but no agent answered"
             case .unexpectedReport(let report): "the far side reported \(report) out of turn"
             case .deadline(let phase): "the deadline passed while \(phase)"
             }

@@ -3,6 +3,7 @@
 /// ```
 /// looking ──miss──> choosing ──image──> probing ──ready──> sending ──start──> starting ──hello──> over
 ///    └────────────start (cached)──────────────────────────────────────────────^
+/// looking ──alive (another runtime)──> interpreting ──hello──> over
 ///      probing ──want──> probing;  starting, sending, probing ──again──> probing;  any ──failed, end──> over
 /// ```
 /// The far side is not trusted: it can at most make the bootstrap fail, after a bounded number of attempts.
@@ -14,6 +15,8 @@ package struct BootstrapPlan: Sendable {
         case send(String)
         /// Write `SecondStage.dataLine` and then these parts, in this order, as one stream in this encoding.
         case sendParts([Int], encoding: PartEncoding)
+        /// Write the other runtime's program.
+        case sendProgram
         /// The agent is there. Nothing more comes out of the plan.
         case linkUp(remaining: [UInt8])
         /// It is over: close the connection. Nothing more comes out of the plan.
@@ -27,6 +30,8 @@ package struct BootstrapPlan: Sendable {
         case sending(ImageParts, encodings: Set<PartEncoding>)
         /// What was sent is executed; nil: what the cache has.
         case starting(ImageParts?, encodings: Set<PartEncoding>)
+        /// An interpreter is given its program.
+        case interpreting
         case over
     }
 
@@ -37,6 +42,8 @@ package struct BootstrapPlan: Sendable {
     package private(set) var first: FirstStage
     /// The place that was reported last: where the agent runs from, once it runs; nil if the image was cached.
     package private(set) var ready: StageReport.Ready?
+    /// Whether the far side looks for an interpreter, not for an image.
+    private let runsScript: Bool
     private var state = State.looking
     private var scanner: StageScanner
     private var places: [PlaceFailure] = []
@@ -44,9 +51,10 @@ package struct BootstrapPlan: Sendable {
     private var roundTrip: Duration?
     private var system = ""
 
-    /// Begins where the caller has started `first.commandLine` at the far side.
-    package init(first: FirstStage) {
+    /// Begins where the caller has started `first.commandLine` at the far side, or that of a ``RuntimeScript``.
+    package init(first: FirstStage, runsScript: Bool = false) {
         self.first = first
+        self.runsScript = runsScript
         scanner = StageScanner(nonce: first.nonce)
     }
 
@@ -86,6 +94,7 @@ package struct BootstrapPlan: Sendable {
         case .choosing, .probing: [fail(.ended)]
         case .sending: [fail(.ended)]
         case .starting(let sent, _): [fail(sent == nil ? .cachedDidNotStart : .agentDidNotStart)]
+        case .interpreting: [fail(.scriptDidNotStart)]
         case .over: []
         }
     }
@@ -103,13 +112,21 @@ package struct BootstrapPlan: Sendable {
         case .choosing: [fail(.deadline(phase: "choosing an image"))]
         case .probing: [fail(.deadline(phase: "looking for a place for the image"))]
         case .sending: [fail(.deadline(phase: "sending the image"))]
-        case .starting: [fail(.deadline(phase: "waiting for the agent"))]
+        case .starting, .interpreting: [fail(.deadline(phase: "waiting for the agent"))]
         case .over: []
         }
     }
 
     private mutating func take(_ report: StageReport, elapsed: Duration) -> [Action] {
         switch (state, report) {
+        case (.looking, .alive) where runsScript:
+            state = .interpreting
+            return [.sendProgram]
+        case (.looking, .failed(let failures)) where runsScript:
+            places = failures
+            return [fail(.noInterpreter)]
+        // There is no image for who did not ask for one.
+        case (.looking, _) where runsScript: break
         case (.looking, .miss(let system, let machine)), (.starting(nil, _), .miss(let system, let machine)):
             if isStartingCached { first.isCareful = true }
             self.system = system
@@ -161,7 +178,7 @@ package struct BootstrapPlan: Sendable {
 
     private mutating func hello(_ remaining: [UInt8]) -> Action {
         switch state {
-        case .looking, .sending, .starting:
+        case .looking, .sending, .starting, .interpreting:
             state = .over
             return .linkUp(remaining: remaining)
         // No agent can have started: nothing was sent.

@@ -37,7 +37,10 @@ package struct FirstStage: Sendable, Hashable {
     func cacheName(machine: String) -> String { namesMachine ? "\(imageID)-\(machine)" : imageID }
 
     /// The text for the far login shell, without a newline.
-    package var commandLine: String { "exec sh -c '\(script)'" }
+    package var commandLine: String { Self.commandLine(script) }
+
+    /// The same for any script that keeps to the rules above.
+    package static func commandLine(_ script: String) -> String { "exec sh -c '\(script)'" }
 
     /// What it has `sh` run.
     package var script: String {

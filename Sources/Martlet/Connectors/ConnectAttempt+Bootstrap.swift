@@ -48,6 +48,9 @@ extension ConnectAttempt {
                 send(Array(text.utf8))
             case .sendParts(let indexes, let encoding):
                 sendParts(indexes, encoding)
+            case .sendProgram:
+                enter(.boot)
+                sendProgram()
             case .linkUp(let early):
                 enter(.handshake)
                 linkUp(early)
@@ -68,6 +71,15 @@ extension ConnectAttempt {
             return state.sink
         }
         sink?.write(bytes)
+    }
+
+    private func sendProgram() {
+        guard let program = options.script?.program else { return }
+        state.withLock { state in
+            state.timings.wasCached = false
+            state.timings.bytesSent += program.count
+        }
+        send(program)
     }
 
     func sendParts(_ indexes: [Int], _ encoding: PartEncoding) {

@@ -63,7 +63,7 @@ extension ConnectAttempt {
                 )
             )
         }
-        let expected = image?.builds ?? [runtime.images.ownBuild]
+        let expected = options.script.map { [$0.build] } ?? image?.builds ?? [runtime.images.ownBuild]
         guard hello.nonce == first.nonce.text, expected.contains(hello.build) else {
             return fail(
                 MartletError(

@@ -93,7 +93,7 @@ final class ConnectAttempt: EventHandler {
         self.image = image
         self.onNumber = onNumber
         self.onProgress = onProgress
-        state = Mutex(State(plan: BootstrapPlan(first: first), deadline: deadline))
+        state = Mutex(State(plan: BootstrapPlan(first: first, runsScript: options.script != nil), deadline: deadline))
     }
 
     /// Whether the same with ``FirstStage/isCareful`` may succeed.

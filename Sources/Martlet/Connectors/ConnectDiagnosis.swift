@@ -70,6 +70,17 @@ enum ConnectDiagnosis {
                 .boot,
                 "run it there by hand to see why; a static build (-static-executable) needs nothing from the machine"
             )
+        case .noInterpreter:
+            let tries = failure.places.map { "\($0.place): \($0.reason)" }.joined(separator: "\n")
+            var result = error(
+                .noInterpreter, "the machine has no interpreter for what was to run there", .boot,
+                "install one of these, or name the one that is there")
+            result.detail = [tries, printed].compactMap { $0 }.joined(separator: "\n")
+            return result
+        case .scriptDidNotStart:
+            return error(
+                .imageDied, "the interpreter was started and ended before it said hello: \(end)", .boot,
+                "name another interpreter, if the machine has one")
         case .unexpectedReport(let report):
             return error(.handshakeFailed, "the far side reported \(report) out of turn", .boot, nil)
         case .deadline(let phase):

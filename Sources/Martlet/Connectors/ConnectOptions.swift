@@ -6,6 +6,8 @@ public struct ConnectOptions: Sendable, Codable {
     public var policy = ImagePolicy.disk
     /// What `ps` shows for the agent. Default: `martlet:USER@HOST:PID` of the controller. No slash, no control character.
     public var title: String?
+    /// What is to run there instead of an image. Default: an image.
+    package var script: RuntimeScript?
 
     /// The defaults.
     public init() {}
@@ -26,7 +28,7 @@ public struct ConnectTimings: Sendable, Codable, Hashable {
     public var phases: [ConnectPhase: Duration] = [:]
     /// Whether the far side had the image already.
     public var wasCached = true
-    /// Bytes of image that were sent.
+    /// Bytes that were sent of the image, or of another runtime.
     public var bytesSent = 0
 
     /// All phases together, without waiting for a turn.

@@ -54,10 +54,10 @@ public struct Bootstrap: Sendable {
     /// Whether somebody answers if the command asks for something.
     public let mayAsk: Bool
 
-    /// - Parameter first: `nil`: there is nothing to run yet.
-    init(_ first: FirstStage? = nil, mayAsk: Bool = false) {
-        line = first?.commandLine ?? ""
-        script = first?.script ?? ""
+    /// - Parameter script: empty: there is nothing to run yet.
+    init(script: String = "", mayAsk: Bool = false) {
+        line = script.isEmpty ? "" : FirstStage.commandLine(script)
+        self.script = script
         self.mayAsk = mayAsk
     }
 

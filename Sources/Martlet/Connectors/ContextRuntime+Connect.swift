@@ -123,6 +123,23 @@ extension ContextRuntime {
                     onProgress: onProgress
                 )
             }
+            func run(_ first: FirstStage, _ image: ImageStore.Image?, _ script: String) async throws -> Outcome {
+                let bootstrap = Bootstrap(script: script, mayAsk: mayAsk)
+                let launch =
+                    local == nil
+                    ? try connector.launch(bootstrap)
+                    : .shell(["/bin/sh", "-c", bootstrap.script], options: local ?? LocalOptions())
+                let beginning = try await beginning(launch, until: deadline, connector.label)
+                let attempt = attempt(first, image)
+                let result = await attempt.run(beginning)
+                return (result, attempt.failure, attempt.isWorthCare)
+            }
+            if let script = options.script {
+                guard let first = FirstStage(nonce: nonce, policy: .nothing, imageID: "0", isCareful: isCareful) else {
+                    fatalError()
+                }
+                return try await run(first, nil, script.firstStage(nonce: nonce, isCareful: isCareful))
+            }
             if let local, !images.isWithoutName {
                 guard let first = FirstStage(nonce: nonce, policy: .nothing, imageID: "0") else { fatalError() }
                 return (await attempt(first, nil).run(.program(localTemplate(local, nonce), .nothing)), nil, false)
@@ -141,15 +158,7 @@ extension ContextRuntime {
                     isCareful: isCareful
                 )
             else { throw MartletError(.imageUnusable, "\(image.id) does not name an image") }
-            let bootstrap = Bootstrap(first, mayAsk: mayAsk)
-            let launch =
-                local == nil
-                ? try connector.launch(bootstrap)
-                : .shell(["/bin/sh", "-c", bootstrap.script], options: local ?? LocalOptions())
-            let beginning = try await beginning(launch, until: deadline, connector.label)
-            let attempt = attempt(first, image)
-            let result = await attempt.run(beginning)
-            return (result, attempt.failure, attempt.isWorthCare)
+            return try await run(first, image, first.script)
         } catch var error as MartletError {
             if error.route.steps.isEmpty { error.route = here }
             return (.failure(error), nil, false)

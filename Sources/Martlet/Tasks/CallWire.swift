@@ -43,9 +43,19 @@ struct CallRequest {
         deadline milliseconds: UInt32,
         headers: CallHeaders
     ) throws(MartletError) -> [UInt8] {
+        try encode(task, head: name.requestHead, deadline: milliseconds, headers: headers)
+    }
+
+    /// - Parameter head: as ``head(named:)`` makes it.
+    static func encode<Arguments: Encodable>(
+        _ arguments: Arguments,
+        head: [UInt8],
+        deadline milliseconds: UInt32,
+        headers: CallHeaders
+    ) throws(MartletError) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(name.requestHead.count + 128)
-        bytes += name.requestHead
+        bytes.reserveCapacity(head.count + 128)
+        bytes += head
         if milliseconds > 0 {
             bytes.withUnsafeMutableBytes { $0.storeBytes(of: milliseconds.bigEndian, as: UInt32.self) }
         }
@@ -58,14 +68,15 @@ struct CallRequest {
                 bytes[4] |= Self.headersFlag
                 bytes += [UInt8(encoded.count >> 8), UInt8(truncatingIfNeeded: encoded.count)] + encoded
             }
-            try CallAnswer.encoder.encode(task, into: &bytes)
+            try CallAnswer.encoder.encode(arguments, into: &bytes)
         } catch let error as MartletError {
             throw error
         } catch {
-            throw MartletError(.valueUnusable, "the arguments of \(Task.self) do not encode: \(ErrorText.of(error))")
+            throw MartletError(
+                .valueUnusable, "the arguments of \(Arguments.self) do not encode: \(ErrorText.of(error))")
         }
         guard bytes.count <= MessageAssembly.limit else {
-            throw MartletError(.limitExceeded, "\(Task.self) is \(ResetReason.valueTooLarge.message)")
+            throw MartletError(.limitExceeded, "\(Arguments.self) is \(ResetReason.valueTooLarge.message)")
         }
         return bytes
     }
@@ -143,14 +154,21 @@ enum CallAnswer {
     /// A task's result, or its error.
     static func decode<Task: RemoteTask>(_ bytes: [UInt8], of task: Task, over context: Context) throws -> Task.Output
     where Task.Output: Decodable {
-        let value = try open(bytes, failure: Task.Failure.self, route: context.route)
+        try decode(bytes, Task.self, failure: Task.Failure.self, over: context)
+    }
+
+    /// - Parameter subject: what was called, for errors.
+    static func decode<Output: Decodable>(
+        _ bytes: [UInt8], _ subject: any Sendable, failure: any Error.Type, over context: Context
+    ) throws -> Output {
+        let value = try open(bytes, failure: failure, route: context.route)
         do {
             return try value.withUnsafeBytes { bytes in
-                try ChannelPassage.with(context.runtime) { try CBORDecoder().decode(Task.Output.self, from: bytes) }
+                try ChannelPassage.with(context.runtime) { try CBORDecoder().decode(Output.self, from: bytes) }
             }
         } catch {
             throw MartletError(
-                .valueUnusable, "the result of \(Task.self) does not decode: \(ErrorText.of(error))",
+                .valueUnusable, "the result of \(subject) does not decode: \(ErrorText.of(error))",
                 route: context.route)
         }
     }

@@ -1,0 +1,1063 @@
+# What a Python context runs: a link's frames, streams and values as docs/PROTOCOL.md has them, for Python 2.7 and 3.
+#
+# bin/pack-python packs this file into RuntimeProgram.swift; it is sent without comments and indents, compressed. It
+# must not need anything but the standard library, and of that as little as possible before hello: each import is paid by
+# every connect.
+#
+# Threads: one reads the link and does all that needs no user code (heartbeats, credit, resets); the main thread runs the
+# first call that is there, further ones get threads of their own; one forwards what is printed. LOCK guards all streams,
+# WRITING the link. Neither is held while user code runs.
+import binascii, errno, fcntl, os, pwd, select, signal, struct, sys, threading, time
+from collections import deque
+
+builtins = sys.modules[type(1).__module__]
+text = type(u"")
+integers = (int, type(1 << 70))
+pack = struct.pack
+
+# ---- Values
+
+TUPLE, FROZENSET, SET, CHANNEL = 41700, 41701, 258, u"martlet.channel"
+MAXIMUM_DEPTH, MAXIMUM_VALUE = 60, 1 << 26
+
+
+class Unusable(TypeError):
+    # A value that cannot be carried: the path to it, and why.
+    def __str__(self):
+        return "cannot carry %s: %s" % (("the value" + self.args[0])[:400], self.args[1])
+
+
+def head(major, n):
+    major <<= 5
+    if n < 24:
+        return pack(">B", major | n)
+    if n < 256:
+        return pack(">BB", major | 24, n)
+    if n < 65536:
+        return pack(">BH", major | 25, n)
+    if n < 1 << 32:
+        return pack(">BI", major | 26, n)
+    return pack(">BQ", major | 27, n)
+
+
+def encode(value, out, depth=0):
+    # Calls out with the pieces.
+    kind = type(value)
+    if value is None:
+        return out(b"\xf6")
+    if kind is bool:
+        return out(b"\xf5" if value else b"\xf4")
+    if bytes is str and isinstance(value, str):
+        # Python 2 does not tell text from bytes.
+        try:
+            value = value.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    if isinstance(value, text):
+        try:
+            value = value.encode("utf-8")
+        except UnicodeError as error:
+            raise Unusable("", "%s" % error)
+        out(head(3, len(value)))
+        return out(value)
+    if isinstance(value, integers):
+        major = int(value < 0)
+        n = -1 - value if major else value
+        if n >> 64 == 0:
+            return out(head(major, int(n)))
+        digits = "%x" % n
+        value = binascii.unhexlify(("0" * (len(digits) % 2) + digits).encode())
+        out(head(6, 2 + major))
+    if isinstance(value, float):
+        return out(pack(">Bd", 251, value))
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        if not isinstance(value, bytes):
+            value = value.tobytes() if isinstance(value, memoryview) else bytes(value)
+        out(head(2, len(value)))
+        return out(value)
+    if depth > MAXIMUM_DEPTH:
+        raise Unusable("", "nested too deep, or in itself")
+    if isinstance(value, dict):
+        out(head(5, len(value)))
+        for key in list(value):
+            try:
+                encode(key, out, depth + 1)
+                encode(value[key], out, depth + 1)
+            except Unusable as error:
+                raise Unusable(("[%r]" % (key,))[:80] + error.args[0], error.args[1])
+        return
+    for of, tag in (list, 0), (tuple, TUPLE), (set, SET), (frozenset, FROZENSET):
+        if isinstance(value, of):
+            if tag:
+                out(head(6, tag))
+                depth += 1
+            out(head(4, len(value)))
+            for index, item in enumerate(value):
+                try:
+                    encode(item, out, depth + 1)
+                except Unusable as error:
+                    raise Unusable("[%d]" % index + error.args[0], error.args[1])
+            return
+    raise Unusable("", "can't serialize an object of type %s" % name_of(kind))
+
+
+def encoded(value):
+    pieces = []
+    encode(value, pieces.append)
+    return b"".join(pieces)
+
+
+def decode(data, at, claim=None):
+    # Returns a value of a bytearray, and where it ends. Where a channel's end stands, claim makes it.
+    first = data[at]
+    major, n = first >> 5, first & 31
+    at += 1
+    if n > 23:
+        size = 1 << n - 24
+        number = data[at:at + size]
+        if n > 27 or len(number) < size:
+            raise ValueError("no CBOR")
+        at += size
+        n = 0
+        for byte in number:
+            n = n << 8 | byte
+        if major == 7 and size > 1:
+            if size == 2:
+                exponent, value = n >> 10 & 31, n & 1023
+                if exponent == 31:
+                    value = float("nan" if value else "inf")
+                else:
+                    value = value * 2.0 ** -24 if exponent == 0 else (value + 1024) * 2.0 ** (exponent - 25)
+                return -value if n >> 15 else value, at
+            return struct.unpack(">f" if size == 4 else ">d", bytes(number))[0], at
+    if major == 0:
+        return n, at
+    if major == 1:
+        return -1 - n, at
+    if major == 7:
+        return {20: False, 21: True}.get(n), at
+    if major < 4:
+        value = bytes(data[at:at + n])
+        if len(value) < n:
+            raise ValueError("no CBOR")
+        return (value if major == 2 else value.decode("utf-8")), at + n
+    if major == 4:
+        value = []
+        for _ in range(n):
+            item, at = decode(data, at, claim)
+            value.append(item)
+        return value, at
+    if major == 5:
+        value = {}
+        for _ in range(n):
+            key, at = decode(data, at, claim)
+            value[key], at = decode(data, at, claim)
+        if claim and list(value) == [CHANNEL]:
+            value = claim(value[CHANNEL])
+        return value, at
+    value, at = decode(data, at, claim)
+    if n == 2 or n == 3:
+        value = int(binascii.hexlify(value) or b"0", 16)
+        return (-1 - value if n == 3 else value), at
+    return {TUPLE: tuple, SET: set, FROZENSET: frozenset}.get(n, lambda value: value)(value), at
+
+
+# ---- The link
+
+OPEN, DATA, CREDIT, END, RESET = 1, 2, 3, 4, 5
+HELLO, WELCOME, PING, PONG, GOODBYE = 16, 17, 18, 19, 20
+OPENER, MORE, LAST, BULK, HELD_UP = 1, 2, 4, 8, 16
+FRAME, WINDOW, LARGEST_WINDOW = 65280, 262144, 1 << 22
+LOCK, WRITING = threading.RLock(), threading.RLock()
+NONCE = os.environ.pop("MARTLET_AGENT", "")
+# Only for this process: what it starts has what the user has.
+os.environ.pop("PYTHONIOENCODING", 0)
+streams = {}
+# Ends of channels that nobody holds any more, for the reader to close: a finalizer may run anywhere.
+dropped = deque()
+
+
+class State(object):
+    me = None
+    number = 0
+    limit = 15.0
+    ending = False
+    level = None
+    log = None
+
+
+def close_on_exec(fd):
+    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+    return fd
+
+
+def pipe():
+    return [close_on_exec(fd) for fd in os.pipe()]
+
+
+def write_all(fd, data):
+    while data:
+        try:
+            data = data[os.write(fd, data):]
+        except OSError as error:
+            if error.errno == errno.EAGAIN:
+                select.select([], [fd], [], 1)
+            elif error.errno != errno.EINTR:
+                # The reader sees the end of the link too.
+                return
+
+
+def frame(kind, payload, flags=0, number=0, to=b"", source=b""):
+    data = pack(">BBHIBB", kind, flags, len(payload), number, len(to), len(source)) + to + source + payload
+    with WRITING:
+        write_all(link_out, data)
+
+
+def poke(what=b"."):
+    try:
+        os.write(poke_out, what)
+    except OSError:
+        pass
+
+
+class Stream(object):
+    # One end of a stream. Subclasses say what to do with what comes.
+    def __init__(self, peer, number, ours):
+        self.peer, self.number, self.ours = peer, number, ours
+        self.changed = threading.Condition(LOCK)
+        self.credit = self.window = self.granted = WINDOW
+        self.received = self.consumed = self.grown_at = 0
+        self.held_up = self.sender_held_up = 0
+        self.sent_last = self.got_last = False
+        # Why it ended at once: a code and a text.
+        self.lost = None
+        self.incoming = deque()
+
+    def begin(self):
+        with LOCK:
+            streams[self.peer, self.number, self.ours] = self
+
+    def opening(self, kind, payload, flags=BULK):
+        with LOCK:
+            State.number += 1
+            self.number = State.number
+            self.begin()
+            self.frame(OPEN, pack(">B", kind) + payload, flags)
+
+    def frame(self, kind, payload, flags=0):
+        frame(kind, payload, flags | self.ours, self.number, self.peer, State.me)
+
+    def send(self, data, last=False, flags=0, wait=True):
+        # Sends in parts, waiting for credit; whether it could.
+        at, length = 0, len(data)
+        more = MORE if length > FRAME and last else 0
+        if more:
+            flags |= BULK
+        while True:
+            part = data[at:at + FRAME]
+            at += len(part)
+            cost = len(part) + 32
+            with LOCK:
+                if last and at == length:
+                    if self.sent_last or self.lost:
+                        return False
+                    self.sent_last = True
+                    self.leave()
+                    self.frame(END, part, LAST | flags)
+                    return True
+                while self.credit < cost and not self.lost and not self.sent_last:
+                    if not wait:
+                        return False
+                    self.changed.wait()
+                if self.lost or self.sent_last:
+                    return False
+                self.credit -= cost
+                self.frame(DATA, part, more | self.held_up | flags)
+                self.held_up = 0
+            if at == length:
+                return True
+
+    def end(self, payload=b"", flags=0):
+        return self.send(payload, True, flags)
+
+    def reset(self, code, message):
+        with LOCK:
+            if self.remove():
+                self.lost = (code, message)
+                self.changed.notify_all()
+                self.frame(RESET, pack(">B", code) + message.encode("utf-8")[:1000])
+
+    def remove(self):
+        return streams.pop((self.peer, self.number, self.ours), None)
+
+    def leave(self):
+        if self.sent_last and self.got_last:
+            self.remove()
+
+    def consume(self, payload):
+        # The reader has taken it.
+        with LOCK:
+            self.consumed += len(payload) + 32
+            if self.got_last or self.lost:
+                return
+            if self.sender_held_up and self.consumed == self.received and self.window < LARGEST_WINDOW:
+                self.window *= 2
+                self.sender_held_up, self.grown_at = 0, self.granted
+            more = self.consumed + self.window - self.granted
+            if more >= self.window // 2:
+                self.granted += more
+                self.frame(CREDIT, pack(">I", more))
+
+    def take(self, kind, payload, flags):
+        # A frame has come; called with LOCK.
+        if kind == CREDIT:
+            if self.credit < FRAME + 32:
+                self.held_up = HELD_UP
+            self.credit += struct.unpack(">I", payload)[0]
+        elif kind == RESET:
+            self.remove()
+            self.lost = (bytearray(payload)[0], payload[1:].decode("utf-8", "replace"))
+            self.was_lost()
+        else:
+            if kind == DATA:
+                self.received += len(payload) + 32
+                if flags & HELD_UP and self.received > self.grown_at:
+                    self.sender_held_up = 1
+            if self.got_last or self.received > self.granted:
+                return self.reset(7, "more than was allowed")
+            if kind == END:
+                self.got_last = True
+                self.leave()
+            self.came(kind, payload)
+        self.changed.notify_all()
+
+    def came(self, kind, payload):
+        pass
+
+    def was_lost(self):
+        pass
+
+
+# ---- Calls
+
+MAIN, BACKLOG, MAXIMUM_THREADS = deque(), deque(), 64
+
+
+class Pool(object):
+    main_is_busy = False
+    threads = 0
+
+
+def submit(job):
+    with LOCK:
+        if not Pool.main_is_busy:
+            Pool.main_is_busy = True
+            MAIN.append(job)
+            os.write(work_out, b".")
+        elif Pool.threads < MAXIMUM_THREADS:
+            Pool.threads += 1
+            start(work, job)
+        else:
+            BACKLOG.append(job)
+
+
+def start(function, *arguments):
+    thread = threading.Thread(target=function, args=arguments)
+    thread.daemon = True
+    thread.start()
+    return thread
+
+
+def next_job():
+    with LOCK:
+        return BACKLOG.popleft() if BACKLOG else None
+
+
+def work(job):
+    while job:
+        guarded(job)
+        with LOCK:
+            job = next_job()
+            if not job:
+                Pool.threads -= 1
+
+
+def work_in_main():
+    while True:
+        try:
+            os.read(work_in, 1)
+        # A signal's handler may raise here, as may a cancel that comes late.
+        except BaseException:
+            continue
+        with LOCK:
+            job = MAIN.popleft() if MAIN else None
+        while job:
+            guarded(job)
+            with LOCK:
+                job = next_job()
+                Pool.main_is_busy = bool(job)
+
+
+def guarded(job):
+    try:
+        job()
+    except BaseException:
+        pass
+
+
+def name_of(kind):
+    name = getattr(kind, "__qualname__", kind.__name__)
+    return name if kind.__module__ in (builtins.__name__, "exceptions") else "%s.%s" % (kind.__module__, name)
+
+
+def find(name):
+    # "module:Class.method", "package.module.function" or the name of a builtin.
+    module, colon, path = name.partition(":")
+    if not colon:
+        path = name
+        module = ""
+    path = path.split(".")
+    value = builtins
+    if colon:
+        __import__(module)
+        value = sys.modules[module]
+    elif len(path) > 1:
+        while path and (not module or not hasattr(value, path[0])):
+            module += ("." if module else "") + path.pop(0)
+            __import__(module)
+            value = sys.modules[module]
+    for part in path:
+        value = getattr(value, part)
+    return value
+
+
+def execute(source, name, channel, function, keywords):
+    # A fragment. Its channel ends with it.
+    import linecache
+    name = str(name)
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    code = compile(source, name, "exec", 0, True)
+    scope = {"__name__": "__channelexec__", "channel": channel}
+    exec(code, scope)
+    if function:
+        scope[function](channel, **keywords)
+
+
+class Call(Stream):
+    thread = None
+    channel = None
+
+    def begin(self):
+        Stream.begin(self)
+        self.bytes = bytearray()
+
+    def came(self, kind, payload):
+        self.bytes += payload
+        if len(self.bytes) > MAXIMUM_VALUE:
+            return self.reset(6, "a value of more than 64 MiB")
+        if kind == END:
+            submit(self.run)
+        else:
+            self.consume(payload)
+
+    def was_lost(self):
+        # As far as Python can be interrupted.
+        if self.thread:
+            try:
+                import ctypes
+                kind = ctypes.py_object(KeyboardInterrupt)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_long(self.thread), kind)
+            except Exception:
+                pass
+
+    def run(self):
+        with LOCK:
+            if self.lost:
+                return
+            self.thread = threading.current_thread().ident
+        try:
+            answer = self.answer()
+        except BaseException:
+            answer = thrown()
+        try:
+            with LOCK:
+                self.thread = None
+            if self.channel:
+                self.channel.stream.end(b"\x01" + answer[:FRAME - 1] if bytearray(answer)[0] else b"\0", BULK)
+            self.end(answer)
+        finally:
+            self.channel = None
+
+    def answer(self):
+        data = self.bytes
+        self.bytes = None
+        size = (data[4] & 127) << 8 | data[5]
+        name = bytes(data[6:6 + size]).decode("utf-8")
+        at = 6 + size
+        if data[4] & 128:
+            at += 2 + (data[at] << 8 | data[at + 1])
+        try:
+            arguments, keywords = decode(data, at, claim)[0]
+        except Exception as error:
+            return failure("valueUnusable", "%s: the arguments cannot be read: %s" % (name, error))
+        keywords = dict((str(key), keywords[key]) for key in keywords)
+        if name == "!exec":
+            self.channel = arguments[2]
+            execute(*(arguments + [keywords]))
+            result = None
+        else:
+            result = find(name)(*arguments, **keywords)
+        try:
+            answer = b"\0" + encoded(result)
+        except Unusable as error:
+            return failure("valueUnusable", "%s: %s" % (name, error))
+        if len(answer) > MAXIMUM_VALUE:
+            return failure("limitExceeded", "%s: a value of more than 64 MiB" % name)
+        return answer
+
+
+def failure(code, message):
+    return b"\x01" + encoded({u"code": code, u"message": u"%s" % message, u"route": {u"steps": []}})
+
+
+def thrown():
+    # The exception that is being handled, from the first line on that is not ours.
+    import traceback
+    kind, error, trace = sys.exc_info()
+    while trace and trace.tb_frame.f_code.co_filename == "martlet":
+        trace = trace.tb_next
+    try:
+        message = u"%s" % error
+    except Exception:
+        try:
+            message = str(error).decode("utf-8", "replace")
+        except Exception:
+            message = u"(no text)"
+    lines = traceback.format_exception(kind, error, trace)
+    formatted = u"".join(line if isinstance(line, text) else line.decode("utf-8", "replace") for line in lines)
+    message, formatted = [clean(value) for value in (message, formatted)]
+    report = {u"type": name_of(kind), u"message": message[:16384], u"traceback": formatted[-24576:]}
+    value = encoded(report)
+    del report[u"traceback"]
+    report[u"value"] = bytearray(value)
+    return b"\x02" + encoded(report)
+
+
+def clean(value):
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+# ---- Channels
+
+
+class RemoteError(Exception):
+    # An error with which the other end was closed.
+    def __init__(self, formatted):
+        Exception.__init__(self, formatted)
+        self.formatted = formatted
+
+
+class TimeoutError(IOError):
+    pass
+
+
+class ChannelStream(Stream):
+    def came(self, kind, payload):
+        if kind == DATA:
+            self.incoming.append(payload)
+        else:
+            if payload[:1] == b"\x01":
+                self.error = payload[1:]
+            self.end(b"\0", BULK)
+
+    error = None
+
+
+class Channel(object):
+    RemoteError, TimeoutError = RemoteError, TimeoutError
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.bytes, self.at = bytearray(), 0
+        self.is_finished = False
+        self.callback = None
+        self.sending = threading.RLock()
+
+    def __del__(self):
+        dropped.append(self.stream)
+        poke()
+
+    def send(self, item):
+        item = encoded(item)
+        if len(item) > MAXIMUM_VALUE:
+            raise ValueError("an item of more than 64 MiB")
+        with self.sending:
+            if not self.stream.send(pack(">I", len(item)) + item, False, BULK):
+                raise IOError("cannot send to %r: it is closed" % self)
+
+    def receive(self, timeout=None):
+        if self.callback:
+            raise IOError("what comes over %r goes to its callback" % self)
+        return self.next_item(timeout)
+
+    def next_item(self, timeout=None):
+        stream = self.stream
+        until = timeout is not None and time.time() + timeout
+        with LOCK:
+            while True:
+                if len(self.bytes) - self.at >= 4:
+                    size = struct.unpack(">I", bytes(self.bytes[self.at:self.at + 4]))[0]
+                    if size == 0xffffffff:
+                        self.is_finished = True
+                    elif len(self.bytes) - self.at >= size + 4:
+                        break
+                if self.is_finished:
+                    raise EOFError("%r has ended" % self)
+                if stream.incoming:
+                    # Only what its reader wants is paid back.
+                    part = stream.incoming.popleft()
+                    del self.bytes[:self.at]
+                    self.at = 0
+                    self.bytes += part
+                    stream.consume(part)
+                elif stream.lost or stream.got_last:
+                    self.is_finished = True
+                    self.raise_error()
+                else:
+                    left = until is not False and until - time.time()
+                    if left is not False and left <= 0:
+                        raise TimeoutError("no item after %r seconds" % timeout)
+                    stream.changed.wait(*([left] if timeout is not None else []))
+            item, self.at = decode(self.bytes, self.at + 4, claim)
+            return item
+
+    def raise_error(self):
+        error, self.stream.error = self.stream.error, None
+        if error:
+            report = decode(bytearray(error), 1)[0]
+            raise RemoteError(report.get(u"message"))
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        try:
+            return self.receive()
+        except EOFError:
+            raise StopIteration
+
+    next = __next__
+
+    def isclosed(self):
+        stream = self.stream
+        return bool(stream.sent_last or stream.got_last or stream.lost)
+
+    def close(self, error=None):
+        if error is None:
+            self.stream.end(b"\0", BULK)
+        else:
+            report = {u"type": u"str", u"message": clean(u"%s" % error)[:16384]}
+            self.stream.end(b"\x01\x02" + encoded(report), BULK)
+
+    def waitclose(self, timeout=None):
+        until = timeout is not None and time.time() + timeout
+        stream = self.stream
+        with LOCK:
+            while not (stream.got_last or stream.lost):
+                left = until is not False and until - time.time()
+                if left is not False and left <= 0:
+                    raise TimeoutError("not closed after %r seconds" % timeout)
+                stream.changed.wait(*([left] if timeout is not None else []))
+        if self.callback:
+            self.callback.join(timeout)
+        with LOCK:
+            self.raise_error()
+            if stream.lost:
+                raise EOFError("%r was lost: %s" % (self, stream.lost[1]))
+
+    def setcallback(self, callback, endmarker=dropped):
+        with LOCK:
+            if self.callback:
+                raise IOError("%r has a callback" % self)
+            self.callback = start(self.call_back, callback, endmarker)
+
+    def call_back(self, callback, endmarker):
+        try:
+            while True:
+                try:
+                    item = self.next_item()
+                except (EOFError, RemoteError):
+                    break
+                callback(item)
+            if endmarker is not dropped:
+                callback(endmarker)
+        except BaseException:
+            self.stream.end(b"\x01" + thrown()[:FRAME - 1], BULK)
+
+    def makefile(self, mode="w", proxyclose=False):
+        if mode not in ("w", "r"):
+            raise ValueError("mode %r is neither 'w' nor 'r'" % (mode,))
+        return ChannelFile(self, mode, proxyclose)
+
+    def __repr__(self):
+        return "<Channel %d %s>" % (self.stream.number, "closed" if self.isclosed() else "open")
+
+
+class ChannelFile(object):
+    def __init__(self, channel, mode, closes):
+        self.channel, self.mode, self.closes = channel, mode, closes
+        self.rest = None
+
+    def write(self, data):
+        self.channel.send(data)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def flush(self):
+        pass
+
+    def isatty(self):
+        return False
+
+    def close(self):
+        if self.closes:
+            self.channel.close()
+
+    def fill(self):
+        try:
+            part = self.channel.receive()
+        except EOFError:
+            return False
+        self.rest = part if self.rest is None else self.rest + part
+        return True
+
+    def cut(self, count):
+        if self.rest is None:
+            return ""
+        part, self.rest = self.rest[:count], self.rest[count:]
+        return part
+
+    def read(self, count):
+        while (self.rest is None or len(self.rest) < count) and self.fill():
+            pass
+        return self.cut(count)
+
+    def readline(self):
+        while True:
+            rest = self.rest
+            at = -1 if rest is None else rest.find(b"\n" if isinstance(rest, bytes) else u"\n")
+            if at >= 0:
+                return self.cut(at + 1)
+            if not self.fill():
+                return self.cut(len(rest or ""))
+
+
+def claim(data):
+    # Takes the end of a channel that another context has passed on.
+    data = bytes(data)
+    if len(data) < 34 or data[:1] != b"\x01":
+        raise ValueError("no end of a channel")
+    stream = ChannelStream(data[34:], 0, OPENER)
+    stream.opening(7, data[1:17])
+    return Channel(stream)
+
+
+# ---- What is printed and logged
+
+
+class Output(Stream):
+    def print_line(self, line):
+        address = State.me
+        self.send(pack(">BB", 1, len(address)) + address + line[:FRAME - 64], False, BULK)
+
+
+def forward_output(stream):
+    rest = b""
+    while True:
+        try:
+            part = os.read(printed_in, 65536)
+        except OSError as error:
+            if error.errno == errno.EINTR:
+                continue
+            part = b""
+        lines = (rest + part).split(b"\n")
+        rest = lines.pop()
+        if rest and (not part or len(rest) >= FRAME - 64):
+            lines.append(rest)
+            rest = b""
+        for line in lines:
+            if not stream.number:
+                stream.opening(4, b"")
+            stream.print_line(line)
+        if not part:
+            output_is_done.set()
+            return
+
+
+def start_logging():
+    import logging
+
+    class Handler(logging.Handler):
+        dropped = 0
+
+        def emit(self, record):
+            try:
+                self.forward(record)
+            except Exception:
+                pass
+
+        def forward(self, record):
+            with LOCK:
+                stream = State.log
+                if stream is None:
+                    stream = State.log = Stream(b"", 0, OPENER)
+                    stream.opening(8, b"")
+            error = {}
+            if record.exc_info:
+                error = {u"error": clean(u"%s" % logging.Formatter().formatException(record.exc_info))[:16384]}
+            number = record.levelno
+            names = ((50, "critical"), (40, "error"), (30, "warning"), (25, "notice"), (20, "info"), (10, "debug"))
+            level = ([name for least, name in names if number >= least] or ["trace"])[0]
+            # Nobody waits for a log: what does not fit is counted.
+            note = "dropped %d log records" % self.dropped
+            if self.dropped and self.put(stream, "warning", "martlet", note, {}):
+                self.dropped = 0
+            if self.dropped or not self.put(stream, level, record.name, record.getMessage(), error, record):
+                self.dropped += 1
+
+        def put(self, stream, level, label, message, metadata, record=None):
+            values = {
+                u"level": level, u"label": label, u"message": clean(u"%s" % message)[:16384], u"source": label,
+                u"file": record and record.pathname or "", u"function": record and record.funcName or "",
+                u"line": record and record.lineno or 0}
+            if metadata:
+                values[u"metadata"] = metadata
+            return stream.send(encoded(values), False, BULK, False)
+
+    levels = {"trace": 1, "debug": 10, "info": 20, "notice": 25, "warning": 30, "error": 40, "critical": 50}
+    logging.root.addHandler(Handler())
+    logging.root.setLevel(levels.get(State.level, 20))
+
+
+# ---- From hello to the end
+
+
+def memory():
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return 0
+
+
+def facts():
+    system, host, release, _, machine = os.uname()
+    user = os.geteuid()
+    try:
+        name = pwd.getpwuid(user)[0]
+    except KeyError:
+        name = str(user)
+    try:
+        processors = os.sysconf("SC_NPROCESSORS_ONLN")
+    except (ValueError, OSError):
+        processors = 1
+    values = {
+        u"system": system, u"release": release, u"architecture": machine, u"hostname": host, u"user": name,
+        u"userID": user, u"processID": os.getpid(), u"processors": processors, u"memory": memory(),
+        u"interpreter": "%s %s" % (
+            "PyPy" if hasattr(sys, "pypy_version_info") else "CPython", sys.version.split()[0])}
+    try:
+        with open("/etc/os-release", "rb") as lines:
+            for line in lines:
+                if line.startswith(b"PRETTY_NAME="):
+                    values[u"distribution"] = line[12:].strip().strip(b"\"'").decode("utf-8", "replace")
+    except (IOError, OSError):
+        pass
+    return values
+
+
+def welcomed(payload):
+    values = decode(bytearray(payload), 0)[0]
+    address = bytearray()
+    for number in values[u"address"]:
+        while number > 127:
+            address.append(number & 127 | 128)
+            number >>= 7
+        address.append(number)
+    State.me, State.limit = bytes(address), values[u"heartbeatLimit"] / 1000.0
+    State.level = values.get(u"logLevel")
+    try:
+        with open("/proc/self/comm", "wb") as title:
+            title.write(values[u"title"].encode("utf-8")[:15])
+    except (IOError, OSError):
+        pass
+    start(forward_output, Output(b"", 0, OPENER))
+    if State.level:
+        # In the main thread, before its first call.
+        submit(start_logging)
+
+
+def receive(kind, flags, number, to, source, payload):
+    if kind == PING:
+        return frame(PONG, b"")
+    if kind == WELCOME and State.me is None:
+        return welcomed(payload)
+    if kind == GOODBYE:
+        return end()
+    if kind > 15:
+        return
+    if State.me is None or source.startswith(State.me):
+        # No honest parent says this.
+        return end()
+    ours = OPENER - (flags & OPENER)
+    if to != State.me:
+        if kind == OPEN:
+            frame(RESET, b"\x04no context there", 0, number, source, to)
+        return
+    with LOCK:
+        stream = streams.get((source, number, ours))
+        if stream:
+            stream.take(kind, payload, flags)
+        elif kind == OPEN:
+            opened(bytearray(payload)[0], flags, number, source, payload[1:])
+
+
+def opened(kind, flags, number, source, payload):
+    isAbove = State.me.startswith(source)
+    stream = (Call if kind == 1 else Stream)(source, number, 0)
+    stream.begin()
+    if not isAbove or State.ending:
+        stream.reset(*((8, "the context is shutting down") if isAbove else (5, "only a context above may ask")))
+    elif kind == 1:
+        stream.got_last = bool(flags & LAST)
+        stream.came(END if flags & LAST else OPEN, payload)
+    elif kind == 5 and len(payload) <= 256:
+        stream.got_last = True
+        stream.end(payload)
+    elif kind == 9:
+        stream.got_last = True
+        open_channels = len([1 for other in streams.values() if isinstance(other, ChannelStream)])
+        stream.end(encoded({
+            u"running": len([1 for other in streams.values() if isinstance(other, Call)]),
+            u"openChannels": open_channels, u"openStreams": len(streams) - 1, u"children": 0,
+            u"uptime": seconds(time.time() - STARTED)}))
+    else:
+        stream.reset(5, "a Python context does not do this")
+
+
+def seconds(value):
+    # As Swift encodes a Duration: whole seconds and attoseconds in one number of 128 bits, in halves.
+    attoseconds = int(value * 1000000) * 10 ** 12
+    return [attoseconds >> 64, attoseconds & (1 << 64) - 1]
+
+
+def read_link():
+    data = bytearray()
+    silent = 0
+    while True:
+        while dropped:
+            dropped.popleft().end(b"\0", BULK)
+        try:
+            ready = select.select([link_in, poke_in], [], [], State.limit / 3)[0]
+            if poke_in in ready and b"T" in os.read(poke_in, 4096):
+                return end()
+            part = os.read(link_in, 262144) if link_in in ready else None
+        except (OSError, select.error) as error:
+            if error.args[0] in (errno.EINTR, errno.EAGAIN):
+                continue
+            return end()
+        if part is None:
+            # A process that was stopped itself counts one silence, however long.
+            silent = 0 if ready else silent + 1
+            if silent > 2:
+                return end()
+            if silent:
+                frame(PING, b"")
+            continue
+        if not part:
+            return end()
+        silent = 0
+        data += part
+        at = 0
+        while len(data) - at >= 10:
+            kind, flags, size, number, to, source = struct.unpack(">BBHIBB", bytes(data[at:at + 10]))
+            body = at + 10 + to + source
+            if size > FRAME or len(data) < body + size:
+                if size > FRAME:
+                    return end()
+                break
+            addresses = bytes(data[at + 10:body])
+            receive(kind, flags, number, addresses[:to], addresses[to:], bytes(data[body:body + size]))
+            at = body + size
+        del data[:at]
+
+
+def end():
+    # The link is gone, or the parent wants this context to go. What it started leads no life of its own: it is in our
+    # process group. A child outside of the group ends it all, should we not come to an end ourselves.
+    if State.ending:
+        return
+    State.ending = True
+    signal.alarm(6)
+    process, group = os.getpid(), os.getpgrp()
+    if group == process:
+        watcher = os.fork()
+        if watcher == 0:
+            os.setpgid(0, 0)
+            os.closerange(0, 1024)
+            for _ in range(500):
+                time.sleep(0.01)
+                if os.getppid() != process:
+                    break
+            os.killpg(group, signal.SIGKILL)
+            os._exit(0)
+    for stream in list(streams.values()):
+        if not stream.ours:
+            stream.reset(8, "the context is shutting down")
+    start(last_words, group if group == process else 0)
+    time.sleep(4)
+    os._exit(0)
+
+
+def last_words(group):
+    if group:
+        os.killpg(group, signal.SIGTERM)
+    until = time.time() + 1
+    while time.time() < until:
+        try:
+            # The watcher is a child too, and outlives us.
+            if os.waitpid(-group, os.WNOHANG)[0] == 0:
+                time.sleep(0.01)
+        except OSError:
+            break
+    try:
+        sys.stdout.flush()
+    except Exception:
+        pass
+    os.dup2(null, 1)
+    output_is_done.wait(1)
+    frame(GOODBYE, b"")
+    os._exit(0)
+
+
+STARTED = time.time()
+link_in, link_out = [close_on_exec(os.dup(fd)) for fd in (0, 1)]
+printed_in, printed_out = pipe()
+poke_in, poke_out = pipe()
+fcntl.fcntl(poke_out, fcntl.F_SETFL, os.O_NONBLOCK)
+work_in, work_out = pipe()
+output_is_done = threading.Event()
+null = close_on_exec(os.open(os.devnull, os.O_RDWR))
+os.dup2(null, 0)
+os.dup2(printed_out, 1)
+os.close(printed_out)
+try:
+    os.setpgid(0, 0)
+except OSError:
+    pass
+signal.signal(signal.SIGTERM, lambda *_: poke(b"T"))
+hello = encoded({u"oldest": 1, u"newest": 1, u"build": BUILD, u"nonce": NONCE, u"facts": facts()})
+write_all(link_out, b"\0MARTLET\0" + NONCE.encode() + pack(">BBHIBB", HELLO, 0, len(hello), 0, 0, 0) + hello)
+start(read_link)
+work_in_main()

@@ -1,0 +1,148 @@
+import Foundation
+import Martlet
+import MartletTestKit
+import Testing
+
+@testable import MartletPython
+
+@Suite(.leakChecked) struct ConnectTests {
+    private func withFolder(_ body: (String) async throws -> Void) async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "martlet-py-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try await body(folder)
+    }
+
+    private func makeProgram(_ path: String, _ script: String) throws {
+        try script.write(toFile: path, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+    }
+
+    @Test func `A native context starts one on its machine, and ends it`() async throws {
+        try await withMartlet(OutputLog().options) { martlet in
+            let context = try await martlet.connect(.local)
+            let py = try await context.python()
+            #expect(py.route.steps.suffix(2) == ["local", "local"])
+            #expect(py.timings.bytesSent == PythonRuntime.byteCount)
+            #expect(py.facts.hostname == context.facts.hostname)
+            let parent: Int32 = try await py.call("os.getppid")
+            #expect(parent == context.facts.processID)
+            await py.close()
+            await #expect(throws: MartletError.self) { try await py.call("len", "abc") }
+            let again = try await context.python()
+            #expect(try await again.call("len", "abc") == 3)
+        }
+    }
+
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/sbin/sshd"), "needs openssh-server"))
+    func `Over ssh no image is sent, and nothing is written`() async throws {
+        try await withThrowawaySSHD { sshd in
+            try await withMartlet(OutputLog().options) { martlet in
+                let ssh = SSHConnector.ssh(sshd.hostAlias, configuration: sshd.configPath)
+                let py = try await martlet.connect(ssh, runtime: .python)
+                #expect(py.timings.bytesSent == PythonRuntime.byteCount)
+                #expect(try await py.call("os.getcwd") == sshd.home)
+                #expect(!FileManager.default.fileExists(atPath: "\(sshd.home)/.cache/martlet"))
+                // It does not take what lies where the login begins for Python's own.
+                #expect(try await py.call("eval", "'' in __import__('sys').path") == false)
+                let title: String = try await py.call("platform.node")
+                #expect(title == py.facts.hostname)
+            }
+        }
+    }
+
+    @Test func `Without an interpreter the error lists what was looked for`() async throws {
+        try await withMartlet(OutputLog().options) { martlet in
+            let none = PythonRuntime(interpreters: ["no-such-python", "/nowhere/python"])
+            let error = try await #require(throws: MartletError.self) {
+                try await martlet.connect(.local, runtime: none)
+            }
+            #expect(error.code == .noInterpreter)
+            #expect(error.detail?.contains("no-such-python: absent\n/nowhere/python: absent") == true)
+        }
+    }
+
+    @Test func `An interpreter that does not work gives way to the next`() async throws {
+        try await withFolder { folder in
+            try makeProgram("\(folder)/python3", "#!/bin/sh\necho broken >&2\nexit 127\n")
+            try await withMartlet(OutputLog().options) { martlet in
+                let runtime = PythonRuntime(interpreters: ["\(folder)/python3", Interpreters.usual])
+                let py = try await martlet.connect(.local, runtime: runtime)
+                #expect(try await py.call("len", "abc") == 3)
+                let error = try await #require(throws: MartletError.self) {
+                    try await martlet.connect(.local, runtime: .python("\(folder)/python3"))
+                }
+                #expect(error.code == .noInterpreter)
+                #expect(error.detail?.contains("broken") == true)
+            }
+        }
+    }
+
+    @Test func `Modules of the current directory stand in for nothing`() async throws {
+        try await withFolder { folder in
+            try "raise SystemExit('shadowed')".write(
+                toFile: "\(folder)/threading.py", atomically: true, encoding: .utf8)
+            try await withMartlet(OutputLog().options) { martlet in
+                var local = LocalConnector.local
+                local.options.directory = folder
+                let py = try await martlet.connect(local, runtime: .python)
+                #expect(try await py.call("os.getcwd") == URL(filePath: folder).resolvingSymlinksInPath().path)
+            }
+        }
+    }
+}
+
+@Suite(.leakChecked) struct EndTests {
+    private func start(_ py: PythonContext, _ seconds: Int) async throws -> Int32 {
+        let fragment = py.exec(
+            "import subprocess\nchannel.send(subprocess.Popen(['sleep', '\(seconds)']).pid)", receiving: Int32.self)
+        return try #require(try await fragment.receive())
+    }
+
+    @Test(arguments: Interpreters.all)
+    func `What it started ends with it`(interpreter: String) async throws {
+        try await withPython(interpreter) { py in
+            let child = try await start(py, 300)
+            #expect(ProcessTable.entry(of: child) != nil)
+            await py.close()
+            await eventually { ProcessTable.entry(of: child) == nil }
+            #expect(ProcessTable.entry(of: py.facts.processID) == nil)
+        }
+    }
+
+    @Test(arguments: Interpreters.all)
+    func `Code that never returns and ignores signals holds nobody up`(interpreter: String) async throws {
+        try await withPython(interpreter) { py in
+            let fragment = py.exec(
+                """
+                import os, signal, subprocess
+                child = subprocess.Popen(["sh", "-c", "trap '' TERM; echo; while :; do sleep 0.2; done"],
+                    stdout=subprocess.PIPE)
+                child.stdout.readline()
+                channel.send(child.pid)
+                while True: pass
+                """, receiving: Int32.self)
+            let child = try #require(try await fragment.receive())
+            let pid = py.facts.processID
+            await py.close(within: .seconds(20))
+            await eventually { ProcessTable.entry(of: pid) == nil && ProcessTable.entry(of: child) == nil }
+            await #expect(throws: (any Error).self) { try await fragment.finished() }
+        }
+    }
+
+    @Test(arguments: Interpreters.all, [SIGTERM, SIGKILL])
+    func `SIGTERM ends it in order, a kill at once; calls say that the context is lost`(
+        interpreter: String, signal: Int32
+    ) async throws {
+        try await withPython(interpreter) { py in
+            let pid = py.facts.processID
+            let blocked = py.exec("channel.send(1)\nchannel.receive()")
+            #expect(try await blocked.receive() == 1)
+            kill(pid, signal)
+            let error = try await #require(throws: MartletError.self) { try await blocked.finished() }
+            #expect(error.code == .contextLost)
+            await eventually { ProcessTable.entry(of: pid) == nil }
+            await #expect(throws: MartletError.self) { try await py.call("len", "abc") }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+import Logging
+import Martlet
+import MartletTestKit
+import Synchronization
+import Testing
+
+@testable import MartletPython
+
+/// What arrived at this process's logging system, which is bootstrapped once.
+final class LogStore: Sendable {
+    struct Entry: Sendable {
+        var label: String
+        var level: Logger.Level
+        var message: String
+        var metadata: Logger.Metadata
+        var function: String
+        var line: UInt
+    }
+
+    static let shared: LogStore = {
+        LoggingSystem.bootstrap { Handler(label: $0) }
+        return LogStore()
+    }()
+    private let entries = Mutex<[Entry]>([])
+
+    func labelled(_ label: String) -> [Entry] { entries.withLock { $0.filter { $0.label == label } } }
+
+    private struct Handler: LogHandler {
+        var label: String
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            let entry = Entry(
+                label: label, level: event.level, message: "\(event.message)",
+                metadata: metadata.merging(event.metadata ?? [:]) { $1 }, function: event.function, line: event.line)
+            LogStore.shared.entries.withLock { $0.append(entry) }
+        }
+    }
+}
+
+@Suite(.leakChecked) struct OutputTests {
+    @Test(arguments: Interpreters.all)
+    func `What is printed comes back as lines, whoever prints it`(interpreter: String) async throws {
+        let log = OutputLog()
+        try await withPython(interpreter, log.options) { py in
+            let fragment = py.exec(
+                """
+                from __future__ import print_function
+                import os, sys
+                print(u"printed \\u20ac")
+                sys.stdout.flush()
+                os.write(1, b"written\\n")
+                os.system("echo by a shell; echo an error >&2")
+                print("to stderr", file=sys.stderr)
+                assert sys.stdin.read() == ""
+                """)
+            try await fragment.finished()
+            await eventually { log.texts().count == 3 && log.texts(.error).count == 2 }
+            #expect(log.texts() == ["printed €", "written", "by a shell"])
+            #expect(log.texts(.error) == ["an error", "to stderr"])
+            // Nothing of it disturbed the link.
+            #expect(try await py.call("len", "abc") == 3)
+            try await py.exec("import sys\nsys.stdout.write('no end of line')").finished()
+        }
+        #expect(log.texts().last == "no end of line")
+    }
+
+    @Test func `A flood of output stalls no call, and all of it comes, in order`() async throws {
+        let log = OutputLog()
+        try await withPython(Interpreters.usual, log.options) { py in
+            let flood = py.exec("for i in range(20000): print(i)")
+            #expect(try await py.call("len", "abc", deadline: .seconds(30)) == 3)
+            try await flood.finished()
+        }
+        #expect(log.texts() == (0..<20000).map(String.init))
+    }
+
+    @Test(arguments: Interpreters.all)
+    func `Records of logging come with level, label, place and exception`(interpreter: String) async throws {
+        let store = LogStore.shared
+        let label = "py.\(interpreter.replacing("/", with: "."))"
+        var options = OutputLog().options
+        options.logLevel = .debug
+        try await withPython(interpreter, options) { py in
+            let fragment = py.exec(
+                """
+                import logging
+                log = logging.getLogger(channel.receive())
+                def work():
+                    log.debug("one %d", 1)
+                    log.info("two")
+                    log.warning(u"thr\\u20ac\\u20ac")
+                    log.error("four")
+                    log.critical("five")
+                    log.log(25, "six")
+                    log.log(5, "never")
+                work()
+                try:
+                    1 / 0
+                except Exception:
+                    log.exception("seven")
+                """, file: "job.py")
+            try await fragment.send(.str(label))
+            try await fragment.finished()
+            await eventually { store.labelled(label).count == 7 }
+            let entries = store.labelled(label)
+            #expect(entries.map(\.message) == ["one 1", "two", "thr€€", "four", "five", "six", "seven"])
+            #expect(entries.map(\.level) == [.debug, .info, .warning, .error, .critical, .notice, .error])
+            #expect(entries.first?.function == "work" && entries.first?.line == 4)
+            #expect(entries.first?.metadata["context"] == "\(py.route)")
+            let exception = "\(entries.last?.metadata["error"] ?? "")"
+            #expect(exception.contains("ZeroDivisionError"))
+        }
+    }
+}

@@ -1,0 +1,49 @@
+import Foundation
+import Martlet
+import MartletPython
+import MartletTestKit
+import Synchronization
+
+/// The interpreters of this machine, from Python 2.7 to the newest; the tests run with each.
+enum Interpreters {
+    /// The one that is taken if none is named.
+    static let usual = "python3"
+
+    static let all: [String] = {
+        let named = ["/usr/bin/python3", "/usr/bin/python2.7", "/usr/bin/pypy3", "/usr/bin/pypy"]
+        let root = ProcessInfo.processInfo.environment["PYENV_ROOT"] ?? NSHomeDirectory() + "/.pyenv"
+        let versions = (try? FileManager.default.contentsOfDirectory(atPath: root + "/versions")) ?? []
+        let built = versions.sorted().map { "\(root)/versions/\($0)/bin/python" }
+        let found = (named + built).filter(FileManager.default.isExecutableFile)
+        return found.isEmpty ? [usual] : found
+    }()
+
+    static let old = all.first { $0.contains("/2.7") || $0.contains("python2.7") }
+}
+
+/// Keeps the lines that contexts print, in the order in which they come.
+final class OutputLog: Sendable {
+    private let lines = Mutex<[ContextOutput]>([])
+
+    /// Options of a scope whose contexts print into this log.
+    var options: MartletOptions {
+        var options = MartletOptions()
+        options.onOutput = { [self] line in lines.withLock { $0.append(line) } }
+        return options
+    }
+
+    func texts(_ pipe: OutputLine.Pipe = .output) -> [String] {
+        lines.withLock { $0 }.filter { $0.pipe == pipe }.map(\.text)
+    }
+}
+
+/// Runs `body` with a Python context in a process of its own on this machine.
+func withPython(
+    _ interpreter: String = Interpreters.usual,
+    _ options: MartletOptions = OutputLog().options,
+    _ body: @Sendable (PythonContext) async throws -> Void
+) async throws {
+    try await withMartlet(options) { martlet in
+        try await body(try await martlet.connect(.local, runtime: .python(interpreter)))
+    }
+}
