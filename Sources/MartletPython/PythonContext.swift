@@ -29,7 +29,7 @@ public final class PythonContext: Sendable {
     ///     Python finds them there, but for those of the current directory.
     ///   - arguments: anything that encodes: ``PythonValue`` for what only Python has, such as tuples. Ends of channels too.
     ///   - kw: keyword arguments.
-    ///   - deadline: how long it may take; then the call gets a `KeyboardInterrupt` there, if Python can be interrupted. `nil`:
+    ///   - deadline: how long it may take; then the call gets a `KeyboardInterrupt` there, where Python can be interrupted: not in PyPy, and not in C code. `nil`:
     ///     as long as the context lives.
     /// - Throws: ``PythonError`` for an exception; ``MartletError`` `valueUnusable` with the path to what cannot be carried,
     ///   `deadlineExceeded`, `contextLost`, `limitExceeded` above 64 MiB; `CancellationError`.

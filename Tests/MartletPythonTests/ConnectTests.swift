@@ -5,6 +5,19 @@ import Testing
 
 @testable import MartletPython
 
+/// A way in through one of the shells that a user may have.
+struct LoginShell: Connector, CustomStringConvertible {
+    var path: String
+    var label: String { "shell:\(path)" }
+    var description: String { path }
+
+    static let all = [
+        "sh", "bash", "dash", "zsh", "fish", "tcsh", "csh", "mksh", "ksh93", "yash",
+    ].map { "/usr/bin/\($0)" }.filter(FileManager.default.isExecutableFile).map(LoginShell.init)
+
+    func launch(_ bootstrap: Bootstrap) -> Launch { .shell([path, "-c", bootstrap.line]) }
+}
+
 @Suite(.leakChecked) struct ConnectTests {
     private func withFolder(_ body: (String) async throws -> Void) async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "martlet-py-\(UUID().uuidString)").path
@@ -41,13 +54,20 @@ import Testing
                 let ssh = SSHConnector.ssh(sshd.hostAlias, configuration: sshd.configPath)
                 let py = try await martlet.connect(ssh, runtime: .python)
                 #expect(py.timings.bytesSent == PythonRuntime.byteCount)
-                #expect(try await py.call("os.getcwd") == sshd.home)
                 #expect(!FileManager.default.fileExists(atPath: "\(sshd.home)/.cache/martlet"))
                 // It does not take what lies where the login begins for Python's own.
                 #expect(try await py.call("eval", "'' in __import__('sys').path") == false)
                 let title: String = try await py.call("platform.node")
                 #expect(title == py.facts.hostname)
             }
+        }
+    }
+
+    @Test(arguments: LoginShell.all)
+    func `Every login shell hands the line to sh as it is`(shell: LoginShell) async throws {
+        try await withMartlet(OutputLog().options) { martlet async throws in
+            let py = try await martlet.connect(shell, runtime: .python)
+            #expect(try await py.call("len", "abc") == 3)
         }
     }
 
@@ -136,7 +156,7 @@ import Testing
     ) async throws {
         try await withPython(interpreter) { py in
             let pid = py.facts.processID
-            let blocked = py.exec("channel.send(1)\nchannel.receive()")
+            let blocked = py.exec("import time\nchannel.send(1)\ntime.sleep(600)")
             #expect(try await blocked.receive() == 1)
             kill(pid, signal)
             let error = try await #require(throws: MartletError.self) { try await blocked.finished() }

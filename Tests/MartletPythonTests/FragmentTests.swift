@@ -170,8 +170,10 @@ import Testing
             #expect(try await near2.receive() == "world")
             try await near2.send("back")
             #expect(try await fragment.receive() == "back")
-            // Dropped there, they are closed here.
-            #expect(try await near.receive() == nil)
+            // Dropped there, they are closed here; PyPy drops what nobody holds when it likes.
+            if py.facts.interpreter?.hasPrefix("CPython") == true {
+                #expect(try await near.receive() == nil)
+            }
             let (items, there) = py.makeChannel(of: PythonValue.self)
             async let sent: Void = py.call("eval", "channel.send(7)", PythonValue.dict(["channel": .channel(there)]))
             #expect(try await items.receive() == 7)

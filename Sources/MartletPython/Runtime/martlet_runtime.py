@@ -477,8 +477,11 @@ class Call(Stream):
             self.thread = threading.current_thread().ident
         try:
             answer = self.answer()
-        except BaseException:
-            answer = thrown()
+        except BaseException as error:
+            try:
+                answer = thrown()
+            except BaseException:
+                answer = failure("taskFailed", repr(error))
         try:
             with LOCK:
                 self.thread = None
@@ -894,8 +897,8 @@ def welcomed(payload):
         pass
     start(forward_output, Output(b"", 0, OPENER))
     if State.level:
-        # In the main thread, before its first call.
-        submit(start_logging)
+        # Before any call: two threads that import what imports the other may each see half of it.
+        start_logging()
 
 
 def receive(kind, flags, number, to, source, payload):
@@ -939,7 +942,7 @@ def opened(kind, flags, number, source, payload):
         stream.got_last = True
         open_channels = len([1 for other in streams.values() if isinstance(other, ChannelStream)])
         stream.end(encoded({
-            u"running": len([1 for other in streams.values() if isinstance(other, Call)]),
+            u"running": Pool.threads + Pool.main_is_busy,
             u"openChannels": open_channels, u"openStreams": len(streams) - 1, u"children": 0,
             u"uptime": seconds(time.time() - STARTED)}))
     else:
