@@ -77,6 +77,7 @@ final class LogStore: Sendable {
             let flood = py.exec("for i in range(20000): print(i)")
             #expect(try await py.call("len", "abc", deadline: .seconds(30)) == 3)
             try await flood.finished()
+            await eventually(within: .seconds(60)) { log.texts().count == 20000 }
         }
         #expect(log.texts() == (0..<20000).map(String.init))
     }

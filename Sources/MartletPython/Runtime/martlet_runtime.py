@@ -1039,7 +1039,7 @@ def last_words(group):
     except Exception:
         pass
     os.dup2(null, 1)
-    output_is_done.wait(1)
+    output_is_done.wait(2.5)
     frame(GOODBYE, b"")
     os._exit(0)
 
