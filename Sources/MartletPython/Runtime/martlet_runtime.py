@@ -98,7 +98,7 @@ def encode(value, out, depth=0):
                 except Unusable as error:
                     raise Unusable("[%d]" % index + error.args[0], error.args[1])
             return
-    raise Unusable("", "can't serialize an object of type %s" % name_of(kind))
+    raise Unusable("", "%s is a type without a form on the wire" % name_of(kind))
 
 
 def encoded(value):
