@@ -156,7 +156,8 @@ struct LoginShell: Connector, CustomStringConvertible {
     ) async throws {
         try await withPython(interpreter) { py in
             let pid = py.facts.processID
-            let blocked = py.exec("import time\nchannel.send(1)\ntime.sleep(600)")
+            // A signal ends the sleep in Python 2.
+            let blocked = py.exec("import time\nchannel.send(1)\nwhile True: time.sleep(600)")
             #expect(try await blocked.receive() == 1)
             kill(pid, signal)
             let error = try await #require(throws: MartletError.self) { try await blocked.finished() }
