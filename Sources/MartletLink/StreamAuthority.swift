@@ -17,6 +17,9 @@ package enum StreamAuthority {
         case .channel:
             // Whoever shows the acceptor a token that it gave out may have the end that goes with it.
             opener == acceptor ? "a context needs no stream to itself" : nil
+        case .fetch:
+            // Whoever is asked looks at the token.
+            acceptor.isAncestor(of: opener) ? nil : "only what is above may be asked for a \(kind)"
         case .output, .log:
             acceptor.isRoot && !opener.isRoot ? nil : "\(kind) goes to the controller only"
         }

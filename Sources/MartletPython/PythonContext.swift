@@ -10,8 +10,12 @@ public import Martlet
 /// Programs that its code starts end with it, unless they leave its process group.
 public final class PythonContext: Sendable {
     let context: Context
+    let runtime: PythonRuntime
 
-    init(_ context: Context) { self.context = context }
+    init(_ context: Context, _ runtime: PythonRuntime) {
+        self.context = context
+        self.runtime = runtime
+    }
 
     /// How it was reached.
     public var route: Route { context.route }
@@ -58,8 +62,34 @@ public final class PythonContext: Sendable {
                 named: function, arguments, deadline: deadline, returning: Output.self, failure: PythonError.self)
         } catch var error as PythonError {
             error.route = route
+            error.advice = advice(error)
             throw error
         }
+    }
+
+    /// Python's own words say which module it has not found; where it was looked for here, only we know.
+    private func advice(_ error: PythonError) -> String? {
+        guard error.type == "ModuleNotFoundError" || error.type == "ImportError" else { return nil }
+        let words = error.message.split(separator: "No module named ", maxSplits: 1)
+        guard error.message.contains("No module named "), let rest = words.last else { return nil }
+        let name = rest.drop { $0 == "'" }.prefix { $0 != "'" && $0 != ";" && $0 != " " }
+        return ModuleProvider(runtime.modules).advice(String(name), on: facts.hostname)
+    }
+
+    /// Runs the main script (``PythonModules/script``) as the program that it is: as `__main__`, with `sys.argv`.
+    ///
+    /// - Parameter deadline: as for a call.
+    /// - Returns: its exit status; what it says as it exits comes as its standard error.
+    /// - Throws: ``PythonError`` for an exception; else as ``call(_:_:kw:deadline:returning:)``.
+    public nonisolated(nonsending) func runScript(
+        _ arguments: [String] = [], deadline: Duration? = nil
+    ) async throws -> Int {
+        guard runtime.modules.script != nil else {
+            throw MartletError(
+                .misuse, "there is no script to run", route: route,
+                advice: "name it in the connect: runtime: .python.importing(script: \"deploy.py\")")
+        }
+        return try await call("!main", .init(positional: [arguments], keywords: [:]), deadline)
     }
 
     /// The round trip to the context's I/O side, which answers while Python code runs.
@@ -98,13 +128,57 @@ extension Controller {
         prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> PythonContext {
-        var options = options
-        options.script = try runtime.script()
-        return PythonContext(try await connect(connector, options: options, prompts: prompts, onPhase: onPhase))
+        let options = try options.running(runtime) { try offer(of: runtime.modules) }
+        let context = try await connect(connector, options: options, prompts: prompts, onPhase: onPhase)
+        return PythonContext(context, runtime)
+    }
+}
+
+extension Controller {
+    /// Starts a Python context at the end of a route: `martlet.connect("ssh:bastion/ssh:old-box", runtime: .python)`. The
+    /// contexts on the way are native. See ``RouteSpec``.
+    ///
+    /// - Throws: ``SpecError`` if the spec is none; as ``connect(_:runtime:options:prompts:onPhase:)``.
+    public func connect(
+        _ spec: String,
+        runtime: PythonRuntime,
+        options: ConnectOptions = .init(),
+        prompts: (any PromptResponder)? = nil,
+        onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
+    ) async throws -> PythonContext {
+        let hops = try RouteSpec(spec).hops.map(\.connector)
+        return try await connect(through: hops, runtime: runtime, options: options, prompts: prompts, onPhase: onPhase)
+    }
+
+    package func connect(
+        through connectors: [any Connector],
+        runtime: PythonRuntime,
+        options: ConnectOptions,
+        prompts: (any PromptResponder)? = nil,
+        onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
+    ) async throws -> PythonContext {
+        let options = try options.running(runtime) { try offer(of: runtime.modules) }
+        let context = try await connect(through: connectors, options: options, prompts: prompts, onPhase: onPhase)
+        return PythonContext(context, runtime)
     }
 }
 
 extension Context {
+    /// Starts a Python context at the end of a route that begins on this context's machine.
+    ///
+    /// - Throws: ``SpecError`` if the spec is none; as ``connect(_:runtime:options:prompts:onPhase:)``.
+    public func connect(
+        _ spec: String,
+        runtime: PythonRuntime,
+        options: ConnectOptions = .init(),
+        prompts: (any PromptResponder)? = nil,
+        onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
+    ) async throws -> PythonContext {
+        let options = try options.running(runtime) { try offer(of: runtime.modules) }
+        let context = try await connect(spec, options: options, prompts: prompts, onPhase: onPhase)
+        return PythonContext(context, runtime)
+    }
+
     /// Starts a context through this one whose runtime is Python: no image is sent.
     ///
     /// - Throws: as ``Controller/connect(_:runtime:options:prompts:onPhase:)``.
@@ -115,9 +189,9 @@ extension Context {
         prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> PythonContext {
-        var options = options
-        options.script = try runtime.script()
-        return PythonContext(try await connect(connector, options: options, prompts: prompts, onPhase: onPhase))
+        let options = try options.running(runtime) { try offer(of: runtime.modules) }
+        let context = try await connect(connector, options: options, prompts: prompts, onPhase: onPhase)
+        return PythonContext(context, runtime)
     }
 
     /// Starts a Python context on this context's machine, as its user.
@@ -130,5 +204,13 @@ extension Context {
         -> PythonContext
     {
         try await connect(.local, runtime: runtime, options: options)
+    }
+}
+
+extension ConnectOptions {
+    func running(_ runtime: PythonRuntime, offer: () throws -> [UInt8]?) throws -> ConnectOptions {
+        var options = self
+        options.script = try runtime.script(try offer())
+        return options
     }
 }

@@ -10,13 +10,16 @@ public struct PythonError: Error, Sendable, Hashable {
     public var traceback: String
     /// Where it was raised.
     public var route = Route()
+    /// What to try, where that is known: for a module that is not found.
+    public var advice: String?
 }
 
 extension PythonError: CustomStringConvertible {
     /// The class, the message and the route on the first line, then the traceback.
     public var description: String {
         let lines = traceback.split(separator: "\n").map { "    \($0)" }
-        return (["\(type): \(message) [\(route)]"] + lines).joined(separator: "\n")
+        let advice = advice.map { ["    try: \($0)"] } ?? []
+        return (["\(type): \(message) [\(route)]"] + lines + advice).joined(separator: "\n")
     }
 }
 

@@ -6,6 +6,8 @@ import Martlet
 public struct PythonRuntime: Sendable, Hashable {
     /// What is looked for, the first that is there is taken: names to be found in `PATH`, or paths.
     public var interpreters: [String]
+    /// What its code may import from this program's machine. Default: nothing.
+    public var modules = PythonModules()
 
     /// The first of `python3`, `python`, `python2`, `python2.7`, `pypy3` and the system's own that is there.
     public static let python = PythonRuntime(interpreters: [
@@ -18,10 +20,12 @@ public struct PythonRuntime: Sendable, Hashable {
     /// The bytes that a connect sends, behind its command line.
     public static var byteCount: Int { program.count }
 
-    static let program = Base64.decode(RuntimeProgram.packed)
+    static let program = Base64.decode(RuntimeProgram.plain)
+    static let programWithModules = Base64.decode(RuntimeProgram.withModules)
 
+    /// - Parameter offer: what the finder of modules is told, if there are any.
     /// - Throws: ``MartletError`` `misuse` if an interpreter's name is none.
-    func script() throws -> RuntimeScript {
+    func script(_ offer: [UInt8]? = nil) throws -> RuntimeScript {
         for name in interpreters {
             let isPlain = name.utf8.allSatisfy { byte in
                 (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
@@ -38,11 +42,12 @@ public struct PythonRuntime: Sendable, Hashable {
         guard interpreters.joined(separator: " ").utf8.count <= 160, !interpreters.isEmpty else {
             throw MartletError(.misuse, "the names of the interpreters must have 1 to 160 bytes")
         }
+        let first = offer == nil ? Self.program : Self.programWithModules
         return RuntimeScript(
-            command: command("command -v $_p >/dev/null 2>&1"),
+            command: command(first.count, "command -v $_p >/dev/null 2>&1"),
             carefulCommand: command(
-                "$_p -c \"import sys,zlib;sys.exit(sys.version_info<(2,7))\" </dev/null >/dev/null 2>&1"),
-            program: Self.program,
+                first.count, "$_p -c \"import sys,zlib;sys.exit(sys.version_info<(2,7))\" </dev/null >/dev/null 2>&1"),
+            program: first + (offer.map { UInt32($0.count).bigEndianBytes + $0 } ?? []),
             build: RuntimeProgram.build
         )
     }
@@ -50,16 +55,20 @@ public struct PythonRuntime: Sendable, Hashable {
     private var isPlain: Bool { (try? script()) != nil }
 
     /// Finds an interpreter and executes it. The program comes on standard input, which it reads by itself: what belongs
-    /// to the link comes later. Modules of the directory where the login begins must not stand in for the system's.
-    private func command(_ test: String) -> String {
+    /// to the link comes later; the offer stands behind it. Modules of the directory where the login begins must not stand in for the system's.
+    private func command(_ count: Int, _ test: String) -> String {
         let loader =
             "import sys;sys.path[:]=filter(None,sys.path);import os,zlib;f=os.fdopen(0,\\\"rb\\\");"
-            + "exec(compile(zlib.decompress(f.read(\(Self.program.count))),\\\"martlet\\\",\\\"exec\\\"),"
-            + "{\\\"__name__\\\":\\\"martlet\\\"})"
+            + "exec(compile(zlib.decompress(f.read(\(count))),\\\"martlet\\\",\\\"exec\\\"),"
+            + "{\\\"__name__\\\":\\\"martlet\\\",\\\"f\\\":f})"
         return "export PYTHONIOENCODING=utf-8:backslashreplace;_r=\"echo MARTLET-$MARTLET_AGENT\";_f=;"
             + "for _p in \(interpreters.joined(separator: " "));do \(test)&&break;_f=\"$_f $_p:absent\";_p=;done;"
             + "[ \"$_p\" ]||{ $_r failed$_f;exit 1;};$_r alive;exec $_p -u -c \"\(loader)\""
     }
+}
+
+extension UInt32 {
+    var bigEndianBytes: [UInt8] { withUnsafeBytes(of: bigEndian) { Array($0) } }
 }
 
 /// Without Foundation: what sends itself to other machines pays for each import.

@@ -20,6 +20,8 @@ package enum StreamKind: UInt8, Sendable, CaseIterable {
     case log = 8
     /// What a context is doing; answered by its I/O side, however busy its threads are.
     case status = 9
+    /// Something that was offered: the payload is the offer's token and a name.
+    case fetch = 10
     /// Let the context live on without its parent, for a time.
     case detach = 16
 }

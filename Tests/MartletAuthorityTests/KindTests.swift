@@ -22,6 +22,7 @@ import Testing
         case .disconnect: try CBOREncoder().encode(IncomingDisconnect.Request(number: 1, limit: 1000))
         case .detach: try CBOREncoder().encode(IncomingDetach.Request(lease: 60_000))
         case .status, .echo, .output, .log, .channel: []
+        case .fetch: ChannelToken.random().bytes + "module".utf8
         }
     }
 

@@ -30,6 +30,7 @@ import Testing
             case .call, .command, .connect, .disconnect, .status, .detach: isAbove
             case .echo: isAbove || isBelow
             case .channel: relation != .itself
+            case .fetch: isBelow
             case .output, .log: false
             }
         let refusal = StreamAuthority.refusal(
@@ -41,10 +42,10 @@ import Testing
     }
 
     @Test(arguments: StreamKind.allCases)
-    func `A controller is asked for nothing but an echo, to take output and logs, and for channel ends`(
+    func `A controller is asked for nothing but an echo, to take output and logs, for channel ends, and for what it offers`(
         kind: StreamKind
     ) {
-        let expected = [.echo, .output, .log, .channel].contains(kind)
+        let expected = [.echo, .output, .log, .channel, .fetch].contains(kind)
         let below = RandomTree.address([7, 1])
         #expect((StreamAuthority.refusal(of: kind, from: below, to: .root) == nil) == expected)
         #expect(StreamAuthority.refusal(of: kind, from: .root, to: .root) != nil)

@@ -14,15 +14,21 @@ import Testing
         let packer = try await runProgram(["python3", "\(Self.root)/bin/pack-python", "--print"], within: .seconds(60))
         #expect(packer.exitCode == 0, "\(packer.errors)")
         let script =
-            "import sys,zlib,base64;sys.stdout.write(zlib.decompress(base64.b64decode(sys.stdin.read())).decode())"
-        let sent = try await runProgram(["python3", "-c", script], input: RuntimeProgram.packed, within: .seconds(60))
-        #expect(sent.output == packer.output, "run bin/pack-python")
+            "import sys,zlib,base64;[sys.stdout.write(zlib.decompress(base64.b64decode(part)).decode())"
+            + " for part in sys.stdin.read().split()]"
+        let sent = try await runProgram(
+            ["python3", "-c", script], input: "\(RuntimeProgram.plain)\n\(RuntimeProgram.withModules)",
+            within: .seconds(60))
+        let isSame = sent.output == packer.output
+        #expect(isSame, "run bin/pack-python")
         #expect(sent.output.contains(RuntimeProgram.build))
     }
 
     @Test func `It is at most 12 KB`() {
-        print("the Python runtime: \(PythonRuntime.byteCount) bytes")
+        let withModules = PythonRuntime.programWithModules.count
+        print("the Python runtime: \(PythonRuntime.byteCount) bytes, with modules \(withModules)")
         #expect(PythonRuntime.byteCount <= 12 * 1024)
+        #expect(withModules <= 12 * 1024)
         #expect(PythonRuntime.program.prefix(1) == [0x78])
     }
 

@@ -57,6 +57,7 @@ final class ContextRuntime: ContextScope {
     private let state = Mutex(State())
     private let connects = ConnectPacer()
     let channels = ChannelOffers()
+    let resources = ResourceOffers()
     let logs = LogIntake.make()
     /// What hands lines to the program's handler; agents pass theirs on instead.
     let outputs: MessageIntake?
@@ -150,6 +151,10 @@ final class ContextRuntime: ContextScope {
             return channels.accept(key, payload, runtime: self).map { $0 }
         case .status:
             return .success(IncomingStatus(key, runtime: self))
+        case .fetch:
+            do throws(StreamRefusal) { return .success(try IncomingFetch(key, payload, runtime: self)) } catch {
+                return .failure(error)
+            }
         case .log:
             guard !configuration.hasParent else {
                 return .failure(StreamRefusal(.refused, "only the controller takes logs"))
@@ -332,7 +337,10 @@ final class ContextRuntime: ContextScope {
         if child != nil, !end.isWanted { configuration.instrument?.contextLost(route.appending(child!.label)) }
         if end.isDetached, let child, !letGo(child) { child.process?.end(grace: 500_000_000) }
         child?.linkEnded(end)
-        if let address = node.address.child(number) { retireRoutes(below: address) }
+        if let address = node.address.child(number) {
+            retireRoutes(below: address)
+            resources.forget(below: address)
+        }
     }
 
     /// A child says goodbye, or that it is about to.

@@ -179,6 +179,7 @@ dropped = deque()
 
 class State(object):
     me = None
+    parent = None
     number = 0
     limit = 15.0
     ending = False
@@ -410,6 +411,11 @@ def name_of(kind):
     return name if kind.__module__ in (builtins.__name__, "exceptions") else "%s.%s" % (kind.__module__, name)
 
 
+def load(name):
+    __import__(name)
+    return sys.modules[name]
+
+
 def find(name):
     # "module:Class.method", "package.module.function" or the name of a builtin.
     module, colon, path = name.partition(":")
@@ -419,13 +425,11 @@ def find(name):
     path = path.split(".")
     value = builtins
     if colon:
-        __import__(module)
-        value = sys.modules[module]
+        value = load(module)
     elif len(path) > 1:
         while path and (not module or not hasattr(value, path[0])):
             module += ("." if module else "") + path.pop(0)
-            __import__(module)
-            value = sys.modules[module]
+            value = load(module)
     for part in path:
         value = getattr(value, part)
     return value
@@ -508,6 +512,8 @@ class Call(Stream):
             self.channel = arguments[2]
             execute(*(arguments + [keywords]))
             result = None
+        elif name == "!main":
+            result = run_main(*arguments)
         else:
             result = find(name)(*arguments, **keywords)
         try:
@@ -844,6 +850,13 @@ def start_logging():
     logging.root.setLevel(levels.get(State.level, 20))
 
 
+# ---- What the connect may bring along: bin/pack-python puts martlet_modules.py here
+
+
+def install_finders():
+    pass
+
+
 # ---- From hello to the end
 
 
@@ -884,6 +897,7 @@ def welcomed(payload):
     values = decode(bytearray(payload), 0)[0]
     address = bytearray()
     for number in values[u"address"]:
+        State.parent = bytes(address)
         while number > 127:
             address.append(number & 127 | 128)
             number >>= 7
@@ -899,6 +913,7 @@ def welcomed(payload):
     if State.level:
         # Before any call: two threads that import what imports the other may each see half of it.
         start_logging()
+    install_finders()
 
 
 def receive(kind, flags, number, to, source, payload):

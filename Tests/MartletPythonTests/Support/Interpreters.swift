@@ -18,6 +18,11 @@ enum Interpreters {
         return found.isEmpty ? [usual] : found
     }()
 
+    /// From Python 3.7 on.
+    static func hasResources(_ interpreter: String) -> Bool {
+        !["/2.7", "2.7", "/3.6", "/usr/bin/pypy"].contains { interpreter.contains($0) } || interpreter.contains("pypy3")
+    }
+
     static let old = all.first { $0.contains("/2.7") || $0.contains("python2.7") }
 }
 
