@@ -79,7 +79,7 @@ let package = Package(
         .target(
             name: "MartletCommand",
             dependencies: [
-                "Martlet", "MartletReactor", "MartletSocket",
+                "Martlet", "MartletPython", "MartletReactor", "MartletSocket",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
@@ -121,7 +121,7 @@ let package = Package(
         .testTarget(name: "MartletBootstrapTests", dependencies: ["Martlet", "MartletTestKit"]),
         .testTarget(name: "MartletSoakTests", dependencies: ["Martlet", "MartletTestKit"]),
         .testTarget(name: "MartletTestKitTests", dependencies: ["MartletTestKit"]),
-        .testTarget(name: "MartletCommandTests", dependencies: ["MartletCommand", "MartletTestKit"]),
+        .testTarget(name: "MartletCommandTests", dependencies: ["MartletCommand", "MartletPython", "MartletTestKit"]),
     ],
     swiftLanguageModes: [.v6]
 )

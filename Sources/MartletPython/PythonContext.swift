@@ -12,7 +12,8 @@ public final class PythonContext: Sendable {
     let context: Context
     let runtime: PythonRuntime
 
-    init(_ context: Context, _ runtime: PythonRuntime) {
+    /// - Parameter context: one that was started with ``Controller/options(_:running:)``.
+    package init(_ context: Context, _ runtime: PythonRuntime) {
         self.context = context
         self.runtime = runtime
     }
@@ -52,6 +53,15 @@ public final class PythonContext: Sendable {
         deadline: Duration? = nil
     ) async throws {
         let _: NoResult = try await call(function, .init(positional: arguments, keywords: kw), deadline)
+    }
+
+    /// Calls a function with arguments whose number is known only now.
+    ///
+    /// - Throws: as ``call(_:_:kw:deadline:returning:)``.
+    public nonisolated(nonsending) func apply(
+        _ function: String, _ arguments: [PythonValue], _ kw: [String: PythonValue] = [:], deadline: Duration? = nil
+    ) async throws -> PythonValue {
+        try await call(function, .init(positional: arguments, keywords: kw), deadline)
     }
 
     nonisolated(nonsending) func call<Output: Decodable>(
@@ -128,7 +138,7 @@ extension Controller {
         prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> PythonContext {
-        let options = try options.running(runtime) { try offer(of: runtime.modules) }
+        let options = try self.options(options, running: runtime)
         let context = try await connect(connector, options: options, prompts: prompts, onPhase: onPhase)
         return PythonContext(context, runtime)
     }
@@ -157,7 +167,7 @@ extension Controller {
         prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> PythonContext {
-        let options = try options.running(runtime) { try offer(of: runtime.modules) }
+        let options = try self.options(options, running: runtime)
         let context = try await connect(through: connectors, options: options, prompts: prompts, onPhase: onPhase)
         return PythonContext(context, runtime)
     }
@@ -174,7 +184,7 @@ extension Context {
         prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> PythonContext {
-        let options = try options.running(runtime) { try offer(of: runtime.modules) }
+        let options = try self.options(options, running: runtime)
         let context = try await connect(spec, options: options, prompts: prompts, onPhase: onPhase)
         return PythonContext(context, runtime)
     }
@@ -189,7 +199,7 @@ extension Context {
         prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> PythonContext {
-        let options = try options.running(runtime) { try offer(of: runtime.modules) }
+        let options = try self.options(options, running: runtime)
         let context = try await connect(connector, options: options, prompts: prompts, onPhase: onPhase)
         return PythonContext(context, runtime)
     }
@@ -207,10 +217,19 @@ extension Context {
     }
 }
 
-extension ConnectOptions {
-    func running(_ runtime: PythonRuntime, offer: () throws -> [UInt8]?) throws -> ConnectOptions {
-        var options = self
-        options.script = try runtime.script(try offer())
+extension Controller {
+    /// Options of a connect that starts a Python context.
+    package func options(_ options: ConnectOptions, running runtime: PythonRuntime) throws -> ConnectOptions {
+        var options = options
+        options.script = try runtime.script(try offer(of: runtime.modules))
+        return options
+    }
+}
+
+extension Context {
+    func options(_ options: ConnectOptions, running runtime: PythonRuntime) throws -> ConnectOptions {
+        var options = options
+        options.script = try runtime.script(try offer(of: runtime.modules))
         return options
     }
 }

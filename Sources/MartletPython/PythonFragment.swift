@@ -103,15 +103,16 @@ extension PythonContext {
     ///   - function: one of the source's to be called with the channel and `kw` when the source has run.
     ///   - sending: what goes to the fragment; byte strings are fastest.
     ///   - receiving: what comes from it.
+    ///   - deadline: how long it may run; then it is interrupted, where Python can be. `nil`: as long as the context lives.
     public func exec<Outgoing: Codable & Sendable, Incoming: Codable & Sendable>(
         _ source: String, file: String = "<remote exec>", function: String? = nil,
         kw: [String: any Encodable & Sendable] = [:], sending: Outgoing.Type = PythonValue.self,
-        receiving: Incoming.Type = PythonValue.self
+        receiving: Incoming.Type = PythonValue.self, deadline: Duration? = nil
     ) -> PythonFragment<Outgoing, Incoming> {
         let (near, far) = context.makeChannel(sending: Outgoing.self, receiving: Incoming.self)
         return PythonFragment(near) { [self] in
             let arguments = PythonArguments(positional: [source, file, far, function], keywords: kw)
-            let _: NoResult = try await call("!exec", arguments, nil)
+            let _: NoResult = try await call("!exec", arguments, deadline)
         }
     }
 }

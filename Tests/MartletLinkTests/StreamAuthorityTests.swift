@@ -42,9 +42,11 @@ import Testing
     }
 
     @Test(arguments: StreamKind.allCases)
-    func `A controller is asked for nothing but an echo, to take output and logs, for channel ends, and for what it offers`(
-        kind: StreamKind
-    ) {
+    func
+        `A controller is asked for nothing but an echo, to take output and logs, for channel ends, and for what it offers`(
+            kind: StreamKind
+        )
+    {
         let expected = [.echo, .output, .log, .channel, .fetch].contains(kind)
         let below = RandomTree.address([7, 1])
         #expect((StreamAuthority.refusal(of: kind, from: below, to: .root) == nil) == expected)

@@ -1,4 +1,5 @@
 import Martlet
+import MartletPython
 
 /// One of the hosts of a command, with its place in the list: a host that is named twice is there twice.
 struct Host: Sendable, Hashable {
@@ -29,6 +30,8 @@ struct WayIn: Sendable {
     var configuration: String?
     var options: [String] = []
     var connect = ConnectOptions()
+    /// What runs there instead of the agent.
+    var python: PythonRuntime?
     /// The last hop on each host.
     var become: SudoConnector?
     var prompts: (any PromptResponder)?
@@ -69,6 +72,7 @@ struct WayIn: Sendable {
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
         let connectors = connectors(to: host)
+        let connect = try python.map { try controller.options(self.connect, running: $0) } ?? self.connect
         do {
             return try await controller.connect(
                 through: connectors, options: connect, prompts: prompts, onPhase: onPhase)

@@ -17,6 +17,13 @@ struct JSONReporter: RunReporter {
         await lanes[host.index].write(Array((object.finished + "\n").utf8))
     }
 
+    /// What a function returned, as JSON.
+    func value(_ json: String, from host: Host) async {
+        var object = JSONObject(event: "value", host)
+        object.add("value", json: json)
+        await lanes[host.index].write(Array((object.finished + "\n").utf8))
+    }
+
     func ended(_ outcome: HostOutcome<CommandResult>) {
         output.say(Self.result(outcome).finished)
     }

@@ -1,5 +1,4 @@
 import MartletReactor
-import Synchronization
 
 /// A wait on the reactor's own clock.
 enum Pause {
@@ -15,27 +14,5 @@ enum Pause {
             gate.open()
         }
         Reactor.shared.cancel(timer)
-    }
-
-    private final class Gate: Sendable {
-        private let state = Mutex<(isOpen: Bool, waiter: UnsafeContinuation<Void, Never>?)>((false, nil))
-
-        func open() {
-            let waiter = state.withLock { state in
-                defer { state = (true, nil) }
-                return state.waiter
-            }
-            waiter?.resume()
-        }
-
-        func wait() async {
-            await withUnsafeContinuation { continuation in
-                let isOpen = state.withLock { state in
-                    if !state.isOpen { state.waiter = continuation }
-                    return state.isOpen
-                }
-                if isOpen { continuation.resume() }
-            }
-        }
     }
 }

@@ -13,6 +13,11 @@ enum SystemCalls {
         return text.isEmpty ? nil : text
     }
 
+    static func isFile(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
     static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
     /// The columns of a terminal; nil if it does not say.

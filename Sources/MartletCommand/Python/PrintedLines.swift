@@ -1,0 +1,74 @@
+import Dispatch
+import Martlet
+import MartletPython
+import MartletReactor
+import MartletWire
+import Synchronization
+
+/// Hands what contexts print to whoever shows hosts' lines.
+final class PrintedLines: Sendable {
+    private struct State {
+        var hosts: [ContextAddress: Host] = [:]
+        /// What is to be printed there to mark a place, and has not come.
+        var marks: [[UInt8]: Gate] = [:]
+    }
+
+    private let reporter: any RunReporter
+    private let session: Session
+    private let state = Mutex(State())
+
+    init(_ reporter: any RunReporter, _ session: Session) {
+        self.reporter = reporter
+        self.session = session
+    }
+
+    /// Lines from that context are the host's from now on.
+    func add(_ host: Host, _ address: ContextAddress) { state.withLock { $0.hosts[address] = host } }
+
+    /// For ``MartletOptions/onOutput``, which may block: so whoever prints waits for a slow reader of ours.
+    var handler: @Sendable (ContextOutput) -> Void {
+        let other = session.contextOutput
+        return { [self] line in
+            guard let host = state.withLock({ $0.hosts[line.address] }) else { return other(line) }
+            // A line that had no end when the mark was printed stands before it.
+            let text = line.bytes.dropLast(Self.markSize)
+            let mark = state.withLock { $0.marks.removeValue(forKey: Array(line.bytes.suffix(Self.markSize))) }
+            if mark == nil || !text.isEmpty { show(mark == nil ? line.bytes : Array(text), line.pipe, host) }
+            mark?.open()
+        }
+    }
+
+    private func show(_ bytes: [UInt8], _ pipe: OutputLine.Pipe, _ host: Host) {
+        let shown = DispatchSemaphore(value: 0)
+        // Awaited right here, by a thread.
+        Task(executorPreference: Reactor.shared) {
+            await self.reporter.line(OutputLine(pipe: pipe, bytes: bytes, end: .lineFeed), from: host)
+            shown.signal()
+        }
+        shown.wait()
+    }
+
+    private static let markSize = 32
+
+    /// Waits until what was printed there has come, so that what a function returns stands behind what it printed. Two seconds
+    /// at most: somebody else may print without end.
+    func drain(_ py: PythonContext) async {
+        let mark = (0..<Self.markSize).map { _ in UInt8.random(in: 97...122) }
+        let place = Gate()
+        state.withLock { $0.marks[mark] = place }
+        let line = PythonValue.bytes(mark + [0x0A])
+        let printed = try? await py.apply("os.write", [1, line], deadline: .seconds(2))
+        if printed == nil { place.open() }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await place.wait() }
+            group.addTask {
+                await Pause.wait(.seconds(2))
+                place.open()
+            }
+            await group.next()
+            place.open()
+            group.cancelAll()
+        }
+        state.withLock { $0.marks[mark] = nil }
+    }
+}

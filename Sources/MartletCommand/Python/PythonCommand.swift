@@ -1,0 +1,149 @@
+import ArgumentParser
+import Martlet
+import MartletPython
+
+/// `martlet python`.
+struct PythonCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "python",
+        abstract: "Run Python code on many hosts at once, by the Python that they have.",
+        usage: """
+            martlet python -H HOST[,HOST...] [options] MODULE:FUNCTION [ARGUMENT...] [NAME=VALUE...]
+            martlet python -H HOST[,HOST...] [options] -c SOURCE
+            martlet python -H HOST[,HOST...] [options] SCRIPT.py[:FUNCTION] [ARGUMENT...]
+            """,
+        discussion: """
+            Nothing is installed on a host, nothing is written there, and no agent is sent: any Python will do, from 2.7 on. \
+            What the code imports from here, it gets from here: from the current directory, or that of the script.
+
+            A function's arguments are Python's or JSON's literals (8, 2.5, null, [1,2], "8"); what is none is text. What it \
+            returns is printed as Python prints it; what the code prints comes live, each line with its host in front.
+
+            Exit status: 0 if all succeeded; 1 if an exception ended the code, or a script's own status was not 0; 3 if a host \
+            was not reached or was lost; 64 for wrong usage; 130 after Ctrl-C (128 + the signal).
+            """
+    )
+
+    @OptionGroup var hostOptions: HostOptions
+    @OptionGroup var wayOptions: WayInOptions
+
+    @Option(name: .customShort("c"), help: ArgumentHelp("Run this source.", valueName: "source"))
+    var source: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Use this interpreter: a name or a path there. Default: python3, or what there is.", valueName: "name"))
+    var python: String?
+
+    @Option(
+        name: .customLong("path"),
+        help: ArgumentHelp(
+            "Import modules from this directory of ours; may be repeated. Default: that of the script, else the current one.",
+            valueName: "directory"))
+    var paths: [String] = []
+
+    @Option(help: ArgumentHelp("Interrupt the code on a host after so many seconds.", valueName: "seconds"))
+    var timeout: Double?
+
+    @Flag(help: "Print JSON: one object a line.")
+    var json = false
+
+    @Flag(help: "Print lines without the host in front.")
+    var noPrefix = false
+
+    @Flag(name: .shortAndLong, help: "No progress, and a summary only if something failed.")
+    var quiet = false
+
+    @Argument(parsing: .captureForPassthrough, help: "What to run, and its arguments.")
+    var words: [String] = []
+
+    private func program() throws -> PythonProgram {
+        let words = words.first == "--" ? Array(words.dropFirst()) : words
+        // What passes through begins with the first word that is none of our options, be it another option.
+        if let first = self.words.first, first.hasPrefix("-"), first != "--" {
+            if ["-h", "--help"].contains(first) { throw CleanExit.helpRequest(self) }
+            throw ValidationError("unknown option \(first)")
+        }
+        return try PythonProgram(source: source, words, paths: paths)
+    }
+
+    func validate() throws {
+        _ = try program()
+        if let timeout { _ = try WayInOptions.duration(timeout, "--timeout") }
+    }
+
+    func run() async throws {
+        let hosts = try hostOptions.list()
+        let command = self
+        try await Session.run(colour: wayOptions.color) { try await command.run(on: hosts, $0) }
+    }
+
+    private func run(on hosts: [Host], _ session: Session) async throws -> Int32 {
+        let start = ContinuousClock.now
+        let progress = Progress(session.output, total: hosts.count)
+        let reporter: any RunReporter =
+            json
+            ? JSONReporter(session.output, hosts: hosts)
+            : TextReporter(session.output, hosts: hosts, hasPrefix: !noPrefix, isQuiet: quiet, progress: progress)
+        let program = try program()
+        var wayIn = try wayOptions.wayIn()
+        let runtime = (python.map { PythonRuntime.python($0) } ?? .python).importing(program.modules)
+        wayIn.python = runtime
+        let fleet = Fleet(hosts: hosts, wayIn: wayIn, limit: hostOptions.limit)
+        let printed = PrintedLines(reporter, session)
+        var martletOptions = MartletOptions()
+        martletOptions.onOutput = printed.handler
+        // Only a route's hops before the last need an agent.
+        if let agent = try? AgentImage.find(wayOptions.agent) { martletOptions.images = agent.images }
+        let deadline = try timeout.map { try WayInOptions.duration($0, "--timeout") }
+
+        let outcomes = try await withMartlet(martletOptions) { controller in
+            await withTaskGroup(of: Void.self) { group in
+                if !json, !quiet { group.addTask { await progress.run() } }
+                defer { group.cancelAll() }
+                return await fleet.run(controller, session.interruption) { host in
+                    progress.started(host)
+                } onEnd: { (outcome: HostOutcome<CommandResult>) in
+                    reporter.ended(outcome)
+                } _: { context, host in
+                    printed.add(host, context.address)
+                    let began = ContinuousClock.now
+                    let py = PythonContext(context, runtime)
+                    let status = try await program.run(in: py, deadline: deadline) {
+                        await printed.drain(py)
+                    } onValue: { value in
+                        await reporter.value(value, from: host)
+                    } onError: { error in
+                        await reporter.lines(error.report, from: host)
+                    }
+                    return CommandResult(
+                        command: program.name, termination: status, duration: ContinuousClock.now - began,
+                        route: context.route)
+                }
+            }
+        }
+        progress.stop()
+        let cause = session.interruption.cause
+        let summary = RunSummary(outcomes: outcomes, duration: ContinuousClock.now - start, interruption: cause)
+        if cause != .outputClosed { reporter.summarize(summary) }
+        return summary.exitStatus
+    }
+}
+
+extension RunReporter {
+    /// Lines of ours about what went wrong in a host's code.
+    func lines(_ text: String, from host: Host) async {
+        for part in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            await line(OutputLine(pipe: .error, bytes: Array(part.utf8), end: .lineFeed), from: host)
+        }
+    }
+}
+
+extension PythonError {
+    /// As Python prints it, with what to try.
+    var report: String {
+        var text = traceback.hasSuffix("\n") ? String(traceback.dropLast()) : traceback
+        if let advice { text += "\n  try: \(advice)" }
+        return text
+    }
+}
