@@ -75,7 +75,7 @@ import Testing
     @Test(arguments: Place.allCases)
     func `Kinds that nobody knows are refused, and places that nobody has`(place: Place) async throws {
         try await withScene(place) { scene in
-            for kind in [0, 10, 99, 255] as [UInt8] {
+            for kind in [0, 11, 99, 255] as [UInt8] {
                 for target in [.root, scene.above, scene.sibling.address] {
                     #expect(scene.raw.ask(kind, to: target, [1])?.reset?.code == .protocolViolation)
                 }
