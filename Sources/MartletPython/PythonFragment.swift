@@ -115,4 +115,26 @@ extension PythonContext {
             let _: NoResult = try await call("!exec", arguments, deadline)
         }
     }
+
+    /// Runs the source of a file of this machine, which is read now. Tracebacks call it by its path.
+    ///
+    /// - Throws: ``MartletError`` `misuse` if it cannot be read; as ``exec(_:file:function:kw:sending:receiving:deadline:)``
+    ///   otherwise.
+    public func exec<Outgoing: Codable & Sendable, Incoming: Codable & Sendable>(
+        contentsOf path: String, function: String? = nil, kw: [String: any Encodable & Sendable] = [:],
+        sending: Outgoing.Type = PythonValue.self, receiving: Incoming.Type = PythonValue.self, deadline: Duration? = nil
+    ) throws -> PythonFragment<Outgoing, Incoming> {
+        let source: [UInt8]
+        do throws(SourceFile.Failure) { source = try SourceFile.read(path).bytes } catch {
+            switch error {
+            case .absent: throw MartletError(.misuse, "there is no file \(path) to run", route: route)
+            case .unusable(let why): throw MartletError(.misuse, why, route: route)
+            }
+        }
+        guard let text = String(validating: source, as: UTF8.self) else {
+            throw MartletError(.misuse, "\(path) is not UTF-8", route: route)
+        }
+        return exec(
+            text, file: path, function: function, kw: kw, sending: sending, receiving: receiving, deadline: deadline)
+    }
 }

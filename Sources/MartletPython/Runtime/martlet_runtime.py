@@ -170,6 +170,7 @@ OPENER, MORE, LAST, BULK, HELD_UP = 1, 2, 4, 8, 16
 FRAME, WINDOW, LARGEST_WINDOW = 65280, 262144, 1 << 22
 LOCK, WRITING = threading.RLock(), threading.RLock()
 NONCE = os.environ.pop("MARTLET_AGENT", "")
+sys.dont_write_bytecode = True
 # Only for this process: what it starts has what the user has.
 os.environ.pop("PYTHONIOENCODING", 0)
 streams = {}
