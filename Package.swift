@@ -79,7 +79,7 @@ let package = Package(
         .target(
             name: "MartletCommand",
             dependencies: [
-                "Martlet", "MartletReactor", "MartletSocket",
+                "Martlet", "MartletPython", "MartletReactor", "MartletSocket",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),

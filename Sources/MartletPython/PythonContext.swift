@@ -12,7 +12,8 @@ public final class PythonContext: Sendable {
     let context: Context
     let operations = PythonOperations()
 
-    init(_ context: Context) { self.context = context }
+    /// - Parameter context: one that was connected with a Python runtime's script.
+    package init(_ context: Context) { self.context = context }
 
     /// How it was reached.
     public var route: Route { context.route }

@@ -1,4 +1,4 @@
-import Martlet
+package import Martlet
 
 /// Which Python is to run in a context: the far machine's own, of any version from 2.7 on.
 ///
@@ -21,7 +21,7 @@ public struct PythonRuntime: Sendable, Hashable {
     static let program = Base64.decode(RuntimeProgram.packed)
 
     /// - Throws: ``MartletError`` `misuse` if an interpreter's name is none.
-    func script() throws -> RuntimeScript {
+    package func script() throws -> RuntimeScript {
         for name in interpreters {
             let isPlain = name.utf8.allSatisfy { byte in
                 (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)

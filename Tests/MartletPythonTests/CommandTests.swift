@@ -70,7 +70,7 @@ func makePattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIf
             options.nice = 5
             let result = try await py.run("env; pwd; nice", options: options)
             #expect(!result.lines.contains { $0.hasPrefix("HOME=") })
-            #expect(!result.lines.contains { $0.hasPrefix("MARTLET_") || $0.hasPrefix("PYTHONIOENCODING") })
+            #expect(!result.lines.contains { $0.hasPrefix("MARTLET_AGENT") || $0.hasPrefix("PYTHONIOENCODING") })
             #expect(result.lines.contains { $0.hasPrefix("PATH=") })
             #expect(result.lines.suffix(2).first == "/tmp")
             let own = try #require(Int(try await py.run("nice").lines.first ?? ""))

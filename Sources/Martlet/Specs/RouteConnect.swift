@@ -14,16 +14,20 @@ enum RouteConnect {
         _ options: ConnectOptions,
         _ prompts: (any PromptResponder)?,
         _ onPhase: OnPhase?,
-        first: (any Connector, (@Sendable (ConnectPhase, Duration) -> Void)?) async throws -> Context
+        first: (any Connector, ConnectOptions, (@Sendable (ConnectPhase, Duration) -> Void)?) async throws -> Context
     ) async throws -> Context {
         guard let nearest = connectors.first else {
             throw MartletError(.misuse, "a route needs at least one hop", route: start)
         }
-        var context = try await first(nearest, handler(onPhase, start.appending(nearest.label)))
-        for connector in connectors.dropFirst() {
+        // Nothing can be reached through another runtime than ours.
+        var onTheWay = options
+        onTheWay.script = nil
+        var context = try await first(
+            nearest, connectors.count == 1 ? options : onTheWay, handler(onPhase, start.appending(nearest.label)))
+        for (index, connector) in connectors.enumerated().dropFirst() {
             do {
                 context = try await context.next(
-                    connector, options, prompts, handler(onPhase, context.route.appending(connector.label)))
+                    connector, index + 1 == connectors.count ? options : onTheWay, prompts, handler(onPhase, context.route.appending(connector.label)))
             } catch {
                 // Also for who was cancelled: closing does not stop for that.
                 await context.close(within: .seconds(2))
@@ -105,7 +109,7 @@ extension Controller {
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)?
     ) async throws -> Context {
         try await RouteConnect.run(connectors, from: Route(), options, prompts, onPhase) {
-            try await connect($0, options: options, prompts: prompts, onPhase: $1)
+            try await connect($0, options: $1, prompts: prompts, onPhase: $2)
         }
     }
 
@@ -146,7 +150,7 @@ extension Context {
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
         try await RouteConnect.run(spec.hops.map(\.connector), from: route, options, prompts, onPhase) {
-            try await connect($0, options: options, prompts: prompts, onPhase: $1)
+            try await connect($0, options: $1, prompts: prompts, onPhase: $2)
         }
     }
 
@@ -169,7 +173,7 @@ extension RemoteContext {
     public func connect(_ spec: String, options: ConnectOptions = .init()) async throws -> Context {
         try await RouteConnect.run(RouteSpec(spec).hops.map(\.connector), from: scope.runtime.route, options, nil, nil)
         {
-            connector, _ in
+            connector, options, _ in
             try await connect(connector, options: options)
         }
     }

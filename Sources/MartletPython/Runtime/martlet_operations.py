@@ -564,7 +564,7 @@ def get_file(channel, path):
             channel.send(bytearray(pack(">I", status.st_mode & 0o7777)))
             # What is written behind while it is read would never end; files of the kernel's own say that they are empty.
             while not status.st_size or size < status.st_size:
-                part = os.read(fd, min(262144, status.st_size - size or 262144))
+                part = os.read(fd, min(262144, max(status.st_size - size, 0) or 262144))
                 if not part:
                     break
                 digest.update(part)
