@@ -62,8 +62,8 @@ let package = Package(
         ),
         .target(
             name: "MartletPython",
-            dependencies: ["Martlet", "MartletWire"],
-            exclude: ["Runtime/martlet_runtime.py"]
+            dependencies: ["CMartlet", "Martlet", "MartletReactor", "MartletWire"],
+            exclude: ["Runtime/martlet_runtime.py", "Runtime/martlet_modules.py", "Runtime/martlet_operations.py"]
         ),
         .target(
             name: "MartletSocket",

@@ -41,19 +41,44 @@ static void compress(uint32_t state[8], const uint8_t *block) {
   state[0] += a, state[1] += b, state[2] += c, state[3] += d, state[4] += e, state[5] += f, state[6] += g, state[7] += h;
 }
 
-void martlet_sha256(const void *bytes, size_t count, uint8_t digest[32]) {
-  uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+void martlet_digest_begin(struct martlet_digest *digest) {
+  static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  memcpy(digest->state, start, sizeof start);
+  digest->count = 0;
+}
+
+void martlet_digest_add(struct martlet_digest *digest, const void *bytes, size_t count) {
   const uint8_t *next = bytes;
-  size_t left = count;
-  for (; left >= 64; left -= 64, next += 64) compress(state, next);
-  uint8_t tail[128] = {0};
-  if (left) memcpy(tail, next, left);
-  tail[left] = 0x80;
-  size_t padded = left < 56 ? 64 : 128;
-  uint64_t bits = (uint64_t)count * 8;
-  for (int i = 0; i < 8; i++) tail[padded - 1 - i] = (uint8_t)(bits >> (8 * i));
-  for (size_t i = 0; i < padded; i += 64) compress(state, tail + i);
-  for (int i = 0; i < 32; i++) digest[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i % 4)));
+  size_t held = digest->count % 64;
+  digest->count += count;
+  while (count) {
+    size_t part = 64 - held < count ? 64 - held : count;
+    if (part == 64) {
+      compress(digest->state, next);
+    } else {
+      memcpy(digest->block + held, next, part);
+      if ((held += part) == 64) compress(digest->state, digest->block), held = 0;
+    }
+    next += part;
+    count -= part;
+  }
+}
+
+void martlet_digest_end(struct martlet_digest *digest, uint8_t result[32]) {
+  uint64_t bits = digest->count * 8;
+  size_t held = digest->count % 64;
+  uint8_t tail[128] = {0x80};
+  size_t padded = held < 56 ? 64 - held : 128 - held;
+  for (int i = 0; i < 8; i++) tail[padded - 1 - (size_t)i] = (uint8_t)(bits >> (8 * i));
+  martlet_digest_add(digest, tail, padded);
+  for (int i = 0; i < 32; i++) result[i] = (uint8_t)(digest->state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+void martlet_sha256(const void *bytes, size_t count, uint8_t result[32]) {
+  struct martlet_digest digest;
+  martlet_digest_begin(&digest);
+  martlet_digest_add(&digest, bytes, count);
+  martlet_digest_end(&digest, result);
 }
 
 // MARK: Build id

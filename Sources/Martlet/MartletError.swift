@@ -58,6 +58,8 @@ public struct MartletError: Error, Sendable {
         public static let taskFailed = Code(rawValue: "taskFailed")
         /// The program could not be started.
         public static let commandNotStarted = Code(rawValue: "commandNotStarted")
+        /// A file, here or there, cannot be read or written; the message says which, and why.
+        public static let fileFailed = Code(rawValue: "fileFailed")
         /// A task was not run, because one before it in its chain had failed.
         public static let chainBroken = Code(rawValue: "chainBroken")
         /// One end of a channel was closed, so that nothing can be sent any more.

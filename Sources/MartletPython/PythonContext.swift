@@ -7,10 +7,11 @@ public import Martlet
 ///
 /// What Python code prints comes to ``MartletOptions/onOutput``, and what it logs by `logging` to this program's logging
 /// system, as from any context. It lives until it is closed, the scope or the context that started it ends, or it is lost.
-/// Programs that its code starts end with it, unless they leave its process group.
+/// Programs that its code starts end with it, however it ends, unless they leave its process group.
 public final class PythonContext: Sendable {
     let context: Context
     let runtime: PythonRuntime
+    let operations = PythonOperations()
 
     /// - Parameter context: one that was started with ``Controller/options(_:running:)``.
     package init(_ context: Context, _ runtime: PythonRuntime) {

@@ -1,4 +1,4 @@
-import Martlet
+package import Martlet
 
 /// Which Python is to run in a context: the far machine's own, of any version from 2.7 on.
 ///
@@ -25,7 +25,7 @@ public struct PythonRuntime: Sendable, Hashable {
 
     /// - Parameter offer: what the finder of modules is told, if there are any.
     /// - Throws: ``MartletError`` `misuse` if an interpreter's name is none.
-    func script(_ offer: [UInt8]? = nil) throws -> RuntimeScript {
+    package func script(_ offer: [UInt8]? = nil) throws -> RuntimeScript {
         for name in interpreters {
             let isPlain = name.utf8.allSatisfy { byte in
                 (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)

@@ -180,6 +180,15 @@ uint64_t martlet_now(void);
 
 /// SHA-256 of `count` bytes.
 void martlet_sha256(const void *bytes, size_t count, uint8_t digest[32]);
+/// SHA-256 of what comes in parts.
+struct martlet_digest {
+  uint32_t state[8];
+  uint64_t count;
+  uint8_t block[64];
+};
+void martlet_digest_begin(struct martlet_digest *digest);
+void martlet_digest_add(struct martlet_digest *digest, const void *bytes, size_t count);
+void martlet_digest_end(struct martlet_digest *digest, uint8_t result[32]);
 /// The build id that the linker has written into this executable; returns its length, 0 if there is none.
 size_t martlet_build_id(uint8_t *bytes, size_t capacity);
 /// Fills `bytes` from the kernel's random source. Returns false if there is none.

@@ -11,6 +11,7 @@ struct FactsCommand: AsyncParsableCommand {
 
     @OptionGroup var hostOptions: HostOptions
     @OptionGroup var wayOptions: WayInOptions
+    @OptionGroup var runtimeOptions: RuntimeOptions
 
     @Flag(help: "Print JSON: one object a line, memory in bytes.")
     var json = false
@@ -23,7 +24,8 @@ struct FactsCommand: AsyncParsableCommand {
 
     private func run(on hosts: [Host], _ session: Session) async throws -> Int32 {
         let inspection = Inspection(
-            hosts: hosts, wayIn: try wayOptions.wayIn(), limit: hostOptions.limit, agent: wayOptions.agent, json: json)
+            hosts: hosts, wayIn: runtimeOptions.applied(to: try wayOptions.wayIn()), limit: hostOptions.limit,
+            agent: wayOptions.agent, json: json)
         let answers = Mutex<[Int: Facts]>([:])
         let status = try await inspection.run(session, event: "facts") { (facts: Facts, _, object) in
             object.add("hostname", facts.hostname)

@@ -10,6 +10,7 @@ struct PingCommand: AsyncParsableCommand {
 
     @OptionGroup var hostOptions: HostOptions
     @OptionGroup var wayOptions: WayInOptions
+    @OptionGroup var runtimeOptions: RuntimeOptions
 
     @Option(name: .shortAndLong, help: "How many round trips to measure.")
     var count = 10
@@ -37,7 +38,8 @@ struct PingCommand: AsyncParsableCommand {
         let width = hosts.map(\.label.count).max() ?? 0
         let style = session.output.style
         let inspection = Inspection(
-            hosts: hosts, wayIn: try wayOptions.wayIn(), limit: hostOptions.limit, agent: wayOptions.agent, json: json)
+            hosts: hosts, wayIn: runtimeOptions.applied(to: try wayOptions.wayIn()), limit: hostOptions.limit,
+            agent: wayOptions.agent, json: json)
         return try await inspection.run(session, event: "ping") { (trips: RoundTrips, timings, object) in
             object.add("cached", timings.wasCached)
             object.add("bytesSent", timings.bytesSent)

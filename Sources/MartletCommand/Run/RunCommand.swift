@@ -1,5 +1,6 @@
 import ArgumentParser
 import Martlet
+import MartletPython
 
 /// `martlet run`.
 struct RunCommand: AsyncParsableCommand {
@@ -21,6 +22,7 @@ struct RunCommand: AsyncParsableCommand {
 
     @OptionGroup var hostOptions: HostOptions
     @OptionGroup var wayOptions: WayInOptions
+    @OptionGroup var runtimeOptions: RuntimeOptions
 
     @Option(
         help: ArgumentHelp("End the command on a host after so many seconds; what came is kept.", valueName: "seconds"))
@@ -82,8 +84,8 @@ struct RunCommand: AsyncParsableCommand {
             json
             ? JSONReporter(session.output, hosts: hosts)
             : TextReporter(session.output, hosts: hosts, hasPrefix: !noPrefix, isQuiet: quiet, progress: progress)
-        let fleet = Fleet(hosts: hosts, wayIn: try wayOptions.wayIn(), limit: hostOptions.limit)
-        let words = words
+        let fleet = Fleet(hosts: hosts, wayIn: runtimeOptions.applied(to: try wayOptions.wayIn()), limit: hostOptions.limit)
+        let (words, python) = (words, runtimeOptions.python)
         let options = try await commandOptions(hosts: hosts.count, session)
         var martletOptions = MartletOptions()
         martletOptions.images = try AgentImage.find(wayOptions.agent).images
@@ -99,6 +101,7 @@ struct RunCommand: AsyncParsableCommand {
                     reporter.ended(outcome)
                 } _: { context, host in
                     let onLine: @Sendable (OutputLine) async -> Void = { await reporter.line($0, from: host) }
+                    let context: any CommandRunner = python.map { PythonContext(context, $0) } ?? context
                     // No shell stands between us and a program that was given as words: its signals are its own.
                     return words.count == 1
                         ? try await context.run(words[0], options: options, onLine: onLine)

@@ -6,8 +6,11 @@
 #
 # Threads: one reads the link and does all that needs no user code (heartbeats, credit, resets); the main thread runs the
 # first call that is there, further ones get threads of their own; one forwards what is printed. LOCK guards all streams,
-# WRITING the link. Neither is held while user code runs.
-import binascii, errno, fcntl, os, pwd, select, signal, struct, sys, threading, time
+# each outlet has a lock of its own. None is held while user code runs, or while anything waits for the link.
+#
+# A second process, the guard, is forked before there are threads and before any code of the user's: it ends what that has
+# started should this process die, and starts programs once martlet_operations.py has come.
+import binascii, errno, fcntl, os, pwd, select, signal, struct, sys, threading, time, zlib
 from collections import deque
 
 builtins = sys.modules[type(1).__module__]
@@ -168,7 +171,7 @@ OPEN, DATA, CREDIT, END, RESET = 1, 2, 3, 4, 5
 HELLO, WELCOME, PING, PONG, GOODBYE = 16, 17, 18, 19, 20
 OPENER, MORE, LAST, BULK, HELD_UP = 1, 2, 4, 8, 16
 FRAME, WINDOW, LARGEST_WINDOW = 65280, 262144, 1 << 22
-LOCK, WRITING = threading.RLock(), threading.RLock()
+LOCK = threading.RLock()
 NONCE = os.environ.pop("MARTLET_AGENT", "")
 sys.dont_write_bytecode = True
 # Only for this process: what it starts has what the user has.
@@ -184,6 +187,9 @@ class State(object):
     number = 0
     limit = 15.0
     ending = False
+    # Of the programs that the guard runs.
+    commands = 0
+    relay = None
     level = None
     log = None
 
@@ -197,22 +203,76 @@ def pipe():
     return [close_on_exec(fd) for fd in os.pipe()]
 
 
-def write_all(fd, data):
-    while data:
-        try:
-            data = data[os.write(fd, data):]
-        except OSError as error:
-            if error.errno == errno.EAGAIN:
-                select.select([], [fd], [], 1)
-            elif error.errno != errno.EINTR:
-                # The reader sees the end of the link too.
-                return
+def no_blocking(fd):
+    fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_NONBLOCK)
+    return fd
 
 
-def frame(kind, payload, flags=0, number=0, to=b"", source=b""):
-    data = pack(">BBHIBB", kind, flags, len(payload), number, len(to), len(source)) + to + source + payload
-    with WRITING:
-        write_all(link_out, data)
+class Outlet(object):
+    # Writes without ever waiting. What is not taken at once the reader writes later, or who has much to write.
+    def __init__(self, fd):
+        self.fd = no_blocking(fd)
+        self.rest = deque()
+        self.lock = threading.RLock()
+
+    def write(self, data):
+        # Whether all of it is written.
+        with self.lock:
+            self.rest.append(data)
+            return len(self.rest) == 1 and self.flush()
+
+    def flush(self):
+        with self.lock:
+            while self.rest:
+                data = self.rest[0]
+                try:
+                    count = os.write(self.fd, data)
+                except OSError as error:
+                    if error.errno == errno.EAGAIN:
+                        return False
+                    # Whoever reads from the other end sees that it is gone.
+                    count = 0 if error.errno == errno.EINTR else len(data)
+                if count < len(data):
+                    self.rest[0] = data[count:]
+                else:
+                    self.rest.popleft()
+        return True
+
+    def drain(self, limit=None):
+        # Waits until it is written: for those that hold no lock.
+        while self.rest and (limit is None or limit > 0):
+            try:
+                select.select([], [self.fd], [], 0.5)
+            except (OSError, select.error):
+                pass
+            self.flush()
+            limit = limit and limit - 0.5
+
+
+def framed(kind, payload, flags=0, number=0, to=b"", source=b""):
+    return pack(">BBHIBB", kind, flags, len(payload), number, len(to), len(source)) + to + source + payload
+
+
+def frame(kind, *rest):
+    # Who sends data waits for the link before; what is left of all else the reader writes.
+    if not link.write(framed(kind, *rest)) and kind != DATA:
+        poke()
+
+
+def frames(data):
+    # Takes whole frames from the beginning of a bytearray.
+    at = 0
+    while len(data) - at >= 10:
+        kind, flags, size, number, to, source = struct.unpack(">BBHIBB", bytes(data[at:at + 10]))
+        body = at + 10 + to + source
+        if size > FRAME:
+            raise ValueError(size)
+        if len(data) < body + size:
+            break
+        addresses = bytes(data[at + 10:body])
+        yield kind, flags, number, addresses[:to], addresses[to:], bytes(data[body:body + size])
+        at = body + size
+    del data[:at]
 
 
 def poke(what=b"."):
@@ -259,6 +319,8 @@ class Stream(object):
             part = data[at:at + FRAME]
             at += len(part)
             cost = len(part) + 32
+            if wait and not (last and at == length):
+                link.drain()
             with LOCK:
                 if last and at == length:
                     if self.sent_last or self.lost:
@@ -271,11 +333,15 @@ class Stream(object):
                     if not wait:
                         return False
                     self.changed.wait()
+                if not wait and link.rest:
+                    return False
                 if self.lost or self.sent_last:
                     return False
                 self.credit -= cost
                 self.frame(DATA, part, more | self.held_up | flags)
                 self.held_up = 0
+            if wait:
+                link.drain()
             if at == length:
                 return True
 
@@ -461,7 +527,9 @@ class Call(Stream):
         if len(self.bytes) > MAXIMUM_VALUE:
             return self.reset(6, "a value of more than 64 MiB")
         if kind == END:
-            submit(self.run)
+            # What is ours waits for no thread of the user's.
+            own = self.bytes[6:7] == b"!" and self.bytes[6:11] != b"!exec"
+            start(self.run) if own else submit(self.run)
         else:
             self.consume(payload)
 
@@ -516,7 +584,7 @@ class Call(Stream):
         elif name == "!main":
             result = run_main(*arguments)
         else:
-            result = find(name)(*arguments, **keywords)
+            result = (operations.get(name) or find(name))(*arguments, **keywords)
         try:
             answer = b"\0" + encoded(result)
         except Unusable as error:
@@ -524,6 +592,21 @@ class Call(Stream):
         if len(answer) > MAXIMUM_VALUE:
             return failure("limitExceeded", "%s: a value of more than 64 MiB" % name)
         return answer
+
+
+def load(program):
+    # The second part: see martlet_operations.py. The guard has it too.
+    with LOCK:
+        if len(operations) == 1:
+            exec(compile(zlib.decompress(program), "martlet", "exec"), globals())
+            guard.write(framed(HELLO, program))
+            poke()
+            State.relay = start(relay)
+
+
+operations = {"!load": load}
+# The streams that others may open here, by kind.
+handlers = {1: Call}
 
 
 def failure(code, message):
@@ -894,6 +977,21 @@ def facts():
     return values
 
 
+def set_title(title):
+    # What ps shows: the name, and over the arguments, of which Python has a copy.
+    try:
+        with open("/proc/self/comm", "wb") as name:
+            name.write(title[:15])
+        with open("/proc/self/stat", "rb") as status:
+            begin, finish = [int(field) for field in status.read().rpartition(b")")[2].split()[45:47]]
+        memory = close_on_exec(os.open("/proc/self/mem", os.O_WRONLY))
+        os.lseek(memory, begin, 0)
+        os.write(memory, title[:finish - begin - 1].ljust(finish - begin, b"\0"))
+        os.close(memory)
+    except (IOError, OSError, ValueError):
+        pass
+
+
 def welcomed(payload):
     values = decode(bytearray(payload), 0)[0]
     address = bytearray()
@@ -905,11 +1003,7 @@ def welcomed(payload):
         address.append(number)
     State.me, State.limit = bytes(address), values[u"heartbeatLimit"] / 1000.0
     State.level = values.get(u"logLevel")
-    try:
-        with open("/proc/self/comm", "wb") as title:
-            title.write(values[u"title"].encode("utf-8")[:15])
-    except (IOError, OSError):
-        pass
+    set_title(values[u"title"].encode("utf-8"))
     start(forward_output, Output(b"", 0, OPENER))
     if State.level:
         # Before any call: two threads that import what imports the other may each see half of it.
@@ -944,11 +1038,11 @@ def receive(kind, flags, number, to, source, payload):
 
 def opened(kind, flags, number, source, payload):
     isAbove = State.me.startswith(source)
-    stream = (Call if kind == 1 else Stream)(source, number, 0)
+    stream = handlers.get(kind, Stream)(source, number, 0)
     stream.begin()
     if not isAbove or State.ending:
         stream.reset(*((8, "the context is shutting down") if isAbove else (5, "only a context above may ask")))
-    elif kind == 1:
+    elif kind in handlers:
         stream.got_last = bool(flags & LAST)
         stream.came(END if flags & LAST else OPEN, payload)
     elif kind == 5 and len(payload) <= 256:
@@ -958,7 +1052,7 @@ def opened(kind, flags, number, source, payload):
         stream.got_last = True
         open_channels = len([1 for other in streams.values() if isinstance(other, ChannelStream)])
         stream.end(encoded({
-            u"running": Pool.threads + Pool.main_is_busy,
+            u"running": Pool.threads + Pool.main_is_busy + State.commands,
             u"openChannels": open_channels, u"openStreams": len(streams) - 1, u"children": 0,
             u"uptime": seconds(time.time() - STARTED)}))
     else:
@@ -971,85 +1065,103 @@ def seconds(value):
     return [attoseconds >> 64, attoseconds & (1 << 64) - 1]
 
 
+def clock():
+    # Not what the time is set to. In hundredths of a second.
+    return os.times()[4]
+
+
+def told_to_end(*_):
+    poke(b"T")
+
+
+def signalled():
+    # Where Python waits for a lock it may hear of no signal, and then its handlers do not run: in 2.7 and PyPy. Which one
+    # came is not said there either. If nothing can have come but SIGTERM, and the main thread stands still, it was that.
+    def place():
+        frame = sys._current_frames().get(main)
+        return frame and frame.f_code.co_name != "work_in_main" and (id(frame), frame.f_lasti)
+    before = place()
+    time.sleep(0.5)
+    handled = [number for number in range(1, 65) if callable(signal.getsignal(number))]
+    if before and before == place() and signal.getsignal(signal.SIGTERM) is told_to_end:
+        if not set(handled) - set((signal.SIGTERM, signal.SIGINT)):
+            poke(b"T")
+
+
 def read_link():
     data = bytearray()
-    silent = 0
+    silent, counted = 0, clock()
     while True:
         while dropped:
             dropped.popleft().end(b"\0", BULK)
+        third = State.limit / 3
+        full = [outlet.fd for outlet in (link, guard) if outlet.rest]
         try:
-            ready = select.select([link_in, poke_in], [], [], State.limit / 3)[0]
-            if poke_in in ready and b"T" in os.read(poke_in, 4096):
+            ready = select.select([link_in, poke_in], full, [], max(counted + third - clock(), 0))[0]
+            poked = os.read(poke_in, 4096) if poke_in in ready else b""
+            if b"T" in poked:
                 return end()
+            if b"\0" in poked or b"\x0f" in poked:
+                start(signalled)
             part = os.read(link_in, 262144) if link_in in ready else None
         except (OSError, select.error) as error:
             if error.args[0] in (errno.EINTR, errno.EAGAIN):
                 continue
             return end()
+        if full:
+            link.flush()
+            guard.flush()
         if part is None:
+            if clock() < counted + third:
+                continue
             # A process that was stopped itself counts one silence, however long.
-            silent = 0 if ready else silent + 1
+            silent, counted = silent + 1, clock()
             if silent > 2:
                 return end()
-            if silent:
-                frame(PING, b"")
+            frame(PING, b"")
             continue
         if not part:
             return end()
-        silent = 0
+        silent, counted = 0, clock()
         data += part
-        at = 0
-        while len(data) - at >= 10:
-            kind, flags, size, number, to, source = struct.unpack(">BBHIBB", bytes(data[at:at + 10]))
-            body = at + 10 + to + source
-            if size > FRAME or len(data) < body + size:
-                if size > FRAME:
-                    return end()
-                break
-            addresses = bytes(data[at + 10:body])
-            receive(kind, flags, number, addresses[:to], addresses[to:], bytes(data[body:body + size]))
-            at = body + size
-        del data[:at]
+        try:
+            for received in frames(data):
+                receive(*received)
+        except ValueError:
+            return end()
 
 
 def end():
     # The link is gone, or the parent wants this context to go. What it started leads no life of its own: it is in our
-    # process group. A child outside of the group ends it all, should we not come to an end ourselves.
+    # process group. The guard ends it all, should we not come to an end ourselves.
     if State.ending:
         return
     State.ending = True
     signal.alarm(6)
-    process, group = os.getpid(), os.getpgrp()
-    if group == process:
-        watcher = os.fork()
-        if watcher == 0:
-            os.setpgid(0, 0)
-            os.closerange(0, 1024)
-            for _ in range(500):
-                time.sleep(0.01)
-                if os.getppid() != process:
-                    break
-            os.killpg(group, signal.SIGKILL)
-            os._exit(0)
     for stream in list(streams.values()):
         if not stream.ours:
             stream.reset(8, "the context is shutting down")
-    start(last_words, group if group == process else 0)
-    time.sleep(4)
+    guard.write(framed(GOODBYE, b""))
+    start(last_words)
+    for _ in range(400):
+        time.sleep(0.01)
+        link.flush()
+        guard.flush()
     os._exit(0)
 
 
-def last_words(group):
+def last_words():
     if group:
         os.killpg(group, signal.SIGTERM)
     until = time.time() + 1
-    while time.time() < until:
+    while group and time.time() < until:
         try:
-            # The watcher is a child too, and outlives us.
             if os.waitpid(-group, os.WNOHANG)[0] == 0:
                 time.sleep(0.01)
         except OSError:
             break
+    if State.relay:
+        State.relay.join(1.5)
     try:
         sys.stdout.flush()
     except Exception:
@@ -1057,14 +1169,71 @@ def last_words(group):
     os.dup2(null, 1)
     output_is_done.wait(2.5)
     frame(GOODBYE, b"")
+    link.drain(1)
     os._exit(0)
+
+
+def start_guard():
+    # Returns the outlet to it, and where it answers. Nobody's child, so that code that waits for its children meets none.
+    guarded_in, control = pipe()
+    answers, guarded_out = pipe()
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        os.close(guarded_in)
+        os.close(guarded_out)
+        return Outlet(control), answers
+    try:
+        if os.fork():
+            os._exit(0)
+        os.setpgid(0, 0)
+        for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
+            # Not ignored, or the programs that it starts would ignore it too.
+            signal.signal(number, lambda *_: None)
+        set_title(b"martlet: guard")
+        os.dup2(null, 1)
+        first, second = sorted((guarded_in, guarded_out))
+        for low, high in (3, first), (first + 1, second), (second + 1, 4096):
+            os.closerange(low, high)
+        with_guard(guarded_in, guarded_out)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        try:
+            if group:
+                os.killpg(group, signal.SIGKILL)
+        finally:
+            os._exit(0)
+
+
+def with_guard(control, answers):
+    # In the guard, until that other process has ended, or does not come to its end.
+    data = bytearray()
+    limit = None
+    while True:
+        try:
+            if not select.select([control], [], [], limit)[0]:
+                return
+            part = os.read(control, 65536)
+        except (OSError, select.error):
+            continue
+        if not part:
+            return
+        data += part
+        for kind, _, _, _, _, payload in frames(data):
+            if kind == GOODBYE:
+                limit = 5
+            else:
+                exec(compile(zlib.decompress(payload), "martlet", "exec"), globals())
+                return serve(control, answers, data)
 
 
 STARTED = time.time()
 link_in, link_out = [close_on_exec(os.dup(fd)) for fd in (0, 1)]
+link = Outlet(link_out)
 printed_in, printed_out = pipe()
 poke_in, poke_out = pipe()
-fcntl.fcntl(poke_out, fcntl.F_SETFL, os.O_NONBLOCK)
+no_blocking(poke_out)
 work_in, work_out = pipe()
 output_is_done = threading.Event()
 null = close_on_exec(os.open(os.devnull, os.O_RDWR))
@@ -1075,8 +1244,12 @@ try:
     os.setpgid(0, 0)
 except OSError:
     pass
-signal.signal(signal.SIGTERM, lambda *_: poke(b"T"))
+group = os.getpgrp() == os.getpid() and os.getpid()
 hello = encoded({u"oldest": 1, u"newest": 1, u"build": BUILD, u"nonce": NONCE, u"facts": facts()})
-write_all(link_out, b"\0MARTLET\0" + NONCE.encode() + pack(">BBHIBB", HELLO, 0, len(hello), 0, 0, 0) + hello)
+link.write(b"\0MARTLET\0" + NONCE.encode() + framed(HELLO, hello))
+guard, answers = start_guard()
+signal.signal(signal.SIGTERM, told_to_end)
+signal.set_wakeup_fd(poke_out)
+main = threading.current_thread().ident
 start(read_link)
 work_in_main()
