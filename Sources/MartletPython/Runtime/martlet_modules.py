@@ -194,7 +194,7 @@ class Resource(object):
         return data if "b" in mode else io.TextIOWrapper(data, *arguments, **keywords)
 
 
-def load(name):
+def module_named(name):
     # A function of the main script: the script is loaded once, and is no __main__ while it is.
     if name != "__main__" or MAIN_NAME not in OFFER[u"names"]:
         __import__(name)

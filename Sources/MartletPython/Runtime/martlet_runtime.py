@@ -478,7 +478,7 @@ def name_of(kind):
     return name if kind.__module__ in (builtins.__name__, "exceptions") else "%s.%s" % (kind.__module__, name)
 
 
-def load(name):
+def module_named(name):
     __import__(name)
     return sys.modules[name]
 
@@ -492,11 +492,11 @@ def find(name):
     path = path.split(".")
     value = builtins
     if colon:
-        value = load(module)
+        value = module_named(module)
     elif len(path) > 1:
         while path and (not module or not hasattr(value, path[0])):
             module += ("." if module else "") + path.pop(0)
-            value = load(module)
+            value = module_named(module)
     for part in path:
         value = getattr(value, part)
     return value
