@@ -14,8 +14,9 @@ import Testing
         let packer = try await runProgram(["python3", "\(Self.root)/bin/pack-python", "--print"], within: .seconds(60))
         #expect(packer.exitCode == 0, "\(packer.errors)")
         let script =
-            "import sys,zlib,base64;sys.stdout.write(zlib.decompress(base64.b64decode(sys.stdin.read())).decode())"
-        let sent = try await runProgram(["python3", "-c", script], input: RuntimeProgram.packed, within: .seconds(60))
+            "import sys,zlib,base64\nfor l in sys.stdin:sys.stdout.write(zlib.decompress(base64.b64decode(l)).decode())"
+        let packed = RuntimeProgram.packed + "\n" + RuntimeProgram.packedOperations
+        let sent = try await runProgram(["python3", "-c", script], input: packed, within: .seconds(60))
         #expect(sent.output == packer.output, "run bin/pack-python")
         #expect(sent.output.contains(RuntimeProgram.build))
     }
