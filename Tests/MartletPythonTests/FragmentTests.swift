@@ -186,7 +186,8 @@ import Testing
         interpreter: String
     ) async throws {
         try await withPython(interpreter) { py async throws in
-            let source = "\n      # one\n\n    if True:\n\n        channel.send(1)\n  \n        raise KeyError('x')\n    "
+            let source =
+                "\n      # one\n\n    if True:\n\n        channel.send(1)\n  \n        raise KeyError('x')\n    "
             let fragment = py.exec(source, file: "indented.py")
             #expect(try await fragment.receive() == 1)
             let error = try await #require(throws: PythonError.self) { try await fragment.finished() }

@@ -27,7 +27,8 @@ enum RouteConnect {
         for (index, connector) in connectors.enumerated().dropFirst() {
             do {
                 context = try await context.next(
-                    connector, index + 1 == connectors.count ? options : onTheWay, prompts, handler(onPhase, context.route.appending(connector.label)))
+                    connector, index + 1 == connectors.count ? options : onTheWay, prompts,
+                    handler(onPhase, context.route.appending(connector.label)))
             } catch {
                 // Also for who was cancelled: closing does not stop for that.
                 await context.close(within: .seconds(2))

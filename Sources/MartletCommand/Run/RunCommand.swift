@@ -84,7 +84,8 @@ struct RunCommand: AsyncParsableCommand {
             json
             ? JSONReporter(session.output, hosts: hosts)
             : TextReporter(session.output, hosts: hosts, hasPrefix: !noPrefix, isQuiet: quiet, progress: progress)
-        let fleet = Fleet(hosts: hosts, wayIn: try runtimeOptions.applied(to: wayOptions.wayIn()), limit: hostOptions.limit)
+        let fleet = Fleet(
+            hosts: hosts, wayIn: try runtimeOptions.applied(to: wayOptions.wayIn()), limit: hostOptions.limit)
         let (words, isPython) = (words, runtimeOptions.isPython)
         let options = try await commandOptions(hosts: hosts.count, session)
         var martletOptions = MartletOptions()

@@ -31,7 +31,10 @@ import Testing
         #expect(events.first { $0["event"] as? String == "line" }?["text"] as? String == "martlet: guard")
         #expect(events.first { $0["event"] as? String == "result" }?["exit"] as? Int == 3)
         let words = try await MartletProgram.run(
-            ["run", "--runtime", "python:python3", "-H", "local/local", "--no-prefix", "--", "printf", "<%s>\\n", "a b"])
+            [
+                "run", "--runtime", "python:python3", "-H", "local/local", "--no-prefix", "--", "printf", "<%s>\\n",
+                "a b",
+            ])
         #expect(words.output == "<a b>\n", "\(words.errors)")
         let none = try await MartletProgram.run(
             ["run", "--runtime", "python:/nowhere/python", "-H", "local", "--", "true"])
