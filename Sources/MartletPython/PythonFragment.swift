@@ -99,6 +99,7 @@ extension PythonContext {
     /// `setcallback(callback, endmarker)` and `makefile(mode="w", proxyclose=False)`.
     ///
     /// - Parameters:
+    ///   - source: blanks and tabs that all of its lines begin with are taken away.
     ///   - file: what tracebacks call the source.
     ///   - function: one of the source's to be called with the channel and `kw` when the source has run.
     ///   - sending: what goes to the fragment; byte strings are fastest.
@@ -111,7 +112,7 @@ extension PythonContext {
     ) -> PythonFragment<Outgoing, Incoming> {
         let (near, far) = context.makeChannel(sending: Outgoing.self, receiving: Incoming.self)
         return PythonFragment(near) { [self] in
-            let arguments = PythonArguments(positional: [source, file, far, function], keywords: kw)
+            let arguments = PythonArguments(positional: [source.dedented, file, far, function], keywords: kw)
             let _: NoResult = try await call("!exec", arguments, deadline)
         }
     }

@@ -2,7 +2,7 @@ package import Martlet
 
 /// Which Python is to run in a context: the far machine's own, of any version from 2.7 on.
 ///
-/// Nothing is installed there, nothing is written there, and no image is sent: some nine kilobytes are.
+/// Nothing is installed there, nothing is written there, and no image is sent: some eleven kilobytes are.
 public struct PythonRuntime: Sendable, Hashable {
     /// What is looked for, the first that is there is taken: names to be found in `PATH`, or paths.
     public var interpreters: [String]
@@ -63,7 +63,7 @@ public struct PythonRuntime: Sendable, Hashable {
             + "{\\\"__name__\\\":\\\"martlet\\\",\\\"f\\\":f})"
         return "export PYTHONIOENCODING=utf-8:backslashreplace;_r=\"echo MARTLET-$MARTLET_AGENT\";_f=;"
             + "for _p in \(interpreters.joined(separator: " "));do \(test)&&break;_f=\"$_f $_p:absent\";_p=;done;"
-            + "[ \"$_p\" ]||{ $_r failed$_f;exit 1;};$_r alive;exec $_p -u -c \"\(loader)\""
+            + "[ \"$_p\" ]||{ $_r failed$_f;exit 1;};$_r alive;exec $_p -S -u -c \"\(loader)\""
     }
 }
 

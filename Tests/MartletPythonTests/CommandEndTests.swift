@@ -87,15 +87,21 @@ import Testing
             try await py.run("sleep \(marker) >/dev/null 2>&1 &")
             let code = py.exec(
                 """
-                import subprocess
+                import os, subprocess, time
                 subprocess.Popen(["sh", "-c", "trap '' TERM HUP; sleep \(marker) & sleep \(marker); true"])
+                if os.fork() == 0:
+                    # It has all descriptors of the context's.
+                    time.sleep(600)
                 channel.send(1)
                 """)
             #expect(try await code.receive() == 1)
             await eventually { ProcessTable.carrying(marker).count >= 7 }
-            kill(py.facts.processID, SIGKILL)
+            let pid = py.facts.processID
+            #expect(ProcessTable.all().filter { $0.group == pid && !$0.isZombie }.count >= 4)
+            kill(pid, SIGKILL)
             await #expect(throws: (any Error).self) { try await run.value }
             await isGone(marker)
+            await eventually { !ProcessTable.all().contains { $0.group == pid && !$0.isZombie } }
         }
     }
 

@@ -132,7 +132,9 @@ func makePattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIf
         }
     }
 
-    @Test func `32 MiB through cat and back come whole, and hundreds of commands each have their own result`() async throws {
+    @Test func `32 MiB through cat and back come whole, and hundreds of commands each have their own result`()
+        async throws
+    {
         try await withPython { py async throws in
             let bytes = makePattern(32 << 20)
             #expect(try await py.run("cat", options: options(.bytes(bytes))).standardOutput == bytes)

@@ -105,7 +105,82 @@ struct LoginShell: Connector, CustomStringConvertible {
     }
 }
 
+@Suite(.leakChecked) struct MachineTests {
+    @Test(arguments: Interpreters.all)
+    func `Its facts are those of a native context there, and ps shows whose it is`(interpreter: String) async throws {
+        try await withMartlet(OutputLog().options) { martlet async throws in
+            var native = try await martlet.connect(.local).facts
+            let py = try await martlet.connect(.local, runtime: .python(interpreter))
+            native.processID = py.facts.processID
+            native.interpreter = py.facts.interpreter
+            #expect(py.facts == native)
+            #expect(try await py.status().uptime >= .zero)
+            let title = try await py.run("cat /proc/\(py.facts.processID)/comm").text
+            #expect(title.hasPrefix("martlet:"))
+            let entry = try #require(ProcessTable.entry(of: py.facts.processID))
+            #expect(entry.commandLine.count == 1 && entry.commandLine[0].hasPrefix("martlet:"))
+            // What Python knows of itself is as it was.
+            #expect(try await py.call("eval", "__import__('os').path.exists(__import__('sys').executable)"))
+        }
+    }
+
+    @Test(arguments: Interpreters.all)
+    func `Modules are found where Python always finds them`(interpreter: String) async throws {
+        try await withPython(interpreter) { py async throws in
+            let executable: String = try await py.call("eval", "__import__('sys').executable")
+            let script = "import json, sys; print(json.dumps([p for p in sys.path if p]))"
+            let alone = try await runProgram([executable, "-c", script], within: .seconds(60))
+            let path: [String] = try await py.call("eval", "__import__('sys').path")
+            let text: String = try await py.call("json.dumps", path)
+            #expect(text + "\n" == alone.output)
+        }
+    }
+}
+
 @Suite(.leakChecked) struct EndTests {
+    @Test(arguments: Interpreters.all)
+    func `SIGTERM ends it in order also while its code waits for a channel`(interpreter: String) async throws {
+        let log = OutputLog()
+        try await withPython(interpreter, log.options) { py async throws in
+            let waiting = py.exec("import sys\nsys.stdout.write('last words')\nchannel.send(1)\nchannel.receive()")
+            #expect(try await waiting.receive() == 1)
+            kill(py.facts.processID, SIGTERM)
+            await #expect(throws: MartletError.self) { try await waiting.finished() }
+            await eventually { ProcessTable.entry(of: py.facts.processID) == nil }
+        }
+        await eventually { log.texts() == ["last words"] }
+    }
+
+    @Test(arguments: [Interpreters.usual] + (Interpreters.old.map { [$0] } ?? []))
+    func `A parent that stands still ends it also while its code writes`(interpreter: String) async throws {
+        var options = OutputLog().options
+        options.heartbeatLimit = .seconds(5)
+        try await withMartlet(options) { martlet async throws in
+            let parent = try await martlet.connect(.local)
+            let py = try await parent.python(.python(interpreter))
+            let marker = makeMarker()
+            let flood = py.exec(
+                """
+                import subprocess
+                subprocess.Popen(["sleep", "\(marker)"])
+                channel.send(1)
+                channel.receive()
+                while True: channel.send(b"x" * 100000)
+                """, receiving: PythonValue.self)
+            #expect(try await flood.receive() == 1)
+            let run = Task { try await py.run("yes \(marker)", onLine: { _ in }) }
+            await eventually(within: .seconds(30)) { ProcessTable.carrying(marker).count >= 2 }
+            kill(parent.facts.processID, SIGSTOP)
+            try? await flood.send(1)
+            await eventually(within: .seconds(60)) {
+                ProcessTable.entry(of: py.facts.processID)?.isZombie != false && ProcessTable.carrying(marker).isEmpty
+            }
+            kill(parent.facts.processID, SIGKILL)
+            await #expect(throws: (any Error).self) { try await run.value }
+            await #expect(throws: (any Error).self) { try await flood.finished() }
+        }
+    }
+
     private func start(_ py: PythonContext, _ seconds: Int) async throws -> Int32 {
         let fragment = py.exec(
             "import subprocess\nchannel.send(subprocess.Popen(['sleep', '\(seconds)']).pid)", receiving: Int32.self)

@@ -158,7 +158,8 @@ import Testing
         let bytes = makePattern(1000)
         var whole = Checksum()
         whole.add(Array("abc".utf8))
-        let digest = whole.trailer().dropFirst(8).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        let digest = whole.trailer().dropFirst(8).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
+            .joined()
         #expect(digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
         var all = Checksum()
         all.add(bytes)

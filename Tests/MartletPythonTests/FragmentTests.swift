@@ -181,6 +181,21 @@ import Testing
         }
     }
 
+    @Test(arguments: Interpreters.all)
+    func `A source that is indented as a whole runs, and its lines keep their numbers`(
+        interpreter: String
+    ) async throws {
+        try await withPython(interpreter) { py async throws in
+            let source =
+                "\n      # one\n\n    if True:\n\n        channel.send(1)\n  \n        raise KeyError('x')\n    "
+            let fragment = py.exec(source, file: "indented.py")
+            #expect(try await fragment.receive() == 1)
+            let error = try await #require(throws: PythonError.self) { try await fragment.finished() }
+            #expect(error.traceback.contains("indented.py\", line 8, in <module>"))
+        }
+        #expect("\ta\n\t b\n".dedented == "a\n b\n" && "\ta\n b".dedented == "\ta\n b" && "".dedented == "")
+    }
+
     @Test func `A function of the source gets keyword arguments`() async throws {
         try await withPython { py in
             let fragment = py.exec(

@@ -17,7 +17,8 @@ import Testing
             "import sys,zlib,base64;[sys.stdout.write(zlib.decompress(base64.b64decode(part)).decode())"
             + " for part in sys.stdin.read().split()]"
         let sent = try await runProgram(
-            ["python3", "-c", script], input: "\(RuntimeProgram.plain)\n\(RuntimeProgram.withModules)\n\(RuntimeProgram.operations)",
+            ["python3", "-c", script],
+            input: "\(RuntimeProgram.plain)\n\(RuntimeProgram.withModules)\n\(RuntimeProgram.operations)",
             within: .seconds(60))
         let isSame = sent.output == packer.output
         #expect(isSame, "run bin/pack-python")

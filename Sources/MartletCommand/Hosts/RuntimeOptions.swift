@@ -1,4 +1,5 @@
 import ArgumentParser
+import Martlet
 import MartletPython
 
 /// What runs on the hosts of a command.
@@ -14,8 +15,8 @@ struct RuntimeOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             """
-            What runs on the hosts: native (the agent), python (the first Python that is there), or python:INTERPRETER, a \
-            name or a path. With python nothing is sent but a few kilobytes. Default: native.
+            What runs on the hosts: native (the agent), python (the first that is there), or python:INTERPRETER, a name or \
+            a path. For python a few kilobytes are sent and nothing is kept. Default: native.
             """, valueName: "runtime"
         ),
         transform: Self.runtime

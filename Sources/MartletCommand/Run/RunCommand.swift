@@ -84,7 +84,8 @@ struct RunCommand: AsyncParsableCommand {
             json
             ? JSONReporter(session.output, hosts: hosts)
             : TextReporter(session.output, hosts: hosts, hasPrefix: !noPrefix, isQuiet: quiet, progress: progress)
-        let fleet = Fleet(hosts: hosts, wayIn: runtimeOptions.applied(to: try wayOptions.wayIn()), limit: hostOptions.limit)
+        let fleet = Fleet(
+            hosts: hosts, wayIn: runtimeOptions.applied(to: try wayOptions.wayIn()), limit: hostOptions.limit)
         let (words, python) = (words, runtimeOptions.python)
         let options = try await commandOptions(hosts: hosts.count, session)
         var martletOptions = MartletOptions()

@@ -48,7 +48,8 @@ extension PythonContext {
         onProgress: (@Sendable (Int) -> Void)? = nil
     ) async throws {
         let target = try LocalTarget(local.pathBytes)
-        let own = try await receive(path.pathBytes, onProgress) { (part) throws(MartletError) in try target.write(part) }
+        let own = try await receive(path.pathBytes, onProgress) { (part) throws(MartletError) in try target.write(part)
+        }
         try target.commit(mode: mode ?? own)
     }
 
@@ -137,7 +138,8 @@ extension PythonContext {
     private func transfer(
         _ function: String, _ what: String, _ path: [UInt8], _ arguments: [any Encodable & Sendable]
     ) async throws {
-        let failure: [PythonValue]? = try await call(function, PythonArguments(positional: arguments, keywords: [:]), nil)
+        let failure: [PythonValue]? = try await call(
+            function, PythonArguments(positional: arguments, keywords: [:]), nil)
         guard let failure, failure.count > 1, case .str(let reason) = failure[1] else { return }
         throw fileFailure(what, path, reason)
     }

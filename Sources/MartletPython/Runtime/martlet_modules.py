@@ -5,7 +5,7 @@
 FETCH, MAIN_NAME, FETCH_LIMIT = 10, u"__martlet_main__", 60
 # What has come, by name: maps of file, source and names, or of data, or of a list.
 FETCHED = {}
-OFFER = decode(bytearray(f.read(struct.unpack(">I", f.read(4))[0])), 0)[0]
+OFFER = decode(bytearray(OFFER), 0)[0]
 
 
 class Fetch(Stream):
@@ -36,11 +36,9 @@ def fetched(name):
                 stream.reset(2, "no answer in time")
                 break
             stream.changed.wait(left)
-        if stream.lost:
-            raise ImportError("%s cannot be had from the controller: %s" % (name, stream.lost[1]))
-        if stream.bytes[0]:
-            raise ImportError("%s cannot be had from the controller: %s" % (
-                name, bytes(stream.bytes[1:]).decode("utf-8", "replace")))
+        if stream.lost or stream.bytes[0]:
+            why = stream.lost[1] if stream.lost else bytes(stream.bytes[1:]).decode("utf-8", "replace")
+            raise ImportError("%s cannot be had from the controller: %s" % (name, why))
         for entry in decode(stream.bytes, 1)[0]:
             value = entry.get(u"value")
             if value is not None:
@@ -134,13 +132,13 @@ class Loader(object):
         return self if self.folder else None
 
     def files(self):
-        return Resource(self.package, u"")
+        return Resource(self.package, "")
 
     def open_resource(self, name):
         return self.files().joinpath(name).open("rb")
 
     def resource_path(self, name):
-        raise IOError(errno.ENOENT, "not a file on this machine", name)
+        raise IOError(errno.ENOENT, "no file here", name)
 
     def is_resource(self, name):
         return self.files().joinpath(name).is_file()
@@ -154,9 +152,6 @@ class Resource(object):
     def __init__(self, package, path):
         self.package, self.path = package, path
         self.name = path.rpartition("/")[2] or package.rpartition(u".")[2]
-
-    def __repr__(self):
-        return "<Resource %s/%s>" % (self.package, self.path)
 
     def joinpath(self, *parts):
         return Resource(self.package, "/".join(part.strip("/") for part in (self.path,) + parts if part))

@@ -394,7 +394,7 @@ def surrounded(data):
     del data[:]
 
 
-def serve(control, answers, data):
+def serve(control, answers, ended, data):
     # The guard from now on: until the context has ended, or does not come to its end.
     global link, poke
     link, poke = Outlet(answers), lambda *_: None
@@ -408,51 +408,7 @@ def serve(control, answers, data):
     until = float("inf")
     try:
         while now() < until:
-            interest = {control: select.POLLIN, woken: select.POLLIN}
-            owners = {}
-            if link.rest:
-                interest[answers] = select.POLLOUT
-            for command in Guard.commands:
-                if command.has_room():
-                    for end in command.pipes:
-                        interest[end], owners[end] = select.POLLIN, command.read
-                if command.unwritten and command.input is not None:
-                    interest[command.input], owners[command.input] = select.POLLOUT, lambda _, of=command: of.feed()
-            for end in set(known) - set(interest):
-                poller.unregister(end)
-            for end in interest:
-                if known.get(end) != interest[end]:
-                    poller.register(end, interest[end])
-            known = interest
-            due = min([until] + [at for at, _ in Guard.timers])
-            try:
-                ready = poller.poll(None if due == float("inf") else max(int((due - now()) * 1000) + 1, 0))
-            except (OSError, select.error):
-                ready = [(woken, 0)]
-            if Guard.timers:
-                time_now = now()
-                over = [timer for timer in Guard.timers if timer[0] <= time_now]
-                Guard.timers = [timer for timer in Guard.timers if timer[0] > time_now]
-                for _, function in sorted(over, key=lambda timer: timer[0]):
-                    function()
-            for end, _ in ready:
-                if end == woken:
-                    try:
-                        os.read(woken, 4096)
-                    except OSError:
-                        pass
-                    for command in list(Guard.programs.values()):
-                        if command.status is None:
-                            command.look()
-                elif end == answers:
-                    link.flush()
-                elif end in owners:
-                    owners[end](end)
-                elif end == control:
-                    part = os.read(control, 262144)
-                    if not part:
-                        return
-                    data += part
+            # Some may have come together with this program.
             for kind, flags, number, to, source, payload in frames(data):
                 if kind == WELCOME:
                     surroundings += payload
@@ -470,6 +426,57 @@ def serve(control, answers, data):
                 # Whoever waits for the programs sees the end.
                 os.close(answers)
                 answers = None
+            if ended[0] is None and is_gone(ended[1]):
+                return
+            interest = {control: select.POLLIN, woken: select.POLLIN}
+            if ended[0] is not None:
+                interest[ended[0]] = select.POLLIN
+            owners = {}
+            if link.rest and answers is not None:
+                interest[answers] = select.POLLOUT
+            for command in Guard.commands:
+                if command.has_room():
+                    for end in command.pipes:
+                        interest[end], owners[end] = select.POLLIN, command.read
+                if command.unwritten and command.input is not None:
+                    interest[command.input], owners[command.input] = select.POLLOUT, lambda _, of=command: of.feed()
+            for end in set(known) - set(interest):
+                poller.unregister(end)
+            for end in interest:
+                if known.get(end) != interest[end]:
+                    poller.register(end, interest[end])
+            known = interest
+            due = min([until, now() + 1 if ended[0] is None else until] + [at for at, _ in Guard.timers])
+            try:
+                ready = poller.poll(None if due == float("inf") else max(int((due - now()) * 1000) + 1, 0))
+            except (OSError, select.error):
+                ready = [(woken, 0)]
+            if Guard.timers:
+                time_now = now()
+                over = [timer for timer in Guard.timers if timer[0] <= time_now]
+                Guard.timers = [timer for timer in Guard.timers if timer[0] > time_now]
+                for _, function in sorted(over, key=lambda timer: timer[0]):
+                    function()
+            for end, _ in ready:
+                if end == ended[0]:
+                    return
+                if end == woken:
+                    try:
+                        os.read(woken, 4096)
+                    except OSError:
+                        pass
+                    for command in list(Guard.programs.values()):
+                        if command.status is None:
+                            command.look()
+                elif end == answers:
+                    link.flush()
+                elif end in owners:
+                    owners[end](end)
+                elif end == control:
+                    part = os.read(control, 262144)
+                    if not part:
+                        return
+                    data += part
     finally:
         for command in list(Guard.programs.values()):
             command.signal(signal.SIGKILL)

@@ -10,8 +10,7 @@
 #
 # A second process, the guard, is forked before there are threads and before any code of the user's: it ends what that has
 # started should this process die, and starts programs once martlet_operations.py has come.
-import binascii, errno, fcntl, os, pwd, select, signal, struct, sys, threading, time, zlib
-from collections import deque
+import errno, fcntl, os, pwd, struct, sys
 
 builtins = sys.modules[type(1).__module__]
 text = type(u"")
@@ -165,17 +164,73 @@ def decode(data, at, claim=None):
     return {TUPLE: tuple, SET: set, FROZENSET: frozenset}.get(n, lambda value: value)(value), at
 
 
-# ---- The link
+# ---- Hello
 
 OPEN, DATA, CREDIT, END, RESET = 1, 2, 3, 4, 5
 HELLO, WELCOME, PING, PONG, GOODBYE = 16, 17, 18, 19, 20
 OPENER, MORE, LAST, BULK, HELD_UP = 1, 2, 4, 8, 16
 FRAME, WINDOW, LARGEST_WINDOW = 65280, 262144, 1 << 22
-LOCK = threading.RLock()
 NONCE = os.environ.pop("MARTLET_AGENT", "")
 sys.dont_write_bytecode = True
 # Only for this process: what it starts has what the user has.
 os.environ.pop("PYTHONIOENCODING", 0)
+
+
+def close_on_exec(fd):
+    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+    return fd
+
+
+def framed(kind, payload, flags=0, number=0, to=b"", source=b""):
+    return pack(">BBHIBB", kind, flags, len(payload), number, len(to), len(source)) + to + source + payload
+
+
+def memory():
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return 0
+
+
+def facts():
+    system, host, release, _, machine = os.uname()
+    user = os.geteuid()
+    try:
+        name = pwd.getpwuid(user)[0]
+    except KeyError:
+        name = str(user)
+    try:
+        processors = os.sysconf("SC_NPROCESSORS_ONLN")
+    except (ValueError, OSError):
+        processors = 1
+    values = {
+        u"system": system, u"release": release, u"architecture": machine, u"hostname": host, u"user": name,
+        u"userID": user, u"processID": os.getpid(), u"processors": processors, u"memory": memory(),
+        u"interpreter": "%s %s" % (
+            "PyPy" if hasattr(sys, "pypy_version_info") else "CPython", sys.version.split()[0])}
+    try:
+        with open("/etc/os-release", "rb") as lines:
+            for line in lines:
+                if line.startswith(b"PRETTY_NAME="):
+                    values[u"distribution"] = line[12:].strip().strip(b"\"'").decode("utf-8", "replace")
+    except (IOError, OSError):
+        pass
+    return values
+
+
+link_in, link_out = [close_on_exec(os.dup(fd)) for fd in (0, 1)]
+hello = encoded({u"oldest": 1, u"newest": 1, u"build": BUILD, u"nonce": NONCE, u"facts": facts()})
+os.write(link_out, b"\0MARTLET\0" + NONCE.encode() + framed(HELLO, hello))
+
+# ---- The link
+#
+# What stands below is compiled while hello is under way.
+
+import binascii, select, signal, threading, time, zlib
+from collections import deque
+
+STARTED = time.time()
+LOCK = threading.RLock()
 streams = {}
 # Ends of channels that nobody holds any more, for the reader to close: a finalizer may run anywhere.
 dropped = deque()
@@ -192,11 +247,6 @@ class State(object):
     relay = None
     level = None
     log = None
-
-
-def close_on_exec(fd):
-    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
-    return fd
 
 
 def pipe():
@@ -247,10 +297,6 @@ class Outlet(object):
                 pass
             self.flush()
             limit = limit and limit - 0.5
-
-
-def framed(kind, payload, flags=0, number=0, to=b"", source=b""):
-    return pack(">BBHIBB", kind, flags, len(payload), number, len(to), len(source)) + to + source + payload
 
 
 def frame(kind, *rest):
@@ -944,39 +990,6 @@ def install_finders():
 # ---- From hello to the end
 
 
-def memory():
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return 0
-
-
-def facts():
-    system, host, release, _, machine = os.uname()
-    user = os.geteuid()
-    try:
-        name = pwd.getpwuid(user)[0]
-    except KeyError:
-        name = str(user)
-    try:
-        processors = os.sysconf("SC_NPROCESSORS_ONLN")
-    except (ValueError, OSError):
-        processors = 1
-    values = {
-        u"system": system, u"release": release, u"architecture": machine, u"hostname": host, u"user": name,
-        u"userID": user, u"processID": os.getpid(), u"processors": processors, u"memory": memory(),
-        u"interpreter": "%s %s" % (
-            "PyPy" if hasattr(sys, "pypy_version_info") else "CPython", sys.version.split()[0])}
-    try:
-        with open("/etc/os-release", "rb") as lines:
-            for line in lines:
-                if line.startswith(b"PRETTY_NAME="):
-                    values[u"distribution"] = line[12:].strip().strip(b"\"'").decode("utf-8", "replace")
-    except (IOError, OSError):
-        pass
-    return values
-
-
 def set_title(title):
     # What ps shows: the name, and over the arguments, of which Python has a copy.
     try:
@@ -1177,6 +1190,7 @@ def start_guard():
     # Returns the outlet to it, and where it answers. Nobody's child, so that code that waits for its children meets none.
     guarded_in, control = pipe()
     answers, guarded_out = pipe()
+    context = os.getpid()
     child = os.fork()
     if child:
         os.waitpid(child, 0)
@@ -1195,7 +1209,12 @@ def start_guard():
         first, second = sorted((guarded_in, guarded_out))
         for low, high in (3, first), (first + 1, second), (second + 1, 4096):
             os.closerange(low, high)
-        with_guard(guarded_in, guarded_out)
+        # The pipe may be open in processes that the context has forked.
+        try:
+            ended = os.pidfd_open(context), context
+        except (AttributeError, OSError):
+            ended = None, context
+        with_guard(guarded_in, guarded_out, ended)
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
@@ -1206,14 +1225,27 @@ def start_guard():
             os._exit(0)
 
 
-def with_guard(control, answers):
+def is_gone(context):
+    try:
+        os.kill(context, 0)
+    except OSError as error:
+        return error.errno == errno.ESRCH
+
+
+def with_guard(control, answers, ended):
     # In the guard, until that other process has ended, or does not come to its end.
     data = bytearray()
     limit = None
     while True:
+        if ended[0] is None and is_gone(ended[1]):
+            return
         try:
-            if not select.select([control], [], [], limit)[0]:
+            watched = [end for end in (control, ended[0]) if end is not None]
+            ready = select.select(watched, [], [], limit or (1 if ended[0] is None else None))[0]
+            if ended[0] in ready or limit and not ready:
                 return
+            if not ready:
+                continue
             part = os.read(control, 65536)
         except (OSError, select.error):
             continue
@@ -1225,11 +1257,9 @@ def with_guard(control, answers):
                 limit = 5
             else:
                 exec(compile(zlib.decompress(payload), "martlet", "exec"), globals())
-                return serve(control, answers, data)
+                return serve(control, answers, ended, data)
 
 
-STARTED = time.time()
-link_in, link_out = [close_on_exec(os.dup(fd)) for fd in (0, 1)]
 link = Outlet(link_out)
 printed_in, printed_out = pipe()
 poke_in, poke_out = pipe()
@@ -1245,9 +1275,14 @@ try:
 except OSError:
     pass
 group = os.getpgrp() == os.getpid() and os.getpid()
-hello = encoded({u"oldest": 1, u"newest": 1, u"build": BUILD, u"nonce": NONCE, u"facts": facts()})
-link.write(b"\0MARTLET\0" + NONCE.encode() + framed(HELLO, hello))
 guard, answers = start_guard()
+if sys.flags.no_site:
+    # Python was started without, as hello need not wait for it; whatever runs here later finds what it always finds.
+    try:
+        import site
+        site.main()
+    except Exception:
+        sys.excepthook(*sys.exc_info())
 signal.signal(signal.SIGTERM, told_to_end)
 signal.set_wakeup_fd(poke_out)
 main = threading.current_thread().ident

@@ -23,6 +23,33 @@ import Testing
         #expect(events.last?["hosts"] as? Int == 12)
     }
 
+    @Test func `Hosts' own Python runs commands as the agent does, and tells the same facts`() async throws {
+        let run = try await MartletProgram.run([
+            "run", "--runtime", "python", "-H", "local", "--json", "--", "cat /proc/$PPID/comm; exit 3",
+        ])
+        let events = try jsonLines(run.output)
+        #expect(events.first { $0["event"] as? String == "line" }?["text"] as? String == "martlet: guard")
+        #expect(events.first { $0["event"] as? String == "result" }?["exit"] as? Int == 3)
+        let words = try await MartletProgram.run(
+            [
+                "run", "--runtime", "python:python3", "-H", "local/local", "--no-prefix", "--", "printf", "<%s>\\n",
+                "a b",
+            ])
+        #expect(words.output == "<a b>\n", "\(words.errors)")
+        let none = try await MartletProgram.run(
+            ["run", "--runtime", "python:/nowhere/python", "-H", "local", "--", "true"])
+        #expect(none.exitCode == 3)
+        #expect(none.errors.contains("/nowhere/python: absent"))
+        #expect(try await MartletProgram.run(["run", "--runtime", "perl", "-H", "local", "--", "true"]).exitCode == 64)
+        let facts = try await MartletProgram.run(["facts", "-H", "local", "--json"])
+        let ofPython = try await MartletProgram.run(["facts", "--runtime", "python", "-H", "local", "--json"])
+        #expect(ofPython.exitCode == 0)
+        for key in ["hostname", "release", "memory", "user", "distribution"] {
+            let (native, python) = (try jsonLines(facts.output)[0][key], try jsonLines(ofPython.output)[0][key])
+            #expect("\(native ?? 0)" == "\(python ?? 1)", "\(key)")
+        }
+    }
+
     @Test func `A host that is named twice runs twice`() async throws {
         let result = try await MartletProgram.run(["run", "-H", "local,local", "--", "echo", "hello"])
         #expect(result.exitCode == 0)
