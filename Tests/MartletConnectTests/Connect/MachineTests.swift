@@ -191,7 +191,12 @@ struct MachineTests {
         configuration.root = .busybox
         try await withThrowawayMachine(configuration) { machine in
             try await withMartlet(OutputLog().options) { martlet in
-                let error = try await expectError(.imageDied) { try await martlet.connect(way(into: machine)) }
+                var options = ConnectOptions()
+                // The whole image goes to one place after the other.
+                options.deadline = .seconds(180)
+                let error = try await expectError(.imageDied) { [options] in
+                    try await martlet.connect(way(into: machine), options: options)
+                }
                 #expect(error.phase == .boot)
                 #expect(error.advice?.contains("static") == true)
                 let left = try await machine.run("ls -A /tmp /dev/shm /run")

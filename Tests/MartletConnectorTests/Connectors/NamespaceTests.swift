@@ -112,7 +112,12 @@ struct NamespaceTests {
             }
             try await withMartlet(OutputLog().options) { martlet in
                 let root = try await martlet.connect(way)
-                let unfit = try await expectError(.imageDied) { try await root.connect(.chroot("/srv/tiny")) }
+                var options = ConnectOptions()
+                // The whole image goes to one place after the other.
+                options.deadline = .seconds(180)
+                let unfit = try await expectError(.imageDied) { [options] in
+                    try await root.connect(.chroot("/srv/tiny"), options: options)
+                }
                 #expect(
                     unfit.advice == "send a static image: swift build -c release -Xswiftc -static-executable",
                     "\(unfit)")
