@@ -86,25 +86,39 @@ let package = Package(
         .executableTarget(name: "martlet-cli", dependencies: ["MartletCommand"], linkerSettings: staticLinux),
         .executableTarget(name: "martlet-agent", dependencies: ["Martlet"], linkerSettings: staticLinux),
         .target(name: "MartletTestKit", dependencies: ["MartletReactor"]),
-        .testTarget(name: "MartletWireTests", dependencies: ["MartletWire"]),
-        .testTarget(name: "MartletLinkTests", dependencies: ["MartletLink", "MartletWire"]),
+        // What the tests of several modules have in common; no product.
+        .target(
+            name: "MartletTestSupport",
+            dependencies: ["Martlet", "MartletTestKit", .product(name: "Logging", package: "swift-log")],
+            path: "Tests/MartletTestSupport"
+        ),
+        .testTarget(name: "MartletWireTests", dependencies: ["MartletWire", "MartletTestKit"]),
+        .testTarget(name: "MartletLinkTests", dependencies: ["MartletLink", "MartletTestKit", "MartletWire"]),
         .testTarget(name: "MartletReactorTests", dependencies: ["MartletReactor", "MartletTestKit"]),
         .testTarget(
             name: "MartletTests",
-            dependencies: ["Martlet", "MartletTestKit", "MartletWire", "MartletLink", "MartletReactor"]),
+            dependencies: [
+                "Martlet", "MartletTestKit", "MartletTestSupport", "MartletWire", "MartletLink", "MartletReactor",
+            ]),
+        .testTarget(
+            name: "MartletConnectTests",
+            dependencies: ["Martlet", "MartletReactor", "MartletTestKit", "MartletTestSupport"]),
+        .testTarget(
+            name: "MartletConnectorTests",
+            dependencies: ["Martlet", "MartletTestKit", "MartletTestSupport", "MartletWire"]),
         .testTarget(
             name: "MartletPythonTests",
             dependencies: [
-                "Martlet", "MartletPython", "MartletTestKit", "MartletWire",
+                "Martlet", "MartletPython", "MartletTestKit", "MartletTestSupport", "MartletWire",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "MartletSocketTests",
-            dependencies: ["Martlet", "MartletSocket", "MartletTestKit", "MartletReactor"]),
+            dependencies: ["Martlet", "MartletSocket", "MartletTestKit", "MartletTestSupport", "MartletReactor"]),
         .testTarget(
             name: "MartletTelemetryTests",
             dependencies: [
-                "Martlet", "MartletTelemetry", "MartletTestKit",
+                "Martlet", "MartletTelemetry", "MartletTestKit", "MartletTestSupport",
                 .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
@@ -127,6 +141,10 @@ let package = Package(
 )
 
 for target in package.targets {
+    // Each agent says which build it is. Without a build id in its program it hashes all of that, and tests start thousands.
+    if target.type == .test {
+        target.linkerSettings = [.unsafeFlags(["-Xlinker", "--build-id=sha1"], .when(platforms: [.linux]))]
+    }
     var settings = target.swiftSettings ?? []
     settings.append(.enableUpcomingFeature("ExistentialAny"))
     settings.append(.enableUpcomingFeature("InternalImportsByDefault"))

@@ -8,7 +8,10 @@ let package = Package(
     targets: [
         .executableTarget(
             name: "martlet-benchmarks",
-            dependencies: [.product(name: "Martlet", package: "martlet")],
+            dependencies: [
+                .product(name: "Martlet", package: "martlet"),
+                .product(name: "MartletPython", package: "martlet"),
+            ],
             // This program is what the ssh cases send: it is linked as a user's program for other machines would be.
             linkerSettings: [
                 .unsafeFlags(["-static-executable", "-lswiftSynchronization"], .when(platforms: [.linux]))

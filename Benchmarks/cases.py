@@ -6,6 +6,7 @@ import shutil
 import counts
 
 AT_LEAST, AT_MOST, RATIO, AT_LEAST_RATIO = "≥", "≤", "≤ ×", "≥ ×"
+AT_LEAST_PEERS, AT_MOST_PEERS = "≥ peers'", "≤ peers'"
 
 
 class Row:
@@ -20,6 +21,8 @@ class Row:
     def target(self):
         if self.kind is None:
             return ""
+        if self.limit is None:
+            return self.kind
         return self.kind + (" " if "×" not in self.kind else "") + format(self.limit, ",g")
 
 
@@ -98,6 +101,43 @@ def items(way, target):
     return Case("items/" + way, runs, Row("channel, small items a second, " + way, "1/s", "rate", AT_LEAST, target))
 
 
+# Python contexts: the interpreter is the peers' own.
+
+def python_peers(m, name, way):
+    return m.peers(name, way, without=("asyncssh", "fabric"))
+
+
+def python_connect(way, *target):
+    def runs(m):
+        floor = (m.floor("spawn", fewer(m, 30), m.python, "-c", "pass") if way == "local" else
+                 m.floor("connect", 4, *m.ssh(), m.python + " -c pass"))
+        return [floor, m.ours("python-connect", way, python=m.python), *python_peers(m, "connect", way)]
+    return Case("python-connect/" + way, runs,
+                Row("Python: connect, %s" % way, "ms", "median", *target),
+                Row("  beside the peers", "ms", "median", AT_MOST_PEERS),
+                Row("  the context alone", "ms", "connect", floor="-"))
+
+
+def python_call(way):
+    def runs(m):
+        echo = [m.probe, "echo"] if way == "local" else [*m.ssh(), "exec cat"]
+        count = fewer(m, 3_000)
+        return [m.floor("pingpong", count, 64, *echo), m.ours("python-call", way, count, python=m.python),
+                *python_peers(m, "call", way)]
+    return Case("python-call/" + way, runs, Row("Python: call, %s, mean" % way, "µs", "mean", AT_MOST_PEERS),
+                Row("Python: call, %s, median" % way, "µs", "median"))
+
+
+def python_bulk(way):
+    def runs(m):
+        count = fewer(m, 256)
+        reader = [m.probe, "drain"] if way == "local" else [*m.ssh(), "exec cat >/dev/null"]
+        return [m.floor("pour", 1 << 20, count, *reader), m.ours("python-bulk", way, count, python=m.python),
+                *python_peers(m, "bulk", way)]
+    return Case("python-bulk/" + way, runs,
+                Row("Python: channel, 1 MiB items, " + way, "MB/s", "rate", AT_LEAST_PEERS))
+
+
 def fan_local(m):
     count = 20 if m.quick else 100
     return [m.floor("many", count, "/bin/true"), m.ours("fan", "local", count), *m.peers("fan", "local")]
@@ -155,6 +195,12 @@ CASES = [
     run("ssh", 0.75),
     Case("fan/local", fan_local, Row("100 local contexts at once", "s", "seconds", AT_MOST, 0.6)),
     Case("fan/ssh", fan_ssh, Row("100 ssh contexts at once", "s", "seconds", RATIO, 1.1)),
+    python_connect("local"),
+    python_connect("ssh", RATIO, 1.1),
+    python_call("local"),
+    python_call("ssh"),
+    python_bulk("local"),
+    python_bulk("ssh"),
     Case("agent/size", size, Row("agent, stripped, gzip -9", "MB", "packed", AT_MOST, 3.6),
          Row("  not compressed", "MB", "stripped"), once=True),
     Case("agent/memory", counts.memory, Row("agent idle, PSS", "MiB", "agent", AT_MOST, 4),

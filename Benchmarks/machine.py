@@ -28,6 +28,7 @@ class Machine:
         self.patience = 10 if quick else 120     # seconds in all to wait for others' builds to pause
         self.probe, self.program, self.agent = ENV["BENCH_PROBE"], ENV["BENCH_PROGRAM"], ENV["BENCH_AGENT"]
         self.config, self.work = ENV["BENCH_SSH_CONFIG"], ENV["BENCH_WORK"]
+        self.python = ENV["BENCH_PYTHON"]
         self.peers_python = ENV.get("BENCH_PEERS_PYTHON")
 
     @property

@@ -2,7 +2,7 @@
 import os
 import statistics
 
-from cases import AT_LEAST, AT_LEAST_RATIO, AT_MOST, RATIO
+from cases import AT_LEAST, AT_LEAST_PEERS, AT_LEAST_RATIO, AT_MOST_PEERS, RATIO
 
 
 def number(value):
@@ -25,9 +25,15 @@ def of(samples, case, who, key):
             if s["case"] == case.name and s["who"] == who and key in s["values"]}
 
 
-def verdict(row, ours, ratios):
+def verdict(row, ours, ratios, peers):
+    """Whether the target is met; against peers: the best of them."""
     if row.kind is None or not ours:
         return ""
+    if row.kind in (AT_LEAST_PEERS, AT_MOST_PEERS):
+        if not peers:
+            return ""
+        value = statistics.median(ours)
+        return "yes" if (value >= max(peers) if row.kind == AT_LEAST_PEERS else value <= min(peers)) else "NO"
     value = statistics.median(ratios if row.kind in (RATIO, AT_LEAST_RATIO) else ours) if row.kind not in (RATIO, AT_LEAST_RATIO) or ratios else None
     if value is None:
         return ""
@@ -49,10 +55,10 @@ def table(cases, samples):
                 theirs = list(of(samples, case, who, row.value).values())
                 if theirs:
                     others.append((statistics.median(theirs), who))
-            others.sort(reverse=row.kind in (AT_LEAST, AT_LEAST_RATIO))
+            others.sort(reverse=row.kind in (AT_LEAST, AT_LEAST_PEERS, AT_LEAST_RATIO))
             lines.append([row.title, row.unit, span(list(ours.values())), span(list(floor.values())),
                           "×" + span(ratios) if ratios else "-", row.target,
-                          verdict(row, list(ours.values()), ratios),
+                          verdict(row, list(ours.values()), ratios, [value for value, _ in others]),
                           ", ".join("%s %s" % (who, number(value)) for value, who in others)])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     lines.insert(1, ["-" * width for width in widths])

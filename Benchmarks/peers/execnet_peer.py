@@ -7,6 +7,7 @@ original = execnet.gateway_io.ssh_args
 execnet.gateway_io.ssh_args = lambda spec: [word for word in original(spec) if word != "-C"]
 
 ECHO = "for x in channel: channel.send(x)"
+DRAIN = "n = 0\nfor x in channel:\n  if x is None: break\n  n += len(x)\nchannel.send(n)"
 PID = "import os\nchannel.send(os.getpid())"
 SYSTEM = "import os\nfor x in channel: channel.send(os.system(x))"
 
@@ -70,6 +71,23 @@ def flight(count=20000):
     return {"rate": count / taken}
 
 
+def bulk(count=256, size=1 << 20):
+    """There is no half-closing: a `None` is the end."""
+    group = execnet.Group()
+    gateway = make(group)
+    item = bytes(size)
+    for number in (64, count):
+        channel = gateway.remote_exec(DRAIN)
+        start = now()
+        for _ in range(number):
+            channel.send(item)
+        channel.send(None)
+        assert channel.receive() == number * size
+        taken = now() - start
+    leave(group)
+    return {"rate": count * size / taken / 1e6}
+
+
 def run():
     group = execnet.Group()
     channel = make(group).remote_exec(SYSTEM)
@@ -114,5 +132,5 @@ def once():
     return {"done": 1}
 
 
-main("execnet", {"connect": connect, "call": call, "flight": flight, "run": run, "fan": fan, "memory": memory,
+main("execnet", {"connect": connect, "call": call, "flight": flight, "bulk": bulk, "run": run, "fan": fan, "memory": memory,
                  "wire": once})

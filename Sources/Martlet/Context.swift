@@ -1,3 +1,4 @@
+import MartletLink
 public import MartletWire
 
 /// A context that this process may tell what to do: a process somewhere that runs a copy of this program.
@@ -31,6 +32,12 @@ public final class Context: Sendable {
     }
 
     var node: ContextNode { runtime.node }
+
+    /// The bytes that have crossed this process's link towards the context. For tests.
+    package var linkTraffic: (sent: UInt64, received: UInt64) {
+        guard let number = node.address.childNumber(towards: address) else { return (0, 0) }
+        return node.link(to: .child(number))?.traffic ?? (0, 0)
+    }
 }
 
 extension Context: CustomStringConvertible {

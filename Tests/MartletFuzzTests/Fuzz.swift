@@ -1,21 +1,9 @@
 import Foundation
+import MartletTestKit
 import Synchronization
 import Testing
 
-/// SplitMix64: the same numbers for the same seed on every machine, so that a failure can be repeated.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-
+extension SeededGenerator {
     mutating func bytes(_ range: ClosedRange<Int>) -> [UInt8] {
         let count = Int.random(in: range, using: &self)
         return (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &self) }

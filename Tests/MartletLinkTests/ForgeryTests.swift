@@ -1,4 +1,5 @@
 import MartletLink
+import MartletTestKit
 import MartletWire
 import Testing
 

@@ -1,4 +1,5 @@
 import MartletLink
+import MartletTestKit
 import Testing
 
 @Suite struct HeartbeatTests {

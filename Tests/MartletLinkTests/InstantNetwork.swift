@@ -1,4 +1,5 @@
 import MartletLink
+import MartletTestKit
 import MartletWire
 
 /// A tree of ``LinkNode``s in which a frame arrives as soon as it is sent: for what does not depend on time.

@@ -1,3 +1,4 @@
+import MartletTestKit
 import MartletWire
 
 /// A random tree of contexts, kept the naive way: lists of numbers.

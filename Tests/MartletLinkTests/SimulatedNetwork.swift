@@ -1,4 +1,5 @@
 import MartletLink
+import MartletTestKit
 import MartletWire
 
 /// A tree of ``LinkNode``s whose links are queues in memory, driven by one seeded generator: no clock, no I/O.

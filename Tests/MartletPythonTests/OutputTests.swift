@@ -1,48 +1,10 @@
 import Logging
 import Martlet
 import MartletTestKit
-import Synchronization
+import MartletTestSupport
 import Testing
 
 @testable import MartletPython
-
-/// What arrived at this process's logging system, which is bootstrapped once.
-final class LogStore: Sendable {
-    struct Entry: Sendable {
-        var label: String
-        var level: Logger.Level
-        var message: String
-        var metadata: Logger.Metadata
-        var function: String
-        var line: UInt
-    }
-
-    static let shared: LogStore = {
-        LoggingSystem.bootstrap { Handler(label: $0) }
-        return LogStore()
-    }()
-    private let entries = Mutex<[Entry]>([])
-
-    func labelled(_ label: String) -> [Entry] { entries.withLock { $0.filter { $0.label == label } } }
-
-    private struct Handler: LogHandler {
-        var label: String
-        var metadata: Logger.Metadata = [:]
-        var logLevel = Logger.Level.trace
-
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-
-        func log(event: LogEvent) {
-            let entry = Entry(
-                label: label, level: event.level, message: "\(event.message)",
-                metadata: metadata.merging(event.metadata ?? [:]) { $1 }, function: event.function, line: event.line)
-            LogStore.shared.entries.withLock { $0.append(entry) }
-        }
-    }
-}
 
 @Suite(.leakChecked) struct OutputTests {
     @Test(arguments: Interpreters.all)

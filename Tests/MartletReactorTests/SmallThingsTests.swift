@@ -34,7 +34,7 @@ struct SmallThingsTests {
         let directory = FileManager.default.temporaryDirectory.appending(path: "martlet-hash-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: directory) }
-        var numbers = SeededNumbers(state: 1)
+        var numbers = SeededGenerator(seed: 1)
         var files: [String: String] = [:]
         for length in 0...300 {
             let bytes = (0..<length).map { _ in UInt8.random(in: 0...255, using: &numbers) }

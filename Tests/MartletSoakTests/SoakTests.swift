@@ -16,11 +16,9 @@ struct Holdings: CustomStringConvertible {
         func count(_ folder: String) -> Int {
             (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/\(folder)").count) ?? 0
         }
-        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-        let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
         return Holdings(
             descriptors: count("fd"), threads: count("task"), children: ProcessTable.descendants().count,
-            memory: (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024)
+            memory: residentMemory())
     }
 
     var description: String {

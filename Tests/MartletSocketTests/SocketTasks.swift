@@ -1,6 +1,7 @@
 import Foundation
 import Martlet
 import MartletTestKit
+import MartletTestSupport
 import Synchronization
 import Testing
 
@@ -30,33 +31,9 @@ func quiet() -> MartletOptions {
     return options
 }
 
-/// The error of Martlet's that `body` must throw, with this code.
-@discardableResult
-func expectError<R>(
-    _ code: MartletError.Code,
-    sourceLocation: SourceLocation = #_sourceLocation,
-    isolation: isolated (any Actor)? = #isolation,
-    _ body: () async throws -> R
-) async throws -> MartletError {
-    let error = try await #require(throws: MartletError.self, sourceLocation: sourceLocation) { _ = try await body() }
-    #expect(error.code == code, "\(error)", sourceLocation: sourceLocation)
-    return error
-}
-
 /// Calls what moves more than any buffer, there and back.
 func expectWorks(_ context: Context, sourceLocation: SourceLocation = #_sourceLocation) async throws {
     let bytes = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
     #expect(try await context.call(Reverse(bytes: bytes)) == bytes.reversed(), sourceLocation: sourceLocation)
     #expect(try await context.run("echo fine").lines == ["fine"], sourceLocation: sourceLocation)
-}
-
-/// Runs `body` with a directory of its own, and removes it.
-func withFolder(_ body: (String) async throws -> Void) async throws {
-    let path = FileManager.default.temporaryDirectory.appending(
-        path: "martlet-socket-\(UInt32.random(in: .min ... .max))"
-    ).path
-    try FileManager.default.createDirectory(
-        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    try await body(path)
 }

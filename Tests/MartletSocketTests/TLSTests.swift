@@ -1,6 +1,7 @@
 import Foundation
 import Martlet
 import MartletTestKit
+import MartletTestSupport
 import Testing
 
 @testable import MartletSocket
@@ -143,7 +144,7 @@ import Testing
     }
 
     @Test func `Certificates, pinned or signed: each end proves itself`() async throws {
-        try await withFolder { try await certificatesProve($0) }
+        try await TestFolder.with(permissions: 0o700) { try await certificatesProve($0.path) }
     }
 
     private func certificatesProve(_ directory: String) async throws {

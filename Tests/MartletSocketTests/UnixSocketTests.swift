@@ -1,6 +1,7 @@
 import Foundation
 import Martlet
 import MartletTestKit
+import MartletTestSupport
 import Testing
 
 @testable import MartletSocket
@@ -8,7 +9,7 @@ import Testing
 @Suite(.startsNIO, .leakChecked) struct UnixSocketTests {
     private func with(_ body: @Sendable (String, ServerLog, SocketServer, Controller) async throws -> Void) async throws
     {
-        try await withFolder { try await with($0 + "/socket", body) }
+        try await TestFolder.with(permissions: 0o700) { try await with($0.file("socket"), body) }
     }
 
     private func with(

@@ -1,6 +1,7 @@
 import Logging
 import Martlet
 import MartletTestKit
+import MartletTestSupport
 import Synchronization
 import Testing
 

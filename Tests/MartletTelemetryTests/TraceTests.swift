@@ -35,6 +35,19 @@ struct FailOnce: RemoteTask {
         }
     }
 
+    @Test func `A context that was detached carries the trace on once it is attached again`() async throws {
+        try await withContexts {
+            $0.agentSetup = TraceSetup.self
+        } _: { martlet, context in
+            let detached = try await context.detach(lease: .seconds(60))
+            let again = try await martlet.attach(detached, through: .local)
+            try await withSpan("test") { span in
+                let trace = try #require(span.context.inMemorySpanContext?.traceID)
+                #expect(try await again.call(ReadTrace(below: 1)) == [trace, trace])
+            }
+        }
+    }
+
     @Test func `Connects, their phases and calls have spans, with errors`() async throws {
         try await withContexts { _, context in
             try await withSpan("spans of a call") { span in

@@ -17,6 +17,9 @@ enum Cases {
         "hold": hold,
         "idle": idle,
         "once": once,
+        "python-bulk": pythonBulk,
+        "python-call": pythonCall,
+        "python-connect": pythonConnect,
     ]
 
     /// A context by the way that the options name, with what has to be open before it.

@@ -1,4 +1,5 @@
 import Martlet
+import MartletPython
 
 #if canImport(Glibc)
 import Glibc
@@ -36,6 +37,9 @@ struct Options: Sendable {
 
     /// An alias of the same host, so that connects do not wait for each other at one door.
     func ssh(_ alias: String? = nil) -> SSHConnector { .ssh(alias ?? host, configuration: values["config"]) }
+
+    /// The far interpreter, the same for all.
+    var python: PythonRuntime { values["python"].map { .python($0) } ?? .python }
 
     var martlet: MartletOptions {
         var options = MartletOptions()

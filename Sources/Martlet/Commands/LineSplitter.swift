@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// Cuts bytes into lines, wherever the pieces they come in begin and end. A line that is longer than the limit is handed
 /// over in pieces, so that memory stays bounded.
 struct LineSplitter: Sendable {
@@ -12,13 +18,16 @@ struct LineSplitter: Sendable {
     /// - Returns: the lines that are complete now, and how each ends.
     mutating func appendLines(_ bytes: UnsafeRawBufferPointer) -> [Line] {
         var lines: [Line] = []
-        var rest = bytes[...]
-        while let end = rest.firstIndex(of: 0x0a) {
-            partial.append(contentsOf: rest[rest.startIndex..<end])
+        var start = 0
+        while start < bytes.count, let base = bytes.baseAddress,
+            let found = memchr(base + start, 0x0a, bytes.count - start)
+        {
+            let end = UnsafeRawPointer(found) - base
+            partial.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
             take(into: &lines)
-            rest = rest[(end + 1)...]
+            start = end + 1
         }
-        partial.append(contentsOf: rest)
+        partial.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start...]))
         while partial.count > Self.maximumLine {
             lines.append((Array(partial[..<Self.maximumLine]), .none))
             partial.removeFirst(Self.maximumLine)

@@ -1,5 +1,4 @@
 import CMartlet
-import Logging
 import MartletLink
 import MartletReactor
 import MartletWire
@@ -147,26 +146,16 @@ final class AttachAttempt: EventHandler {
     }
 
     private func linkUp(_ source: EventSource, _ early: [UInt8]) {
-        guard let (number, address) = runtime.node.addChild() else {
+        guard let handshake = ChildHandshake(runtime) else {
             return fail(.limitExceeded, "the tree of contexts is too deep")
         }
         try? source.watch(for: [], self)
-        let link = Link(
-            to: .child(number),
-            input: source,
-            output: source,
-            heartbeatLimit: runtime.configuration.heartbeatLimit.clampedNanoseconds,
-            reactor: runtime.reactor,
-            onFrame: { [self] link, header, payload in
-                if header.kind == .hello { return hello(link, number, address, payload) }
-                guard let child = state.withLock({ $0.child }) else {
-                    return link.end(.violated("a \(header.kind) before hello"))
-                }
-                if header.kind == .goodbye { return runtime.said(Goodbye(payload), child) }
-                runtime.node.receive(link, header, payload)
-            },
-            onEnd: { [self] _, end in
-                runtime.node.lose(.child(number), end)
+        let link = handshake.link(
+            source, source,
+            child: { [self] in state.withLock { $0.child } },
+            onHello: { [self] link, payload in receivedHello(handshake, link, payload) },
+            onEnd: { [self] end in
+                runtime.node.lose(.child(handshake.number), end)
                 fail(.handshakeFailed, "\(end)")
             }
         )
@@ -174,42 +163,28 @@ final class AttachAttempt: EventHandler {
         link.start(early: early)
     }
 
-    private func hello(_ link: Link, _ number: UInt32, _ address: ContextAddress, _ payload: UnsafeRawBufferPointer) {
-        guard state.withLock({ $0.child == nil }) else { return link.end(.violated("a second hello")) }
-        guard let hello = try? CBORDecoder().decode(Hello.self, from: payload), hello.nonce == nonce.text,
-            let version = ProtocolVersion.common(with: hello), hello.build == runtime.images.ownBuild
+    private func receivedHello(_ handshake: ChildHandshake, _ link: Link, _ payload: UnsafeRawBufferPointer) {
+        guard
+            let (hello, version) = try? ChildHandshake.read(payload, nonce: nonce, builds: [runtime.images.ownBuild])
         else {
             return fail(
                 .handshakeFailed, "the detached context is of another build of the program",
                 advice: "attach with the build that detached it")
         }
-        let welcome = Welcome(
-            version: version,
-            address: address,
-            route: route,
-            title: options.title ?? runtime.configuration.title,
-            heartbeatLimit: runtime.configuration.heartbeatLimit.clampedMilliseconds,
-            imageID: runtime.images.ownID,
-            policy: runtime.images.policy,
-            logLevel: runtime.configuration.logLevel?.rawValue,
-            setup: runtime.configuration.setup
-        )
-        guard let bytes = try? CBOREncoder().encode(welcome) else { return }
+        guard let welcome = handshake.welcome(version: version, route: route, options: options) else { return }
         let child = ChildContext(
-            number: number, label: connector.label, link: link, process: nil, reactor: runtime.reactor)
+            number: handshake.number, label: connector.label, link: link, process: nil, reactor: runtime.reactor)
         let success = state.withLock { state -> ConnectAttempt.Success? in
             guard state.result == nil else { return nil }
             state.child = child
             let success = ConnectAttempt.Success(
-                number: number, address: address, hello: hello, timings: state.timings)
+                number: handshake.number, address: handshake.address, hello: hello, timings: state.timings)
             state.result = .success(success)
             return success
         }
         guard let success else { return link.end(.finished) }
-        onNumber(number)
-        runtime.add(child)
-        runtime.node.attach(link)
-        bytes.withUnsafeBytes { link.send(FrameHeader(.welcome, payloadCount: bytes.count), $0) }
+        onNumber(handshake.number)
+        handshake.admit(child, welcome)
         deliver(.success(success))
     }
 

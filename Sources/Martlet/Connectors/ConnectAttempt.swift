@@ -61,8 +61,6 @@ final class ConnectAttempt: EventHandler {
         var asker: Task<Void, Never>?
         var link: Link?
         var child: ChildContext?
-        var childNumber: UInt32?
-        var address: ContextAddress?
         var exit: ExitStatus?
         /// What a connector has to say of the failure, once known.
         var failure: ConnectorFailure?

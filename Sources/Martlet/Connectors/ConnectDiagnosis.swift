@@ -9,7 +9,7 @@ enum ConnectDiagnosis {
         lines: [String],
         route: Route
     ) -> MartletError {
-        let printed = printed(failure.noise, lines)
+        let printed = printed(failure, lines)
         func error(
             _ code: MartletError.Code, _ message: String, _ phase: ConnectPhase, _ advice: String?
         ) -> MartletError {
@@ -35,11 +35,9 @@ enum ConnectDiagnosis {
                 "build one for it (swift build -c release --swift-sdk \(machine.isEmpty ? "ARCH" : machine)-swift-linux-musl) and add it to the image set"
             )
         case .noPlace, .lost:
-            let tries = failure.places.map { "\($0.place): \($0.reason)" }.joined(separator: "\n")
             // A place that can run a script but not the image lacks what the image needs, not room.
             let isUnfit = failure.places.contains { $0.reason == "exec-failed" }
-            var result =
-                isUnfit
+            return isUnfit
                 ? error(
                     .imageDied,
                     "the machine does not execute the image: it lacks the C library that the image is linked to",
@@ -52,8 +50,6 @@ enum ConnectDiagnosis {
                     .boot,
                     "free some space, or mount one of these without noexec"
                 )
-            result.detail = [tries, printed].compactMap { $0 }.joined(separator: "\n")
-            return result
         case .ended:
             if case .signalled? = exit {
                 return error(
@@ -71,12 +67,17 @@ enum ConnectDiagnosis {
                 "run it there by hand to see why; a static build (-static-executable) needs nothing from the machine"
             )
         case .noInterpreter:
-            let tries = failure.places.map { "\($0.place): \($0.reason)" }.joined(separator: "\n")
-            var result = error(
-                .noInterpreter, "the machine has no interpreter for what was to run there", .boot,
-                "install one of these, or name the one that is there")
-            result.detail = [tries, printed].compactMap { $0 }.joined(separator: "\n")
-            return result
+            // None is there, or none does what is asked of it.
+            let isAbsent = failure.places.allSatisfy { $0.reason == "absent" }
+            return error(
+                .noInterpreter,
+                isAbsent
+                    ? "the machine has no interpreter for what was to run there"
+                    : "no interpreter there can run what was sent",
+                .boot,
+                isAbsent
+                    ? "install one of these, or name the one that is there"
+                    : "mend or install one of these, or name another that is there")
         case .scriptDidNotStart:
             return error(
                 .imageDied, "the interpreter was started and ended before it said hello: \(end)", .boot,
@@ -90,8 +91,10 @@ enum ConnectDiagnosis {
 
     private static let staticAdvice = "send a static image: swift build -c release -Xswiftc -static-executable"
 
-    private static func printed(_ noise: [UInt8], _ lines: [String]) -> String? {
-        let all = noiseLines(noise) + lines.suffix(20)
+    /// What was tried, if more than one thing could be, and what the far side printed.
+    private static func printed(_ failure: BootstrapFailure, _ lines: [String]) -> String? {
+        let tries = failure.places.map { "\($0.place): \($0.reason)" }
+        let all = tries + noiseLines(failure.noise) + lines.suffix(20)
         return all.isEmpty ? nil : all.joined(separator: "\n")
     }
 

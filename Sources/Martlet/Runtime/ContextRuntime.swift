@@ -1,5 +1,4 @@
 import CMartlet
-import DequeModule
 import Logging
 import MartletLink
 import MartletReactor
@@ -69,9 +68,7 @@ final class ContextRuntime: ContextScope {
         /// The programs in front of children: they end with their children's links.
         var connectors: [ObjectIdentifier: ChildProcess] = [:]
         /// How the contexts below are called, for people.
-        var routes: [ContextAddress: Route] = [:]
-        /// Those that are gone, the oldest first. Lines that they printed may still wait for the program's handlers.
-        var goneRoutes: Deque<ContextAddress> = []
+        var routes = RouteNames(limit: keptRoutes)
         var busy = 0
         /// Tasks that nobody waits for.
         var posted: [ObjectIdentifier: IncomingCall] = [:]
@@ -309,20 +306,13 @@ final class ContextRuntime: ContextScope {
         await logsDrained
     }
 
-    func note(_ route: Route, of address: ContextAddress) { state.withLock { $0.routes[address] = route } }
+    func note(_ route: Route, of address: ContextAddress) { state.withLock { $0.routes.note(route, of: address) } }
 
     /// How many contexts that are gone are still called by their names.
     package static let keptRoutes = 1024
 
     /// A context and all below it are gone, so their names are kept no longer than others come to go.
-    func retireRoutes(below address: ContextAddress) {
-        state.withLock { state in
-            state.goneRoutes.append(contentsOf: state.routes.keys.filter(address.contains))
-            while state.goneRoutes.count > Self.keptRoutes {
-                if let oldest = state.goneRoutes.popFirst() { state.routes[oldest] = nil }
-            }
-        }
-    }
+    func retireRoutes(below address: ContextAddress) { state.withLock { $0.routes.retire(below: address) } }
 
     /// How many contexts are called by a name. For tests.
     var routeCount: Int { state.withLock { $0.routes.count } }

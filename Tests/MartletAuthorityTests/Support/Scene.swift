@@ -117,13 +117,6 @@ struct TakeEnd: RemoteTask {
     func run(in context: RemoteContext) async throws {}
 }
 
-/// Resident memory of a process, in bytes.
-func residentMemory(of pid: Int32 = getpid()) -> Int {
-    let status = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
-    let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
-    return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
-}
-
 /// Lines that contexts print.
 final class Lines: Sendable {
     private let lines = Mutex<[String]>([])

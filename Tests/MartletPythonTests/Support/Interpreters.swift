@@ -2,7 +2,7 @@ import Foundation
 import Martlet
 import MartletPython
 import MartletTestKit
-import Synchronization
+import MartletTestSupport
 
 /// The interpreters of this machine, from Python 2.7 to the newest; the tests run with each.
 enum Interpreters {
@@ -24,22 +24,6 @@ enum Interpreters {
     }
 
     static let old = all.first { $0.contains("/2.7") || $0.contains("python2.7") }
-}
-
-/// Keeps the lines that contexts print, in the order in which they come.
-final class OutputLog: Sendable {
-    private let lines = Mutex<[ContextOutput]>([])
-
-    /// Options of a scope whose contexts print into this log.
-    var options: MartletOptions {
-        var options = MartletOptions()
-        options.onOutput = { [self] line in lines.withLock { $0.append(line) } }
-        return options
-    }
-
-    func texts(_ pipe: OutputLine.Pipe = .output) -> [String] {
-        lines.withLock { $0 }.filter { $0.pipe == pipe }.map(\.text)
-    }
 }
 
 /// Runs `body` with a Python context in a process of its own on this machine.

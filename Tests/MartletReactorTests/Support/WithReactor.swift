@@ -56,15 +56,3 @@ func writeByte(_ descriptor: Int32, _ byte: UInt8 = 1) -> Int {
     var byte = byte
     return write(descriptor, &byte, 1)
 }
-
-/// A reproducible source of numbers (SplitMix64).
-struct SeededNumbers: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-}

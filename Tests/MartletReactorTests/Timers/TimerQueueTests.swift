@@ -1,3 +1,4 @@
+import MartletTestKit
 import Testing
 
 @testable import MartletReactor
@@ -36,7 +37,7 @@ struct TimerQueueTests {
     }
 
     @Test(arguments: 0..<20 as Range<UInt64>) func `It behaves as a sorted list does`(seed: UInt64) {
-        var numbers = SeededNumbers(state: seed)
+        var numbers = SeededGenerator(seed: seed)
         var queue = TimerQueue<Int>()
         var model: [(deadline: UInt64, payload: Int)] = []
         var tokens: [(TimerQueue<Int>.Token, Int)] = []

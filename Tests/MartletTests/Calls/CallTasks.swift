@@ -1,20 +1,6 @@
 import Foundation
 import Martlet
-
-struct Echo<Value: Codable & Sendable>: RemoteTask {
-    var value: Value
-    func run(in context: RemoteContext) async throws -> Value { value }
-}
-
-struct Add: RemoteTask {
-    var a: Int
-    var b: Int
-    func run(in context: RemoteContext) async throws -> Int { a &+ b }
-}
-
-struct Nothing: RemoteTask {
-    func run(in context: RemoteContext) async throws {}
-}
+import MartletTestSupport
 
 struct MakeBytes: RemoteTask {
     var count: Int
@@ -48,11 +34,6 @@ struct DiskError: Error, Codable, Equatable {
 struct FailTyped: RemoteTask {
     var path: String
     func run(in context: RemoteContext) async throws(DiskError) -> Int { throw DiskError(path: path, code: 28) }
-}
-
-struct PlainError: Error, CustomStringConvertible {
-    var text: String
-    var description: String { "plain: \(text)" }
 }
 
 struct FailPlain: RemoteTask {
@@ -111,29 +92,6 @@ struct WaitForCancellation: RemoteTask {
             Signpost.leave(cancelled)
             throw error
         }
-    }
-}
-
-/// Holds its thread until a file appears.
-struct Block: RemoteTask {
-    enum Way: String, Codable, Sendable {
-        case sleeping
-        case spinning
-    }
-    var way: Way
-    var started: String
-    var release: String
-
-    func run(in context: RemoteContext) async throws -> Bool {
-        Signpost.leave(started)
-        switch way {
-        case .sleeping:
-            Signpost.block(until: release)
-        case .spinning:
-            let end = Date().addingTimeInterval(60)
-            while access(release, F_OK) != 0, Date() < end {}
-        }
-        return Task.isCancelled
     }
 }
 
@@ -213,26 +171,5 @@ struct SayUnfinished: RemoteTask {
     var text: String
     func run(in context: RemoteContext) async throws {
         _ = text.withCString { write(pipe, $0, strlen($0)) }
-    }
-}
-
-/// Starts tasks as code does that knows nothing of executors, and sums up what they return.
-struct StartPlainTasks: RemoteTask {
-    var count: Int
-    /// How long each of them computes.
-    var milliseconds = 0
-
-    func run(in context: RemoteContext) async throws -> Int {
-        let tasks = (0..<count).map { [milliseconds] number in
-            Task.detached {
-                let end = ContinuousClock.now + .milliseconds(milliseconds)
-                while ContinuousClock.now < end {}
-                await Task.yield()
-                return number
-            }
-        }
-        var sum = 0
-        for task in tasks { sum += await task.value }
-        return sum
     }
 }

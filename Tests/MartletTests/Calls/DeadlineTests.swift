@@ -1,5 +1,6 @@
 import Glibc
 import MartletTestKit
+import MartletTestSupport
 import MartletWire
 import Testing
 

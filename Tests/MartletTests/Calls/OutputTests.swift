@@ -1,4 +1,5 @@
 import MartletTestKit
+import MartletTestSupport
 import Testing
 
 @testable import Martlet

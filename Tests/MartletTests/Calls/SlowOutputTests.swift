@@ -1,5 +1,6 @@
 import Foundation
 import MartletTestKit
+import MartletTestSupport
 import Testing
 
 @testable import Martlet
@@ -8,7 +9,7 @@ import Testing
 struct SayLong: RemoteTask {
     var lines: Int
     func run(in context: RemoteContext) async throws {
-        let rest = String(repeating: "x", count: 1000)
+        let rest = String(repeating: "x", count: 4000)
         for number in 0..<lines { print("\(number) \(rest)") }
     }
 }
@@ -20,11 +21,11 @@ struct SayLong: RemoteTask {
     ) async throws {
         let handler = BlockingHandler()
         defer { handler.release() }
-        let count = 40_000
+        let count = 10_000
         let limit = Duration.seconds(2)
         try await withContext(way, handler.options(heartbeatLimit: limit)) { context in
             try await context.call(Nothing())
-            let before = [getpid(), context.processID].map(residentMemory)
+            let before = [getpid(), context.processID].map { residentMemory(of: $0) }
             let talk = Task { try await context.call(SayLong(lines: count)) }
             await eventually { handler.hasEntered }
             // Longer than anybody may be silent.
@@ -40,8 +41,8 @@ struct SayLong: RemoteTask {
             }
             let status = try await context.status()
             #expect(status.running == 1)
-            let grown = zip([getpid(), context.processID].map(residentMemory), before).map { $0 - $1 }
-            #expect(grown.allSatisfy { $0 < 24 << 20 }, "\(grown), of \(count * 1000) bytes")
+            let grown = zip([getpid(), context.processID].map { residentMemory(of: $0) }, before).map { $0 - $1 }
+            #expect(grown.allSatisfy { $0 < 24 << 20 }, "\(grown), of \(count * 4000) bytes")
             #expect(handler.texts.isEmpty)
             handler.release()
             try await talk.value
@@ -56,7 +57,7 @@ struct SayLong: RemoteTask {
         defer { handler.release() }
         let time = try await Duration.of {
             try await withLocalContext(handler.options()) { martlet, context in
-                let talk = Task { try await context.call(SayLong(lines: 40_000)) }
+                let talk = Task { try await context.call(SayLong(lines: 10_000)) }
                 await eventually { handler.hasEntered }
                 let entry = try #require(ProcessTable.entry(of: context.processID))
                 await context.close()
@@ -92,11 +93,11 @@ struct SayLong: RemoteTask {
             try await context.call(Say(way: .descriptorTwo, text: "first"))
             await eventually { handler.hasEntered }
             // Nobody waits for this handler, or ssh would.
-            try await context.call(FloodDescriptorTwo(lines: 140_000))
+            try await context.call(FloodDescriptorTwo(lines: 18_000))
             _ = try await context.ping(deadline: .seconds(10))
             #expect(residentMemory(of: getpid()) - before < 160 << 20)
             handler.release()
-            var count = 140_000
+            var count = 18_000
             await eventually(within: .seconds(60)) {
                 count += 1
                 try await context.call(Say(way: .descriptorTwo, text: "the last one"))
@@ -114,20 +115,13 @@ struct SayLong: RemoteTask {
             #expect(numbers == numbers.sorted())
         }
     }
-
-    /// What of a process is in memory, in bytes.
-    private func residentMemory(of process: Int32) -> Int {
-        let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
-        let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
-        return (line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
-    }
 }
 
 /// Writes lines to the descriptor that a crash would use.
 struct FloodDescriptorTwo: RemoteTask {
     var lines: Int
     func run(in context: RemoteContext) async throws {
-        let rest = String(repeating: "x", count: 500)
+        let rest = String(repeating: "x", count: 4000)
         var block = ""
         for number in 0..<lines {
             block += "\(number) \(rest)\n"

@@ -1,5 +1,6 @@
 @preconcurrency import Glibc
 import MartletTestKit
+import MartletTestSupport
 import Testing
 
 @testable import Martlet

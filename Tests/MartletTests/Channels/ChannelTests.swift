@@ -1,6 +1,7 @@
 import Glibc
 import MartletLink
 import MartletTestKit
+import MartletTestSupport
 import MartletWire
 import Testing
 

@@ -1,6 +1,7 @@
 import Foundation
 import Martlet
 import MartletTestKit
+import MartletTestSupport
 import Synchronization
 import Testing
 
@@ -48,19 +49,13 @@ struct MemoryWatch {
         before = processes.map { name, pid in
             // The kernel forgets the peak.
             try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/\(pid)/clear_refs"))
-            return (name, pid, Self.value("VmRSS:", pid))
+            return (name, pid, residentMemory(of: pid))
         }
     }
 
     /// In bytes, at the most since the beginning.
     var growth: [(name: String, bytes: Int)] {
-        before.map { ($0.name, Self.value("VmHWM:", $0.pid) - $0.bytes) }
-    }
-
-    private static func value(_ field: String, _ pid: Int32) -> Int {
-        let status = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
-        let line = status.split(separator: "\n").first { $0.hasPrefix(field) }
-        return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+        before.map { ($0.name, residentMemory(of: $0.pid, peak: true) - $0.bytes) }
     }
 
     func expectFlat(below limit: Int = 40 << 20, sourceLocation: SourceLocation = #_sourceLocation) {

@@ -1,10 +1,8 @@
 import Glibc
 import Martlet
 import MartletTestKit
+import MartletTestSupport
 import Testing
-
-/// A text for the arguments of programs, by which they are found.
-func makeMarker() -> String { "86400.\(UInt32.random(in: 100_000_000...999_999_999))" }
 
 @Suite(.leakChecked) struct CommandEndTests {
     /// Starts a grandchild that ignores all polite signals, and prints.

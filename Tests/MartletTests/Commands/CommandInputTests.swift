@@ -1,5 +1,6 @@
 import Martlet
 import MartletTestKit
+import MartletTestSupport
 import Testing
 
 @Suite(.leakChecked) struct CommandInputTests {

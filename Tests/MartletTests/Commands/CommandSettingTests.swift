@@ -1,6 +1,7 @@
 import Foundation
 import Martlet
 import MartletTestKit
+import MartletTestSupport
 import Testing
 
 @Suite(.leakChecked) struct CommandSettingTests {

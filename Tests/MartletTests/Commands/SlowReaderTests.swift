@@ -1,16 +1,10 @@
 import Foundation
 import Martlet
 import MartletTestKit
+import MartletTestSupport
 import Testing
 
 @Suite(.leakChecked) struct SlowReaderTests {
-    /// Resident memory of a process, in bytes.
-    private func residentMemory(of pid: Int32) -> Int {
-        let status = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
-        let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
-        return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
-    }
-
     @Test func `A reader that stands still stops the program, and memory stays where it is`() async throws {
         try await withLocalContext { _, context in
             let gate = AsyncStream<Void>.makeStream()

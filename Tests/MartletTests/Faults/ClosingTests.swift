@@ -1,5 +1,6 @@
 import Foundation
 import MartletTestKit
+import MartletTestSupport
 import Testing
 
 @testable import Martlet
@@ -186,10 +187,12 @@ struct NeverEnd: RemoteTask {
             try await round()
             let processes = [getpid(), context.processID]
             // 200 bytes for each of 20,000 calls would be 4 MB. A leak grows every time; an allocator that takes another
-            // piece does so once.
-            let first = try await Self.growth(of: processes, round)
-            let second = first.allSatisfy { $0 < 3 << 20 } ? first : try await Self.growth(of: processes, round)
-            #expect(second.allSatisfy { $0 < 3 << 20 }, "grew by \(first) bytes, and then by \(second)")
+            // piece does so now and then, and more often where the machine is busy.
+            var growths: [[Int]] = []
+            repeat {
+                growths.append(try await Self.growth(of: processes, round))
+            } while growths.last!.contains { $0 >= 3 << 20 } && growths.count < 4
+            #expect(growths.last!.allSatisfy { $0 < 3 << 20 }, "grew by \(growths) bytes, one round after the other")
         }
     }
 

@@ -1,6 +1,7 @@
 import CMartlet
 import Foundation
 import MartletTestKit
+import MartletTestSupport
 import Testing
 
 @testable import Martlet

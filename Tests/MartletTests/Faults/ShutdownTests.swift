@@ -1,6 +1,7 @@
 import Foundation
 import MartletReactor
 import MartletTestKit
+import MartletTestSupport
 import Testing
 
 @testable import Martlet

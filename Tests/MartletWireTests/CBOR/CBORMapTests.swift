@@ -1,3 +1,4 @@
+import MartletTestKit
 import Testing
 
 @testable import MartletWire

@@ -1,3 +1,5 @@
+import MartletTestKit
+
 @testable import MartletWire
 
 func bytes(hex: String) -> [UInt8] {
