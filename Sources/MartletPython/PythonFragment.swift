@@ -123,7 +123,8 @@ extension PythonContext {
     ///   otherwise.
     public func exec<Outgoing: Codable & Sendable, Incoming: Codable & Sendable>(
         contentsOf path: String, function: String? = nil, kw: [String: any Encodable & Sendable] = [:],
-        sending: Outgoing.Type = PythonValue.self, receiving: Incoming.Type = PythonValue.self, deadline: Duration? = nil
+        sending: Outgoing.Type = PythonValue.self, receiving: Incoming.Type = PythonValue.self,
+        deadline: Duration? = nil
     ) throws -> PythonFragment<Outgoing, Incoming> {
         let source: [UInt8]
         do throws(SourceFile.Failure) { source = try SourceFile.read(path).bytes } catch {

@@ -44,9 +44,9 @@ public struct PythonRuntime: Sendable, Hashable {
         }
         let first = offer == nil ? Self.program : Self.programWithModules
         return RuntimeScript(
-            command: command(first.count, "command -v $_p >/dev/null 2>&1"),
+            command: command(first.count, "command -v $_p >/dev/null 2>&1", "absent"),
             carefulCommand: command(
-                first.count, "$_p -c \"import sys,zlib;sys.exit(sys.version_info<(2,7))\" </dev/null >/dev/null 2>&1"),
+                first.count, "$_p -c \"import sys,zlib;1/(sys.version_info>(2,7))\" </dev/null >/dev/null 2>&1", "$?"),
             program: first + (offer.map { UInt32($0.count).bigEndianBytes + $0 } ?? []),
             build: RuntimeProgram.build
         )
@@ -56,13 +56,13 @@ public struct PythonRuntime: Sendable, Hashable {
 
     /// Finds an interpreter and executes it. The program comes on standard input, which it reads by itself: what belongs
     /// to the link comes later; the offer stands behind it. Modules of the directory where the login begins must not stand in for the system's.
-    private func command(_ count: Int, _ test: String) -> String {
+    private func command(_ count: Int, _ test: String, _ reason: String) -> String {
         let loader =
             "import sys;sys.path[:]=filter(None,sys.path);import os,zlib;f=os.fdopen(0,\\\"rb\\\");"
             + "exec(compile(zlib.decompress(f.read(\(count))),\\\"martlet\\\",\\\"exec\\\"),"
             + "{\\\"__name__\\\":\\\"martlet\\\",\\\"f\\\":f})"
         return "export PYTHONIOENCODING=utf-8:backslashreplace;_r=\"echo MARTLET-$MARTLET_AGENT\";_f=;"
-            + "for _p in \(interpreters.joined(separator: " "));do \(test)&&break;_f=\"$_f $_p:absent\";_p=;done;"
+            + "for _p in \(interpreters.joined(separator: " "));do \(test)&&break;_f=\"$_f $_p:\(reason)\";_p=;done;"
             + "[ \"$_p\" ]||{ $_r failed$_f;exit 1;};$_r alive;exec $_p -S -u -c \"\(loader)\""
     }
 }

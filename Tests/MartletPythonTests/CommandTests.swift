@@ -138,15 +138,17 @@ func makePattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIf
         try await withPython { py async throws in
             let bytes = makePattern(32 << 20)
             #expect(try await py.run("cat", options: options(.bytes(bytes))).standardOutput == bytes)
-            try await withThrowingTaskGroup(of: Bool.self) { group in
+            try await withThrowingTaskGroup(of: String?.self) { group in
                 for number in 0..<200 {
                     group.addTask {
                         let result = try await py.run("echo \(number); echo e\(number) >&2; exit \(number)")
-                        return result.text == "\(number)\n" && result.errorText == "e\(number)\n"
+                        let isRight =
+                            result.text == "\(number)\n" && result.errorText == "e\(number)\n"
                             && result.termination == .exited(Int32(number))
+                        return isRight ? nil : "\(number): \(result)"
                     }
                 }
-                for try await isRight in group { #expect(isRight) }
+                for try await wrong in group { #expect(wrong == nil) }
             }
             #expect(try await py.status().running == 0)
         }

@@ -1,5 +1,6 @@
 import Foundation
 import MartletTestKit
+import MartletTestSupport
 import Synchronization
 import Testing
 
@@ -13,7 +14,8 @@ import Testing
     // MARK: execnet
 
     @Test func `Where am I: a local context begins where we are, one over ssh at home`() async throws {
-        let source = "import os, pwd, sys; home = pwd.getpwuid(os.getuid())[5]\n"
+        let source =
+            "import os, pwd, sys; home = pwd.getpwuid(os.getuid())[5]\n"
             + "channel.send((sys.platform, tuple(sys.version_info), os.getpid(), os.getcwd(), home))"
         try await withPython { py in
             let place = try #require(try await py.exec(source).receive())
@@ -158,13 +160,17 @@ import Testing
     func `A channel stands in for standard output`(interpreter: String) async throws {
         try await withPython(interpreter) { py in
             let (lines, there) = py.makeChannel(of: String.self)
-            let fragment = py.exec("import sys; sys.stdout = channel.receive().makefile('w'); channel.send(1)", sending: Channel<String>.self)
+            let fragment = py.exec(
+                "import sys; sys.stdout = channel.receive().makefile('w'); channel.send(1)",
+                sending: Channel<String>.self)
             try await fragment.send(there)
             #expect(try await fragment.receive() == 1)
             let printing = py.exec("from __future__ import print_function\nprint(u'hello'); print(u'world')")
             try await printing.finished()
             var text = ""
-            while text.filter({ $0 == "\n" }).count < 2, let part = try await lines.receive(timeout: .seconds(20)) { text += part }
+            while text.filter({ $0 == "\n" }).count < 2, let part = try await lines.receive(timeout: .seconds(20)) {
+                text += part
+            }
             #expect(text == "hello\nworld\n")
             try await py.exec("import sys; sys.stdout = sys.__stdout__").finished()
         }
@@ -201,7 +207,8 @@ import Testing
             for (py, major) in [(old, 2), (new, 3)] {
                 let fragment = py.exec(ask)
                 try await fragment.send(["text": "ä", "list": [1, 2.5, .none]])
-                #expect(try await fragment.receive() == .tuple([.int(major), ["text": "ä", "list": [1, 2.5, .none]]]))
+                #expect(
+                    try await fragment.receive() == .tuple([.int(major), ["text": "ä", "list": [1, 2.5, .none]]]))
             }
         }
     }
@@ -275,7 +282,8 @@ import Testing
         try await withFolder { folder in
             try Data("value = 3\n".utf8).write(to: URL(filePath: "\(folder)/there.py"))
             try await withPython(interpreter) { py in
-                let fragment = py.exec("import sys; sys.path.insert(0, '\(folder)'); import there; channel.send(there.value)")
+                let fragment = py.exec(
+                    "import sys; sys.path.insert(0, '\(folder)'); import there; channel.send(there.value)")
                 let value = try await fragment.receive()
                 #expect(value == 3)
             }

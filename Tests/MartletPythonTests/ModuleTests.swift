@@ -1,5 +1,6 @@
 import Foundation
 import MartletTestKit
+import MartletTestSupport
 import Synchronization
 import Testing
 

@@ -14,7 +14,9 @@ package struct PlaceFailure: Sendable, Hashable, CustomStringConvertible {
     init?(_ word: some StringProtocol) {
         let halves = word.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard halves.count == 2, !halves[0].isEmpty, !halves[1].isEmpty else { return nil }
-        self.init(place: String(halves[0]), reason: String(halves[1]))
+        // A shell's status: 127 where there was nothing to execute.
+        let status = Int(halves[1]).map { $0 == 127 ? "absent" : "broken" }
+        self.init(place: String(halves[0]), reason: status ?? String(halves[1]))
     }
 
     package var description: String { "\(place) \(reason)" }

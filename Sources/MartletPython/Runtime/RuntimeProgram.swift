@@ -326,30 +326,30 @@ enum RuntimeProgram {
         xHmR5xs3QOOCGAClgm6B0ZoVt2Wh46RSv0Jiqn5SPtdfn6ij54G5nYzMPRZqmHNnSMvtdoESLZXCQ0tTrWzcc8FAKTdt/gfvFrDG4cpi6Epao+\
         7VddNgbxk4jeHYmM2pFzpnmMLILKC7S8xLKQkM1cuP5++kwfeDpe50gVh+bQOzm3JMP09W8xiYaAQlzfMbITvVbodgmQ7aCSTmsG7+aA2BOBib\
         5jq+x5hfSpF+G0/enozfBPe51DacevHh8+fqxQv1V+FIKxBxKO7iahLv2hBTgV8ITRcNc8nBRbnc0qHZnJlKVKGrgcEBznTLfeyQaEa9lZTA02\
-        iziKPjls8hX2E3QKJio9YSYscG4mve9id1GKqDIGhwHZnc8mQGYu0UOpndOHmHXeCBph6ZQY5UIlG8lk66F/g/QHDHahFY5yK/E293qvN84T5v\
-        3VaLZqR1J/f81u/uE6JD5K2vNtWaxt09nBiYhkU+k7tykYwVS+oCxw1qEuJNNjZ1q65Y19pQ1wofiEz5itwgxChQLWDolpAInagy5R8wORt5RN\
-        Kvow1E4E0RUbWhjlsIWPC905CswAYveI4UshwjKCSyBcOr0cX74P7h08n4qh6u62JRVesedDzl89QK2A3t3dn5uXny0RK6B8TBOMymHnSohqtK\
-        fGfy29lr2HZ8cj565TtQA1MmwFAP60SEoXdMS5AisKgx/64ZvNiFWJw85TIWLh19Oru6vDq5+ni5v9ot8ZA/xEq/XOE9bRQHA7BAyHX41yRW7a\
-        lDkJtlAdoGYUzsPI8pdKqjUh60ZHF/t8WbICwpkRZNIIQ9bmkV1docYDDBbd5ZXUb3ad5GoI6zh7SBBG9s2egypFbcVu0xTsqleUnzsInqiLZu\
-        wRBCb9Xa0yXBnpkgKyEPKeAYJtrsvqmVTAcn2dprI7viDMzeAezVv0xhzK1e4adbnsLuWRA0Lg2atRH0PBTWH88Yf1181j4+NyjyNFT28QbFp5\
-        wB4JnWab6IUgoKIbHNb4D89TdgBrKQgluU5VZ11U/zYwk4zVsgIL6OCiRo83WQVOJ7kBzeYOX5NiLA03be5joNrtUAIZv3Go7BeXv+ag+XoJ6v\
-        qznuA3HDKvbxC8a2eZoi+25AmzIOZPQS64ZpijYJnU/r9Uzjjcwuq5J0r9YvLoGzCFbTFzzVVo7+Vy9U3Dci8k7I5D0urvQmhqDYK0K0d7Sp+h\
-        d6Q2Ru/hzBdkF0PDN5M5m8evk3s9ANrkJLDdTY0Lqp51IPh1OL9tpnIq1Yq/FahB/G0HxHDw+C1hAFYG08X6i3o/PziTXx7StfpexjObzTyU2a\
-        utT4vPFHeWMqyY0Is7ll07eyvuzXnG38YzSKes10k8RxhoM8wuqgxDoEGGzlGh0hDx7M9rKbBJ+0cC3+m2j/sRH1D5Pzc4z8SBNbvXcduzZRN5\
-        CnZsqsViKGQQHebcYn+WYgNhPOeyljwcuMFvTJx6vevmg1PYXVGCMxrSi4EZiaOU5Bt3nGWSiHoUb7rPZtD+Wu7Y2bNR3T253cO7s2Jtb7N7v3\
-        6GIN4RxWrIYyG2KNugDVCskrn4wghxSVb/YXKrGhhDMUeg2qC7GbyWEdIGZNbaUQIuVQZM0fDZvENIVMhu1CDpsTaSNjo80I5VY71GCMhKdkfW\
-        qzc9CpLpQA0ky8jJlC/MmPNEM1r0WH30rN2teaUYx5pSBLHoJAwjaERdML8E6b6ItPwRrOkEjXxGiEpH0taN5a2CcWwk7tPLIwKEx9cZuDYNaw\
-        QYy4FJgxX+Kncfa+WElINaWJdHT+ah0dIdIXku7F0MKi3Zoz/yCwX1uwcNW8fn9GkphjJOsjquCX9dehCDLBOLagrPbK0oZECzuJYHWhkj2YkY\
-        nu4iTPYWPIE+pKvS1KCfl/GfzrkfijzgK9rdD/Oe/nmI6OBPchJyinEKMp08nkrtIdJAOtqfjIiYyKuZGoLZzV8gZg40PMPUSjYmfDy/pJsNp/\
-        vdukfOsRL+QsUZral1h/iHCWZJ0ZJIXBWJLlx3IQlWY6DRXfjG0gZqeHiBu6cgJHcZ0mCwijkzWYG3wr819obaS/X15Hh8+P5HGEXFma13hAiR\
-        Q/fHvRgnGhRsBR8dX6dJGthYZj6trTG5Gz/fRqAWwLQRKVx47+5fzs8tXZhc8zYdLcHMJe3IhM2mtanB8qzzNw+FWDwLoYvbkHFheLpgNYmoi/\
-        gs71Lo0KeqlGFxx/oD77qPn40sHYXoaH5qrbUJVfvBkiyCC+jJQXkdPjw8FgRq8k+xuQJMhSnuLYAuSpXCZJ/1p/ATH+6gPAXQFSAlHAUcB/q1\
-        KzxuxG9+YuJnTVSfdTlFLm2Rxv3hEYvfKzMKiEOpn/djEZn/9N/ZNbpxejkyvTGH06PQexyY84T29dW3fdEoqSicT2TawauNeDo8lr1/y4LMP3\
-        JVjF1vhUO99u8QnOCt85P44po6EnMijfs163tj64v3NTybpiqge4KpDHaKA7T/impu7l8+5vg7+m9pZqRU+l8MWfcXc07dHQvAP7d4+Vk140Mw\
-        L8y++W3jjhIB3yODgEiil04t+7lPScRDZhPei4rl0tr8FEElq1ruySRnOdxMH3r25hF9SxpmGnnqFqqiEkbIP8L/Cvxkz+zCM/OjqC0f9+f3L5\
-        rmcRhDWEIKmw6S6/ZkvoJTmuTWydf/AQGXKUd1eijdLt2zBWCaMERl9IzC9eoQa4At7CooM4Qpr78TPCXlc67n0NPHUNDkwZNN9/tUcxmnL2Nb\
-        LOe0v91J5/r/i7y9DD1jR7uOpL7591lx/6sx7IPF2+30A5l/4Oe4xNGk/GL/HPXBoGyb0pWpELWsWdDogn/t84oG5YP+SALNPoys59CUmGgt+L\
-        utCtXvGljS3aVM48ojr+kQv+ftEaMDxtxECkeeA9OAQKKQ9owXtK4DCGR9ASKwX3WN8/a1/vpQZM+I4VuGdp8MDY961x8P+lv0E7vCDb6PHTT+\
-        p/WLdF4ZBHPTSkzMvdJipvfJSPoGebOAzNLT4Sh7yjnHqP6H1HqBp9oNz05NMEm6FV997/AOThPmo=
+        iziKPjls8hX2E3QKJio9YSYscG4mve9id1GKqDIGhwHZnc8mQGYu0UOpndOHmHXeCBph45TpGvYqx4BYDez+7NNKuXa644vIlEW1uK7N76/wCX\
+        HFNHYJ3b/87DulOdNw/3ufi2LjXDszt5HGCd9T71OvTEOnhT4mlc+MOJgdNYGTQJL1fWWBulmHDcoCYh3uR9UyHrMnetQnWB8YFwlu/VDUKMAh\
+        UQhm7didCJKlMzAju1kZcn/TpEQQTeFBGVKOpgh4AF3zsNyQps8ILnSPXLsZxCIltlvBpdvA/uHz6djK/q4bqYFlW1wkLHUz5PrbXd0N6dnZ+b\
+        dyItoXtAHIyXbepBh2q4+scXLb+dvYZtxyfno1e+AzUwtQWMD7G4RBh6x7QEKQKLGvPvmhGPXYgVzVOufeHS0aezq8urk6uPl/ur3boQOVG8Hp\
+        B7v6eNiiLaBeQ6/GsSq3bvIcjNsgBtg9gndt7UFDrVUSmvYLK4v9vi9RHWoUiLJhD3Hre0igp0DjCY4DbvrC6jzzUPKlDH2a3a6IM3tmx0GVIr\
+        bqtgGSfl0jy/edhEdYRot2AIobdq7emSYM9MkJWQ1xdwDBOidl/vSnqEk2zBtpGScdpmLw72imammuaWvPDTrWlh9ywIGjcNzYIKuivKBY5njL\
+        8uPmsf3ygUeRoq++KDglpOG/BM6zRfRClFkpAN5zdA/vobMANZSMGXynKruuqn+bFEqeYBERBfRwUStPmkSMr3Pcgob7BcfRsR4Gk72XOdBhd4\
+        gJDNyxDH4Lw9f7WHS1DP19Uc94FgYxX7+AVj2zxNkX03oE0ZRz96icXGNEWbhM6n9eSm8bBml1VJundBIC6BUw9W0xc81Zab/lfPWtyHJfK4yC\
+        RLLq70kIag2HtFtHe0qfoXenhkrgsdwXZBdLxNeTOZvHr5N7PQjchCSw3U2NC6qedSRIdTi/bagKYVoDWemPBrGprv6OFB0BqiqK2N5wv1dnR+\
+        PrEmvn1PrJR9YYcXQbnJbZca30T+KG9M+bkRlja3bPpW1pf9QrWNf4xGUa+ZbjI/TouQR1hSlFiHAIOtXKMj5MGD2V5KlOA7GC7gfxPtPzai/m\
+        Fyfo6RH2liq/euY9cm6gby1EyZ1UrEMCjAu834JN8MxGaWei9lLHiZ0YI++XjV2xetpqewGmMkphUFNwJTM8epAjfPOAvlMNRon9U+CKKIvL1x\
+        sxBkersrAs6ujYn1/s3uPbpYQziHFauhzIZYo65atULyyicjyCFF5Zv9hUpsKOEMhV6D6kLsZhJfB4hZU1sphEiJF1nzR8MmMU31k2G7kMPmRN\
+        rI2GgzQgnZDjUYI+EpWZ/a7Bx0qgtljTQTb3CmEH/yy85QzWvR4QdWs/ZdaBRjMirIkocgkLANYdH0ArzTJvriU7CGMyTSNTEaIWmfGJoHGvZd\
+        hrBTOy8zDApTX9zmIJg1bBAjLlVpzJf4PZ29ZFYSUk1pIh2dv1pHR4j0haR7MbSwaLfmzD8I7NcWLFw1rx+tkSTmGMn6iCr4Zf11KIJMMI4tKK\
+        u9srQh0cJOIlhd3WQPZmSiu6LJc9gY8oS6vG8rWUL+Xwb/eiT+qLOqb8v6f877OaajI8F9yAnKKcRoynQyuat0B8lAayq+jCKjYq4xagtntbwB\
+        2PgQc3nRKPPZ8LJ+R6z2n/w2Kd96+Qs5S5Sm9vnWHyKcJVlnBklhMNZx+YUdRKWZTkPF12kbiNnp9eKG7qnAUVynyQLC6GQN5gYf2PwXWhvp75\
+        fX0eHzI3lRIfec5gkfUCLFD9/ezmBcqBFwVHy1Pl1ka6HhmLr29EbkbD89dQDbQpBE5bGjfzk/u3x1duHzTJg0N4ewtz0ik/ZuF+eHyvMMHH4K\
+        IbAuRm/ugcXFoukAlibir6BzvUujgp630a3IHyjqPmq+2HQwtjfoobkfN1TlZ3KGCDKIzynlGeX0+HAwmNHTyv4GJAmylKc4tgB5KpdJ0r/WX0\
+        CMv/oAcFeAlEAUcBTwH7jUrDG70WW7iwndj9KlFqWUeTbH63oERk8DLQyqu07mv11Mxud/U//k1unF6OTKNEafTs9BbPIjztNbd91dV4uiZCKx\
+        fROrBu6d4mjy2jU/LsvwUQqWvjW+7863W3y3s8LH0Y9jymjoXQ3K96zXra0P7u9cb7KumOoBrgrkBRvozhO+3ql7+bz72+Cvqb3aWtH7KnwmaN\
+        wdTXs0NI/H/t1j5aRn0IwA//K7pTdOOEiHPA4OgWIKnfhHMiW9QZFNWA867nhXy2swkYRWrSu7pNFcJ3Hw/fte2AV1rGnYqWeommoICdsg/wv8\
+        qzGTvw3Jj46OYPS/359cvutZBGENIUgqbLrLr9kSekmOaxNb5x88RIYc5d2VaKN0+zaMVcIogdEXEvOLV6gBroC3sOggjpDmfvyMsNeVjnufEE\
+        9dgwNTBs1HY+1RjKacfY2s895SP7Xn3yv+7jL0sDXNHq760qNp3eWH/qwHMu+d7zdQzksBhz3GJo0n45f4tzENg+ReL63IBa3iTgfEE/9vHFA3\
+        rB9yQJZpdM/nPp8kQ8GPTF3oVq/4pscWbSpnHlEd/zIGf79oDRieNmIg0jzwHhwChZQHtOA9JXAYwyNoiZWCe6zvn7Wv91IDJnzHCtyzNHhg7P\
+        vWOPj/0t+gHV6QbfT4vSj1P6zbonDIox4aUublbhOVNz7KR9CzTRyG5hZflkPeUU69R/QoJFSNPlBueidqgs3QqnvvfwBEoU6s
         """
 }

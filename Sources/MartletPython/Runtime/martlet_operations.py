@@ -331,6 +331,9 @@ class Command(Stream):
     def drain_is_over(self):
         if self.is_over:
             return
+        # What the program has left in the pipes may not have been looked at, where much is to do.
+        for end in list(self.pipes) * 3:
+            self.read(end)
         if self.pipes and not self.has_room():
             # The reader is slow, not the pipe: everything still comes.
             return later(DRAIN, self.drain_is_over)

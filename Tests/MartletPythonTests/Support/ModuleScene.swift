@@ -1,5 +1,6 @@
 import Foundation
 import MartletPython
+import MartletTestSupport
 import Synchronization
 
 /// A folder of Python files that are offered to contexts.
