@@ -16,6 +16,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Martlet", targets: ["Martlet"]),
+        .library(name: "MartletFragment", targets: ["MartletFragment"]),
         .library(name: "MartletPython", targets: ["MartletPython"]),
         .library(name: "MartletSocket", targets: ["MartletSocket"]),
         .library(name: "MartletTelemetry", targets: ["MartletTelemetry"]),
@@ -61,6 +62,11 @@ let package = Package(
             ]
         ),
         .target(
+            name: "MartletFragment",
+            dependencies: ["CMartlet", "Martlet", "MartletReactor"],
+            exclude: ["FarSide"]
+        ),
+        .target(
             name: "MartletPython",
             dependencies: ["Martlet", "MartletWire"],
             exclude: ["Runtime/martlet_runtime.py"]
@@ -79,7 +85,7 @@ let package = Package(
         .target(
             name: "MartletCommand",
             dependencies: [
-                "Martlet", "MartletReactor", "MartletSocket",
+                "Martlet", "MartletFragment", "MartletReactor", "MartletSocket", "MartletWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
@@ -92,6 +98,9 @@ let package = Package(
         .testTarget(
             name: "MartletTests",
             dependencies: ["Martlet", "MartletTestKit", "MartletWire", "MartletLink", "MartletReactor"]),
+        .testTarget(
+            name: "MartletFragmentTests",
+            dependencies: ["Martlet", "MartletFragment", "MartletReactor", "MartletTestKit"]),
         .testTarget(
             name: "MartletPythonTests",
             dependencies: [

@@ -34,6 +34,19 @@ public struct CommandResult: Sendable {
     /// Where it ran.
     public var route: Route
 
+    package init(
+        command: String, termination: Termination, standardOutput: [UInt8] = [], standardError: [UInt8] = [],
+        isTruncated: Bool = false, duration: Duration, route: Route
+    ) {
+        self.command = command
+        self.termination = termination
+        self.standardOutput = standardOutput
+        self.standardError = standardError
+        self.isTruncated = isTruncated
+        self.duration = duration
+        self.route = route
+    }
+
     /// It exited with code 0.
     public var succeeded: Bool { termination == .exited(0) }
 
@@ -72,6 +85,8 @@ public struct OutputLine: Sendable, Codable, CustomStringConvertible {
     public var bytes: [UInt8]
     /// How the line ends: all bytes and ends one behind the other are what the program wrote to the pipe.
     public var end: End
+
+    package init(pipe: Pipe, bytes: [UInt8], end: End) { (self.pipe, self.bytes, self.end) = (pipe, bytes, end) }
 
     /// The line as text: what is not UTF-8 is replaced.
     public var text: String { String(decoding: bytes, as: UTF8.self) }

@@ -36,6 +36,12 @@ struct JSONObject {
         text += value.map(\.finished) ?? "null"
     }
 
+    /// What is JSON already.
+    mutating func add(_ key: String, json: String) {
+        begin(key)
+        text += json
+    }
+
     mutating func add(_ key: String, _ values: [String]) {
         begin(key)
         text += "["

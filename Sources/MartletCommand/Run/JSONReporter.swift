@@ -17,6 +17,12 @@ struct JSONReporter: RunReporter {
         await lanes[host.index].write(Array((object.finished + "\n").utf8))
     }
 
+    func item(_ json: String, from host: Host) async {
+        var object = JSONObject(event: "item", host)
+        object.add("value", json: json)
+        await lanes[host.index].write(Array((object.finished + "\n").utf8))
+    }
+
     func ended(_ outcome: HostOutcome<CommandResult>) {
         output.say(Self.result(outcome).finished)
     }
