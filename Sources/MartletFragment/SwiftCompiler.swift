@@ -1,6 +1,12 @@
 import Martlet
 import MartletReactor
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// The compiler for fragments: this machine's own, with what it made last.
 ///
 /// The last sixteen programs are kept, some 8 MB each.
@@ -89,7 +95,11 @@ public struct SwiftCompiler: Sendable {
     private func find() throws(MartletError) -> String {
         let environment = ProcessEnvironment.current
         let wanted = path ?? environment["SWIFTC"].flatMap { $0.isEmpty ? nil : $0 } ?? "swiftc"
-        do { return try ProgramSearch.find(wanted, path: environment["PATH"]) } catch {
+        do throws(SystemError) {
+            let found = try ProgramSearch.find(wanted, path: environment["PATH"])
+            guard access(found, X_OK) == 0 else { throw SystemError(errno, "find \(found)") }
+            return found
+        } catch {
             throw MartletError(
                 .noCompiler, "there is no Swift compiler to compile the fragment with: \(error)",
                 advice:
