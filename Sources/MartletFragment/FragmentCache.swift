@@ -38,7 +38,6 @@ struct FragmentCache: Sendable {
             throw MartletError(
                 .imageUnusable, "there is no folder for compiled fragments: neither XDG_CACHE_HOME nor HOME is set")
         }
-        self.folder = folder
         var information = stat()
         // Under sudo with the caller's home, what root makes there would lock its owner out.
         if given == nil, environment["XDG_CACHE_HOME"] == nil, let owned = environment["HOME"],
@@ -55,6 +54,10 @@ struct FragmentCache: Sendable {
                 throw Self.error("make \(path)")
             }
         }
+        // By one name, whatever leads to it: the compiler notes where its modules are.
+        guard let real = realpath(folder, nil) else { throw Self.error("find \(folder)") }
+        self.folder = String(cString: real)
+        free(real)
         guard lstat(folder, &information) == 0 else { throw Self.error("look at \(folder)") }
         guard information.st_mode & S_IFMT == S_IFDIR, information.st_uid == geteuid(), information.st_mode & 0o022 == 0
         else {
@@ -79,6 +82,9 @@ struct FragmentCache: Sendable {
         martlet_sha256(bytes, bytes.count, &digest)
         return digest.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
     }
+
+    /// What is compiled refers to the modules of the C library that the compiler keeps: so they are kept here too.
+    var compilerOptions: [String] { ["-module-cache-path", "\(folder)/modules"] }
 
     // MARK: What is there
 

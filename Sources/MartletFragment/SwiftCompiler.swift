@@ -72,7 +72,9 @@ public struct SwiftCompiler: Sendable {
         try cache.write(source, "\(work)/\(name)")
         let result = try await CompilerProcess.run(
             swiftc,
-            Self.fragmentArguments + options + ["-I", runtime, name, "\(runtime)/runtime.o", "-o", "program"],
+            Self.fragmentArguments + options + cache.compilerOptions + [
+                "-I", runtime, name, "\(runtime)/runtime.o", "-o", "program",
+            ],
             directory: work, deadline: deadline)
         let said = Self.said(result.output, name: name, file: file)
         guard result.succeeded else { throw FragmentCompileError(file: file, output: said) }
@@ -136,7 +138,8 @@ public struct SwiftCompiler: Sendable {
         defer { cache.remove(work) }
         for (name, text) in FarSideSources.all { try cache.write(text, "\(work)/\(name)") }
         let result = try await CompilerProcess.run(
-            swiftc, Self.runtimeArguments + options + FarSideSources.all.map(\.0), directory: work, deadline: deadline)
+            swiftc, Self.runtimeArguments + options + cache.compilerOptions + FarSideSources.all.map(\.0),
+            directory: work, deadline: deadline)
         guard result.succeeded else {
             throw MartletError(
                 .noCompiler, "\(swiftc) does not compile what fragments need", detail: result.output,

@@ -145,7 +145,8 @@ import Testing
             let fragment = try await context.many("until closed", onLine: lines.onLine)
             for number in 0..<100 { #expect(try await fragment.receive() == number) }
             fragment.close()
-            try await fragment.finished()
+            await eventually(within: .seconds(30), "the far loop's end") { lines.all.count == 2 }
+            fragment.cancel()
             #expect(lines.all == ["output: the channel is closed, true", "output: end"])
             #expect(try await fragment.receive() == nil)
         }
