@@ -16,6 +16,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Martlet", targets: ["Martlet"]),
+        .library(name: "MartletFragment", targets: ["MartletFragment"]),
         .library(name: "MartletPython", targets: ["MartletPython"]),
         .library(name: "MartletSocket", targets: ["MartletSocket"]),
         .library(name: "MartletTelemetry", targets: ["MartletTelemetry"]),
@@ -61,6 +62,11 @@ let package = Package(
             ]
         ),
         .target(
+            name: "MartletFragment",
+            dependencies: ["CMartlet", "Martlet", "MartletReactor"],
+            exclude: ["FarSide"]
+        ),
+        .target(
             name: "MartletPython",
             dependencies: ["CMartlet", "Martlet", "MartletReactor", "MartletWire"],
             exclude: ["Runtime/martlet_runtime.py", "Runtime/martlet_modules.py", "Runtime/martlet_operations.py"]
@@ -79,7 +85,7 @@ let package = Package(
         .target(
             name: "MartletCommand",
             dependencies: [
-                "Martlet", "MartletPython", "MartletReactor", "MartletSocket",
+                "Martlet", "MartletFragment", "MartletPython", "MartletReactor", "MartletSocket", "MartletWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
@@ -106,6 +112,9 @@ let package = Package(
         .testTarget(
             name: "MartletConnectorTests",
             dependencies: ["Martlet", "MartletTestKit", "MartletTestSupport", "MartletWire"]),
+        .testTarget(
+            name: "MartletFragmentTests",
+            dependencies: ["Martlet", "MartletFragment", "MartletReactor", "MartletTestKit"]),
         .testTarget(
             name: "MartletPythonTests",
             dependencies: [

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,6 +26,9 @@
 #endif
 #ifndef SYS_close_range
 #define SYS_close_range 436
+#endif
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10
 #endif
 
 struct request {
@@ -82,6 +86,11 @@ static int child_main(void *argument) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
+  // Needs no /proc, unlike fexecve. Where a sandbox does not know it, the path leads there.
+  if (spawn->executable >= 0) {
+    syscall(SYS_execveat, spawn->executable, "", spawn->argv, spawn->envp, AT_EMPTY_PATH);
+    TRY(errno != ENOSYS && errno != EINVAL && errno != ENOENT, MARTLET_SPAWN_EXEC);
+  }
   execve(spawn->path, spawn->argv, spawn->envp);
   TRY(1, MARTLET_SPAWN_EXEC);
   return 0;
@@ -121,6 +130,27 @@ pid_t martlet_spawn(const struct martlet_spawn *spawn, int *pidfd, int *guard_sl
 }
 
 int martlet_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0; }
+
+int martlet_unnamed_file(const char *folder, int ends[2]) {
+  char path[512];
+  if (!folder) {
+    ends[1] = memfd_create("martlet", MFD_CLOEXEC | MFD_EXEC);
+    // Kernels before 6.3 do not know that flag, and need none.
+    if (ends[1] < 0 && errno == EINVAL) ends[1] = memfd_create("martlet", MFD_CLOEXEC);
+    if (ends[1] < 0) return -errno;
+    ends[0] = fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
+  } else {
+    if (snprintf(path, sizeof path, "%s/.martlet-XXXXXX", folder) >= (int)sizeof path) return -ENAMETOOLONG;
+    ends[1] = mkostemp(path, O_CLOEXEC);
+    if (ends[1] < 0) return -errno;
+    // What is open for writing is not executed.
+    ends[0] = fchmod(ends[1], 0700) < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+  }
+  int error = ends[0] < 0 ? -errno : 0;
+  if (folder) unlink(path);
+  if (error) close(ends[1]);
+  return error;
+}
 
 bool martlet_group_is_alive(pid_t group) {
   if (kill(-group, 0) < 0 && errno == ESRCH) return false;

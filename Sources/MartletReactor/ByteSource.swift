@@ -85,6 +85,19 @@ package final class ByteSource: EventHandler {
         return state.withLock { $0.isOver } || poll(&waiting, 1, 0) == 0
     }
 
+    /// Stops reading from a socket for good, so that who writes there is told; `onEnd` is not called.
+    ///
+    /// - Returns: `false` if it was over.
+    package func hangUp() -> Bool {
+        let isFirst = state.withLock { state in
+            defer { state.isOver = true }
+            if !state.isOver { shutdown(source.descriptor, Int32(SHUT_RD)) }
+            return !state.isOver
+        }
+        source.close()
+        return isFirst
+    }
+
     /// Stops reading for good; `onEnd` is not called. One call of `onBytes` may be under way on the polling thread.
     package func close() {
         state.withLock { $0.isOver = true }

@@ -17,6 +17,8 @@ package enum ExitStatus: Equatable, Sendable {
 package struct SpawnRequest: Sendable {
     /// The executable itself; it is not searched for.
     package var path: String
+    /// The executable as a descriptor, which stays the caller's; the path then only leads to it, and is for people.
+    package var executable: Int32?
     /// With the program's name as the first. No string here may hold a NUL byte.
     package var arguments: [String]
     /// `NAME=value`.
@@ -32,6 +34,7 @@ package struct SpawnRequest: Sendable {
 
     package init(
         path: String,
+        executable: Int32? = nil,
         arguments: [String],
         environment: [String],
         directory: String? = nil,
@@ -41,6 +44,7 @@ package struct SpawnRequest: Sendable {
         nice: Int32 = 0
     ) {
         self.path = path
+        self.executable = executable
         self.arguments = arguments
         self.environment = environment
         self.directory = directory
@@ -262,6 +266,7 @@ private func martlet_spawn_request(
 ) -> martlet_spawn {
     martlet_spawn(
         path: path,
+        executable: request.executable ?? -1,
         argv: argv,
         envp: envp,
         directory: directory,

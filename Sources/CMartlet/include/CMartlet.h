@@ -42,6 +42,7 @@ struct martlet_process {
 
 struct martlet_spawn {
   const char *path;           ///< the executable; not searched for
+  int executable;             ///< the executable as a descriptor, in place of the path; -1: none
   char *const *argv;          ///< NULL-terminated
   char *const *envp;          ///< NULL-terminated
   const char *directory;      ///< NULL: ours
@@ -71,6 +72,9 @@ bool martlet_group_is_alive(pid_t group);
 
 /// A pipe, both ends close-on-exec. Returns 0 or -errno.
 int martlet_pipe(int ends[2]);
+/// Makes a file without a name that may be executed: in memory, or with `folder` in a directory. `ends[1]` is to be written,
+/// and closed before `ends[0]` is executed. Returns 0 or -errno.
+int martlet_unnamed_file(const char *folder, int ends[2]);
 
 // MARK: Terminals, secrets (terminal.c)
 

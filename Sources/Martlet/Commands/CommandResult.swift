@@ -34,16 +34,9 @@ public struct CommandResult: Sendable {
     /// Where it ran.
     public var route: Route
 
-    /// What came of something that is like a command.
-    package init(command: String, termination: Termination, duration: Duration, route: Route) {
-        self.init(
-            command: command, termination: termination, standardOutput: [], standardError: [], isTruncated: false,
-            duration: duration, route: route)
-    }
-
-    init(
-        command: String, termination: Termination, standardOutput: [UInt8], standardError: [UInt8], isTruncated: Bool,
-        duration: Duration, route: Route
+    package init(
+        command: String, termination: Termination, standardOutput: [UInt8] = [], standardError: [UInt8] = [],
+        isTruncated: Bool = false, duration: Duration, route: Route
     ) {
         self.command = command
         self.termination = termination
@@ -93,11 +86,7 @@ public struct OutputLine: Sendable, Codable, CustomStringConvertible {
     /// How the line ends: all bytes and ends one behind the other are what the program wrote to the pipe.
     public var end: End
 
-    package init(pipe: Pipe, bytes: [UInt8], end: End) {
-        self.pipe = pipe
-        self.bytes = bytes
-        self.end = end
-    }
+    package init(pipe: Pipe, bytes: [UInt8], end: End) { (self.pipe, self.bytes, self.end) = (pipe, bytes, end) }
 
     /// The line as text: what is not UTF-8 is replaced.
     public var text: String { String(decoding: bytes, as: UTF8.self) }

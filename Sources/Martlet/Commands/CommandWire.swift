@@ -16,12 +16,40 @@ struct CommandRequest: Codable, Sendable {
     /// Between SIGTERM and SIGKILL, in milliseconds.
     var killGrace: UInt32
     var nice: Int32
+    /// What to start instead of a program that is there.
+    var image: CommandImage?
+}
+
+/// An executable that is sent for a command, unless the context has it from before. The first `data` to the caller says
+/// whether it is wanted. It comes as input, and an empty `data` behind it; only when the context says so does input for the
+/// program follow, which gets a connection for items instead of standard input.
+struct CommandImage: Codable, Sendable {
+    /// A hash of it and of what it was made from.
+    var id: String
+    /// In bytes, before it is compressed.
+    var byteCount: Int
+    /// It can be compressed by gzip.
+    var offersGzip: Bool
 }
 
 /// The first byte of a command's `data` messages, from the context; to the context they are input as it is.
 enum CommandPipe: UInt8, Sendable {
     case output = 1
     case error = 2
+    /// What a program that was sent writes to its connection.
+    case items = 3
+    /// One byte: see ``CommandImageWish``.
+    case image = 4
+}
+
+/// What a context wants to be sent of an image.
+enum CommandImageWish: UInt8, Sendable {
+    /// Nothing, or nothing more: the program is started.
+    case nothing = 0
+    /// All of it, as it is.
+    case raw = 1
+    /// All of it, compressed by gzip.
+    case gzip = 2
 }
 
 /// The `end` payload of a command.

@@ -14,8 +14,9 @@ import Musl
 ///
 /// Output is read only while there is credit, so a slow reader stops the program, not this process's memory.
 final class IncomingCommand: AcceptedStreamOwner {
-    /// What one message carries, in bytes.
+    /// What one message carries, in bytes, and with three pipes.
     private static let chunk = 32_000
+    private static let smallChunk = 21_000
     /// How long output may still come after the program has ended, if something it left behind holds the pipe.
     private static let drainLimit: UInt64 = 250_000_000
 
@@ -29,7 +30,11 @@ final class IncomingCommand: AcceptedStreamOwner {
         var process: ChildProcess?
         var output: ByteSource?
         var error: ByteSource?
+        /// What a program that was sent says over its connection.
+        var items: ByteSource?
         var input: ByteSink?
+        /// Takes input first.
+        var intake: ImageIntake?
         var openPipes = 0
         var status: ExitStatus?
         var timedOut = false
@@ -47,8 +52,53 @@ final class IncomingCommand: AcceptedStreamOwner {
 
     func begin() {
         runtime.taskStarted()
+        guard let wanted = request.image else { return attempt { () throws(SystemError) in try start() } }
+        if let image = runtime.images.sent.find(wanted.id) { return begin(image) }
+        attempt { () throws(SystemError) in
+            let intake = try ImageIntake(wanted, runtime) { [runtime, key] in
+                runtime.node.consumed(key, payload: $0)
+            } onEnd: { [self] result in
+                state.withLock { $0.intake = nil }
+                attempt { () throws(SystemError) in
+                    let image = try result.get()
+                    runtime.images.sent.keep(image, wanted.id)
+                    begin(image)
+                }
+            }
+            state.withLock { $0.intake = intake }
+            say(intake.wish)
+        }
+    }
+
+    private func begin(_ image: SentImage) {
+        say(.nothing)
+        attempt { () throws(SystemError) in
+            var image = image
+            while true {
+                do throws(SystemError) {
+                    return try start(image)
+                } catch {
+                    // Some places take a file and do not let it run.
+                    guard error.operation.hasPrefix("run "), [EACCES, EPERM, ETXTBSY].contains(error.errno) else {
+                        throw error
+                    }
+                    guard let moved = image.moved(runtime.images.policy) else {
+                        throw SystemError(error.errno, "run what was sent, from memory or any other place")
+                    }
+                    image = moved
+                    if let id = request.image?.id { runtime.images.sent.keep(image, id) }
+                }
+            }
+        }
+    }
+
+    private func say(_ wish: CommandImageWish) {
+        [CommandPipe.image.rawValue, wish.rawValue].withUnsafeBytes { _ = runtime.node.sendData(key, $0, flags: .bulk) }
+    }
+
+    private func attempt(_ body: () throws(SystemError) -> Void) {
         do {
-            try start()
+            try body()
         } catch {
             let hint = error.operation.hasPrefix("run ") || error.operation.hasPrefix("find ")
             let failure = MartletError(
@@ -61,10 +111,15 @@ final class IncomingCommand: AcceptedStreamOwner {
         }
     }
 
-    private func start() throws(SystemError) {
+    private func start(_ image: SentImage? = nil) throws(SystemError) {
         var environment = ProcessEnvironment.current
         for (name, value) in request.environment { environment[name] = value }
-        let path = try ProgramSearch.find(request.executable, path: environment["PATH"], directory: request.directory)
+        // A static Swift program looks for itself in /proc unless it is told where it is.
+        if image != nil { environment["SWIFT_ROOT"] = "/" }
+        let path =
+            if let image { image.path } else {
+                try ProgramSearch.find(request.executable, path: environment["PATH"], directory: request.directory)
+            }
         let output = try Pipe()
         let error: Pipe
         do { error = try Pipe() } catch let failure {
@@ -72,7 +127,7 @@ final class IncomingCommand: AcceptedStreamOwner {
             throw failure
         }
         let input: Pipe
-        do { input = try Pipe() } catch let failure {
+        do { input = try image == nil ? Pipe() : .connection() } catch let failure {
             output.close()
             error.close()
             throw failure
@@ -82,6 +137,7 @@ final class IncomingCommand: AcceptedStreamOwner {
             process = try ChildProcess.spawn(
                 SpawnRequest(
                     path: path,
+                    executable: image?.descriptor,
                     arguments: [request.executable] + request.arguments,
                     environment: environment.strings,
                     directory: request.directory,
@@ -99,7 +155,9 @@ final class IncomingCommand: AcceptedStreamOwner {
         closeDescriptor(error.writeEnd)
         runtime.add(process)
         let reader = { (pipe: CommandPipe, descriptor: Int32) in
-            ByteSource(descriptor, reactor: self.runtime.reactor, maximumRead: Self.chunk) { [self] bytes in
+            ByteSource(
+                descriptor, reactor: self.runtime.reactor, maximumRead: image == nil ? Self.chunk : Self.smallChunk
+            ) { [self] bytes in
                 forward(pipe, bytes)
             } onEnd: { [self] in
                 pipeEnded()
@@ -109,12 +167,14 @@ final class IncomingCommand: AcceptedStreamOwner {
             runtime.node.consumed(key, payload: count)
         }
         let (outputSource, errorSource) = (reader(.output, output.readEnd), reader(.error, error.readEnd))
+        let itemsSource = image.map { _ in reader(.items, duplicateDescriptor(input.writeEnd)) }
         let isOver = state.withLock { state in
             state.process = process
             state.output = outputSource
             state.error = errorSource
+            state.items = itemsSource
             state.input = sink
-            state.openPipes = 2
+            state.openPipes = itemsSource == nil ? 2 : 3
             if let timeout = request.timeout {
                 let timer = runtime.reactor.schedule(at: started + UInt64(timeout) * 1_000_000) { [self] in timeUp() }
                 state.timers.append(timer)
@@ -123,8 +183,7 @@ final class IncomingCommand: AcceptedStreamOwner {
         }
         if isOver { return process.end(grace: grace) }
         if !request.hasInput { sink.finish() }
-        outputSource.resume()
-        errorSource.resume()
+        resume()
     }
 
     private var grace: UInt64 { UInt64(request.killGrace) * 1_000_000 }
@@ -148,6 +207,7 @@ final class IncomingCommand: AcceptedStreamOwner {
 
     /// - Returns: `false` if the lines are not for us, but for the caller.
     private func keep(_ pipe: CommandPipe, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        if pipe == .items { return state.withLock { $0.lines != nil } }
         guard let lines = state.withLock({ $0.lines?[pipe, default: LineSplitter()].appendBytes(bytes) }) else {
             return false
         }
@@ -155,7 +215,7 @@ final class IncomingCommand: AcceptedStreamOwner {
         return true
     }
 
-    /// Both pipes may be read once before either is looked at again.
+    /// All pipes may be read once before any is looked at again. No more than one frame's payload may be asked for.
     private var hasRoom: Bool {
         if state.withLock({ $0.lines != nil }) { return runtime.host?.takesMore {} ?? true }
         return (runtime.node.sendablePayload(key) ?? 0) >= 2 * (Self.chunk + 1 + 64)
@@ -166,7 +226,7 @@ final class IncomingCommand: AcceptedStreamOwner {
     }
 
     private func resume() {
-        let sources = state.withLock { [$0.output, $0.error] }
+        let sources = state.withLock { [$0.output, $0.error, $0.items] }
         for source in sources { source?.resume() }
     }
 
@@ -239,15 +299,19 @@ final class IncomingCommand: AcceptedStreamOwner {
 
     /// - Returns: `false` if it was done before.
     private func release() -> Bool {
-        let (first, timers, sources, sink) = state.withLock { state in
+        let (first, timers, sources, sink, intake) = state.withLock { state in
             defer {
                 state.isOver = true
                 state.timers = []
-                (state.output, state.error, state.input) = (nil, nil, nil)
+                (state.output, state.error, state.items, state.input) = (nil, nil, nil, nil)
+                state.intake = nil
             }
-            return (!state.isOver, state.timers, [state.output, state.error], state.input)
+            return (
+                !state.isOver, state.timers, [state.output, state.error, state.items], state.input, state.intake
+            )
         }
         guard first else { return false }
+        intake?.cancel()
         for timer in timers { runtime.reactor.cancel(timer) }
         for source in sources { source?.close() }
         sink?.close()
@@ -257,11 +321,15 @@ final class IncomingCommand: AcceptedStreamOwner {
     // MARK: StreamOwner
 
     func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {
-        let sink = state.withLock { $0.input }
+        let (intake, sink, items) = state.withLock { ($0.intake, $0.input, $0.items) }
+        if let intake { return intake.received(payload) }
         if !payload.isEmpty {
             if let sink { sink.write(Array(payload)) } else { runtime.node.consumed(key, payload: payload.count) }
         }
-        if kind == .end { sink?.finish() }
+        guard kind == .end else { return }
+        // Items are not wanted any more: what the program sends fails from now on.
+        if let items, items.hangUp() { pipeEnded() }
+        sink?.finish()
     }
 
     /// The caller is gone or was cancelled: so is the program.
@@ -278,7 +346,7 @@ final class IncomingCommand: AcceptedStreamOwner {
         let (sources, sink) = state.withLock { state -> ([ByteSource?], ByteSink?) in
             guard !state.isOver, state.process != nil else { return ([], nil) }
             state.lines = [:]
-            return ([state.output, state.error], state.input)
+            return ([state.output, state.error, state.items], state.input)
         }
         guard !sources.isEmpty else { return false }
         sink?.finish()

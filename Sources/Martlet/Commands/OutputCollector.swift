@@ -18,12 +18,14 @@ struct OutputCollector {
         switch pipe {
         case .output: if Self.keep(bytes, in: &output, limit) { isTruncated = true }
         case .error: if Self.keep(bytes, in: &error, limit) { isTruncated = true }
+        case .items, .image: return []
         }
         guard splitsLines else { return [] }
         return bytes.withUnsafeBytes { bytes in
             switch pipe {
             case .output: outputLines.appendLines(bytes).map { OutputLine(pipe: .output, bytes: $0.bytes, end: $0.end) }
             case .error: errorLines.appendLines(bytes).map { OutputLine(pipe: .error, bytes: $0.bytes, end: $0.end) }
+            case .items, .image: []
             }
         }
     }

@@ -1,4 +1,4 @@
-import MartletReactor
+package import MartletReactor
 
 #if canImport(Glibc)
 import Glibc
@@ -12,7 +12,7 @@ package struct ProcessEnvironment: Sendable {
 
     init() {}
 
-    subscript(name: String) -> String? {
+    package subscript(name: String) -> String? {
         get { values[name] }
         set { values[name] = newValue }
     }
@@ -43,9 +43,9 @@ extension String {
 }
 
 /// Finds programs as `execvp` does.
-enum ProgramSearch {
+package enum ProgramSearch {
     /// - Throws: ``SystemError`` that says what was looked for, and where.
-    static func find(_ name: String, path: String?, directory: String? = nil) throws(SystemError) -> String {
+    package static func find(_ name: String, path: String?, directory: String? = nil) throws(SystemError) -> String {
         if name.isEmpty { throw SystemError(ENOENT, "find a program without a name") }
         if name.utf8.contains(0x2f) { return name }
         let path = path ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

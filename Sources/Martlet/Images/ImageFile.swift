@@ -59,6 +59,9 @@ struct ImageFile: Sendable {
         }
     }
 
+    /// All bytes of a file.
+    static func bytes(of path: String) throws -> [UInt8] { try withContent(of: path) { Array($0) } }
+
     /// What is loaded, with a header that knows of no table of sections.
     private static func withoutSections(_ bytes: UnsafeRawBufferPointer, _ count: Int) -> [UInt8] {
         var content = Array(bytes[0..<count])

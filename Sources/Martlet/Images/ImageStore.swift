@@ -96,6 +96,8 @@ final class ImageStore: Sendable {
     /// Where this process's own image was allowed to be kept.
     let policy: ImagePolicy
     private let loaded = Mutex<Image?>(nil)
+    /// Executables that were sent to this context for commands.
+    let sent = SentImages()
 
     /// Where this process's loader was told to look for its libraries, if it does not know by itself.
     let libraryFolder: String?

@@ -21,7 +21,7 @@ struct FarCache: Sendable {
             _x=${_f##*/} _ours=1
             case $_x in
             .martlet-*) [ "$(find "$_f" -prune -mtime +0)" ] || continue ;;
-            lib-*) ;;
+            lib-* | fragments) ;;
             *) case ${_x%%-*} in *[!0-9a-f]* | "") _ours= ;; esac ;;
             esac
             [ -O "$_f" ] && [ ! -L "$_f" ] || _ours=

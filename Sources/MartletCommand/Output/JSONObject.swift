@@ -36,7 +36,7 @@ struct JSONObject {
         text += value.map(\.finished) ?? "null"
     }
 
-    /// A value that is JSON already.
+    /// What is JSON already.
     mutating func add(_ key: String, json: String) {
         begin(key)
         text += json

@@ -13,36 +13,34 @@ final class PrintedLines: Sendable {
         var marks: [[UInt8]: Gate] = [:]
     }
 
-    private let reporter: any RunReporter
     private let session: Session
     private let state = Mutex(State())
 
-    init(_ reporter: any RunReporter, _ session: Session) {
-        self.reporter = reporter
-        self.session = session
-    }
+    init(_ session: Session) { self.session = session }
 
     /// Lines from that context are the host's from now on.
     func add(_ host: Host, _ address: ContextAddress) { state.withLock { $0.hosts[address] = host } }
 
     /// For ``MartletOptions/onOutput``, which may block: so whoever prints waits for a slow reader of ours.
-    var handler: @Sendable (ContextOutput) -> Void {
+    func handler(_ reporter: any RunReporter) -> @Sendable (ContextOutput) -> Void {
         let other = session.contextOutput
         return { [self] line in
             guard let host = state.withLock({ $0.hosts[line.address] }) else { return other(line) }
             // A line that had no end when the mark was printed stands before it.
             let text = line.bytes.dropLast(Self.markSize)
             let mark = state.withLock { $0.marks.removeValue(forKey: Array(line.bytes.suffix(Self.markSize))) }
-            if mark == nil || !text.isEmpty { show(mark == nil ? line.bytes : Array(text), line.pipe, host) }
+            if mark == nil || !text.isEmpty { Self.show(mark == nil ? line.bytes : Array(text), line.pipe, host, reporter) }
             mark?.open()
         }
     }
 
-    private func show(_ bytes: [UInt8], _ pipe: OutputLine.Pipe, _ host: Host) {
+    private static func show(
+        _ bytes: [UInt8], _ pipe: OutputLine.Pipe, _ host: Host, _ reporter: any RunReporter
+    ) {
         let shown = DispatchSemaphore(value: 0)
         // Awaited right here, by a thread.
         Task(executorPreference: Reactor.shared) {
-            await self.reporter.line(OutputLine(pipe: pipe, bytes: bytes, end: .lineFeed), from: host)
+            await reporter.line(OutputLine(pipe: pipe, bytes: bytes, end: .lineFeed), from: host)
             shown.signal()
         }
         shown.wait()

@@ -45,14 +45,7 @@ struct PythonCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Interrupt the code on a host after so many seconds.", valueName: "seconds"))
     var timeout: Double?
 
-    @Flag(help: "Print JSON: one object a line.")
-    var json = false
-
-    @Flag(help: "Print lines without the host in front.")
-    var noPrefix = false
-
-    @Flag(name: .shortAndLong, help: "No progress, and a summary only if something failed.")
-    var quiet = false
+    @OptionGroup var report: ReportOptions
 
     @Argument(parsing: .captureForPassthrough, help: "What to run, and its arguments.")
     var words: [String] = []
@@ -79,54 +72,28 @@ struct PythonCommand: AsyncParsableCommand {
     }
 
     private func run(on hosts: [Host], _ session: Session) async throws -> Int32 {
-        let start = ContinuousClock.now
-        let progress = Progress(session.output, total: hosts.count)
-        let reporter: any RunReporter =
-            json
-            ? JSONReporter(session.output, hosts: hosts)
-            : TextReporter(session.output, hosts: hosts, hasPrefix: !noPrefix, isQuiet: quiet, progress: progress)
         let program = try program()
-        var wayIn = try wayOptions.wayIn()
         let runtime = (python.map { PythonRuntime.python($0) } ?? .python).importing(program.modules)
+        var wayIn = try wayOptions.wayIn()
         wayIn.python = runtime
-        let fleet = Fleet(hosts: hosts, wayIn: wayIn, limit: hostOptions.limit)
-        let printed = PrintedLines(reporter, session)
-        var martletOptions = MartletOptions()
-        martletOptions.onOutput = printed.handler
-        // Only a route's hops before the last need an agent.
-        if let agent = try? AgentImage.find(wayOptions.agent) { martletOptions.images = agent.images }
         let deadline = try timeout.map { try WayInOptions.duration($0, "--timeout") }
-
-        let outcomes = try await withMartlet(martletOptions) { controller in
-            await withTaskGroup(of: Void.self) { group in
-                if !json, !quiet { group.addTask { await progress.run() } }
-                defer { group.cancelAll() }
-                return await fleet.run(controller, session.interruption) { host in
-                    progress.started(host)
-                } onEnd: { (outcome: HostOutcome<CommandResult>) in
-                    reporter.ended(outcome)
-                } _: { context, host in
-                    printed.add(host, context.address)
-                    let began = ContinuousClock.now
-                    let py = PythonContext(context, runtime)
-                    let status = try await program.run(in: py, deadline: deadline) {
-                        await printed.drain(py)
-                    } onValue: { value in
-                        await reporter.value(value, from: host)
-                    } onError: { error in
-                        await reporter.lines(error.report, from: host)
-                    }
-                    return CommandResult(
-                        command: program.name, termination: status, duration: ContinuousClock.now - began,
-                        route: context.route)
-                }
+        let printed = PrintedLines(session)
+        return try await report.run(
+            on: hosts, hostOptions.limit, wayIn, agent: wayOptions.agent, session, onOutput: printed.handler
+        ) { context, host, reporter in
+            printed.add(host, context.address)
+            let began = ContinuousClock.now
+            let py = PythonContext(context, runtime)
+            let status = try await program.run(in: py, deadline: deadline) {
+                await printed.drain(py)
+            } onValue: { value in
+                await reporter.value(value, from: host)
+            } onError: { error in
+                await reporter.lines(error.report, from: host)
             }
+            return CommandResult(
+                command: program.name, termination: status, duration: ContinuousClock.now - began, route: context.route)
         }
-        progress.stop()
-        let cause = session.interruption.cause
-        let summary = RunSummary(outcomes: outcomes, duration: ContinuousClock.now - start, interruption: cause)
-        if cause != .outputClosed { reporter.summarize(summary) }
-        return summary.exitStatus
     }
 }
 

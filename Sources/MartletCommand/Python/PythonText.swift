@@ -85,7 +85,7 @@ extension PythonValue {
 extension RunReporter {
     /// Shows what a function returned; nothing for `None`, as Python does.
     func value(_ value: PythonValue, from host: Host) async {
-        if let machine = self as? JSONReporter { return await machine.value(value.json, from: host) }
+        if self is JSONReporter { return await item(value.json, from: host) }
         guard value != PythonValue.none else { return }
         let text = if case .str(let text) = value { text } else { value.python }
         for part in text.split(separator: "\n", omittingEmptySubsequences: false) {

@@ -17,9 +17,8 @@ struct JSONReporter: RunReporter {
         await lanes[host.index].write(Array((object.finished + "\n").utf8))
     }
 
-    /// What a function returned, as JSON.
-    func value(_ json: String, from host: Host) async {
-        var object = JSONObject(event: "value", host)
+    func item(_ json: String, from host: Host) async {
+        var object = JSONObject(event: "item", host)
         object.add("value", json: json)
         await lanes[host.index].write(Array((object.finished + "\n").utf8))
     }

@@ -34,6 +34,10 @@ final class TextReporter: RunReporter {
         await lanes[host.index].write(bytes, to: pipe)
     }
 
+    func item(_ json: String, from host: Host) async {
+        await line(OutputLine(pipe: .output, bytes: Array(json.utf8), end: .lineFeed), from: host)
+    }
+
     /// Whether the bytes of one host pass as they are, without anything of ours.
     private func isExact(_ pipe: Output.Pipe) -> Bool { !hasPrefix && hostCount == 1 && !output.isTerminal(pipe) }
 

@@ -104,7 +104,7 @@ import Testing
     @Test func `Machines get one object a line`() async throws {
         let result = try await inFolder(Self.files, "$m --json tools:shape; $m --json tools:talk; $m --json tools:boom")
         let objects = try jsonLines(result.output)
-        let values = objects.filter { $0["event"] as? String == "value" }
+        let values = objects.filter { $0["event"] as? String == "item" }
         #expect(values.count == 2)
         let shape = try #require(values[0]["value"] as? [String: Any])
         #expect((shape["b"] as? [String: String]) == ["base64": "/w=="])

@@ -38,7 +38,7 @@ struct GuardTests {
           if (martlet_guard_start()) return 1;
           for (int i = 2; i < count; i++) {
             char *argv[] = {"sh", "-c", arguments[i], NULL}, *envp[] = {"PATH=/usr/bin:/bin", NULL};
-            struct martlet_spawn spawn = {"/bin/sh", argv, envp, NULL, {0, 1, 2}, false, 0, -1};
+            struct martlet_spawn spawn = {"/bin/sh", -1, argv, envp, NULL, {0, 1, 2}, false, 0, -1};
             int pidfd, slot, step;
             printf("%d\n", martlet_spawn(&spawn, &pidfd, &slot, &step));
           }

@@ -1,0 +1,55 @@
+import ArgumentParser
+import Martlet
+
+/// How what many hosts say is printed.
+struct ReportOptions: ParsableArguments {
+    @Flag(help: "Print JSON: one object a line.")
+    var json = false
+
+    @Flag(help: "Print lines without the host in front; of one host, byte for byte what the command writes.")
+    var noPrefix = false
+
+    @Flag(name: .shortAndLong, help: "No progress, and a summary only if something failed.")
+    var quiet = false
+
+    /// Connects to all hosts, does `work` in each, and tells what comes of it.
+    ///
+    /// - Parameter onOutput: gets what contexts print. Default: it is told as what is said beside the work.
+    /// - Returns: the exit status.
+    func run(
+        on hosts: [Host], _ limit: Int, _ wayIn: WayIn, agent: String?, _ session: Session,
+        onOutput: ((any RunReporter) -> @Sendable (ContextOutput) -> Void)? = nil,
+        _ work: @escaping @Sendable (Context, Host, any RunReporter) async throws -> CommandResult
+    ) async throws -> Int32 {
+        let start = ContinuousClock.now
+        let progress = Progress(session.output, total: hosts.count)
+        let reporter: any RunReporter =
+            json
+            ? JSONReporter(session.output, hosts: hosts)
+            : TextReporter(session.output, hosts: hosts, hasPrefix: !noPrefix, isQuiet: quiet, progress: progress)
+        let fleet = Fleet(hosts: hosts, wayIn: wayIn, limit: limit)
+        var martletOptions = MartletOptions()
+        // Without hops before the last, another runtime needs no agent.
+        do { martletOptions.images = try AgentImage.find(agent).images } catch { if wayIn.python == nil { throw error } }
+        martletOptions.onOutput = onOutput?(reporter) ?? session.contextOutput
+
+        let outcomes = try await withMartlet(martletOptions) { controller in
+            await withTaskGroup(of: Void.self) { group in
+                if !json, !quiet { group.addTask { await progress.run() } }
+                defer { group.cancelAll() }
+                return await fleet.run(controller, session.interruption) { host in
+                    progress.started(host)
+                } onEnd: { (outcome: HostOutcome<CommandResult>) in
+                    reporter.ended(outcome)
+                } _: { context, host in
+                    try await work(context, host, reporter)
+                }
+            }
+        }
+        progress.stop()
+        let cause = session.interruption.cause
+        let summary = RunSummary(outcomes: outcomes, duration: ContinuousClock.now - start, interruption: cause)
+        if cause != .outputClosed { reporter.summarize(summary) }
+        return summary.exitStatus
+    }
+}
