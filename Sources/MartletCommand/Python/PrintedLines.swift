@@ -29,7 +29,9 @@ final class PrintedLines: Sendable {
             // A line that had no end when the mark was printed stands before it.
             let text = line.bytes.dropLast(Self.markSize)
             let mark = state.withLock { $0.marks.removeValue(forKey: Array(line.bytes.suffix(Self.markSize))) }
-            if mark == nil || !text.isEmpty { Self.show(mark == nil ? line.bytes : Array(text), line.pipe, host, reporter) }
+            if mark == nil || !text.isEmpty {
+                Self.show(mark == nil ? line.bytes : Array(text), line.pipe, host, reporter)
+            }
             mark?.open()
         }
     }

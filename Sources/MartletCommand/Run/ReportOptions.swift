@@ -30,7 +30,9 @@ struct ReportOptions: ParsableArguments {
         let fleet = Fleet(hosts: hosts, wayIn: wayIn, limit: limit)
         var martletOptions = MartletOptions()
         // Without hops before the last, another runtime needs no agent.
-        do { martletOptions.images = try AgentImage.find(agent).images } catch { if wayIn.python == nil { throw error } }
+        do { martletOptions.images = try AgentImage.find(agent).images } catch {
+            if wayIn.python == nil { throw error }
+        }
         martletOptions.onOutput = onOutput?(reporter) ?? session.contextOutput
 
         let outcomes = try await withMartlet(martletOptions) { controller in

@@ -58,7 +58,8 @@ struct RunCommand: AsyncParsableCommand {
         let (words, python) = (words, runtimeOptions.python)
         let options = try await commandOptions(hosts: hosts.count, session)
         return try await runOptions.report.run(
-            on: hosts, hostOptions.limit, runtimeOptions.applied(to: try wayOptions.wayIn()), agent: wayOptions.agent, session
+            on: hosts, hostOptions.limit, runtimeOptions.applied(to: try wayOptions.wayIn()), agent: wayOptions.agent,
+            session
         ) { context, host, reporter in
             let onLine: @Sendable (OutputLine) async -> Void = { await reporter.line($0, from: host) }
             let context: any CommandRunner = python.map { PythonContext(context, $0) } ?? context
