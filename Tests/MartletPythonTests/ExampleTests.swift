@@ -277,6 +277,39 @@ import Testing
         }
     }
 
+    // MARK: econtext
+
+    @Test(arguments: Interpreters.all)
+    func `A blocking function of the user's own, and a plain one of the library, are called`(
+        interpreter: String
+    ) async throws {
+        try await withFolder { folder in
+            let scene = try ModuleScene(
+                folder: folder,
+                [
+                    "app/hello.txt": "hello\n",
+                    "install.py": """
+                    import os
+                    def install_app(folder):
+                        os.chdir(folder)
+                        return os.system("tar zxvf app.tar.gz")
+                    """,
+                ])
+            try await withMartlet(scene.output.options) { martlet in
+                let runtime = PythonRuntime.python(interpreter).importing(scene.modules(nil))
+                let py = try await martlet.connect(.local, runtime: runtime)
+                let status: Int = try await py.call("os.system", "cd '\(folder)' && tar zcf app.tar.gz app && rm -r app")
+                #expect(status == 0)
+                let installed: Int = try await py.call("install:install_app", folder)
+                #expect(installed == 0)
+                #expect(FileManager.default.fileExists(atPath: "\(folder)/app/hello.txt"))
+                await eventually(within: .seconds(20), "what tar printed has come") {
+                    scene.output.texts().contains("app/hello.txt")
+                }
+            }
+        }
+    }
+
     @Test(arguments: Interpreters.all)
     func `Nothing is compiled to disk`(interpreter: String) async throws {
         try await withFolder { folder in
