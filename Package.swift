@@ -69,7 +69,10 @@ let package = Package(
         .target(
             name: "MartletPython",
             dependencies: ["CMartlet", "Martlet", "MartletReactor", "MartletWire"],
-            exclude: ["Runtime/martlet_runtime.py", "Runtime/martlet_modules.py", "Runtime/martlet_operations.py"]
+            exclude: [
+                "Runtime/martlet_runtime.py", "Runtime/martlet_modules.py", "Runtime/martlet_operations.py",
+                "Runtime/martlet_resources.py",
+            ]
         ),
         .target(
             name: "MartletSocket",
@@ -111,7 +114,7 @@ let package = Package(
             dependencies: ["Martlet", "MartletReactor", "MartletTestKit", "MartletTestSupport"]),
         .testTarget(
             name: "MartletConnectorTests",
-            dependencies: ["Martlet", "MartletTestKit", "MartletTestSupport", "MartletWire"]),
+            dependencies: ["Martlet", "MartletPython", "MartletTestKit", "MartletTestSupport", "MartletWire"]),
         .testTarget(
             name: "MartletFragmentTests",
             dependencies: ["Martlet", "MartletFragment", "MartletReactor", "MartletTestKit"]),

@@ -176,7 +176,7 @@ extension Duration {
     /// Never negative, and at most 2³² s: other contexts may claim durations with which one cannot calculate.
     var clamped: Duration { min(max(self, .zero), .seconds(1 << 32)) }
 
-    var clampedNanoseconds: UInt64 {
+    package var clampedNanoseconds: UInt64 {
         let (seconds, attoseconds) = clamped.components
         guard seconds >= 0, attoseconds >= 0 else { return 0 }
         return UInt64(min(seconds, 1 << 32)) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)

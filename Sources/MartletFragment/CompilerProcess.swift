@@ -80,7 +80,7 @@ enum CompilerProcess {
         do { source = try run.start(path, arguments, directory: directory) } catch {
             throw MartletError(.noCompiler, "the Swift compiler cannot be started: \(error)")
         }
-        let limit = Reactor.now + UInt64(max(0, deadline.components.seconds)) * 1_000_000_000
+        let limit = Reactor.now + deadline.clampedNanoseconds
         let timer = Reactor.shared.schedule(at: limit) { run.stop(isLate: true) }
         let (status, output, isLate) = await withTaskCancellationHandler {
             await run.end()

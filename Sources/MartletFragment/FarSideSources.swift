@@ -2291,8 +2291,8 @@ import Glibc
 #elseif canImport(Musl)
 import Musl
 #endif
-private func sendSome(_ descriptor: Int32, _ start: UnsafeRawPointer, _ count: Int) -> Int {
-send(descriptor, start, count, Int32(MSG_NOSIGNAL))
+private func sendSome(_ descriptor: Int32, _ start: UnsafeRawPointer, _ count: Int, waits: Bool = true) -> Int {
+send(descriptor, start, count, Int32(MSG_NOSIGNAL) | (waits ? 0 : Int32(MSG_DONTWAIT)))
 }
 private func say(_ text: String) {
 var text = text + "\n"
@@ -2356,8 +2356,9 @@ isFinished = true
 }
 }
 public func close() {
-writing.withLock { isFinished in
-put(Self.bytes(Self.closeMark))
+_ = writing.withLockIfAvailable { isFinished in
+var mark = Self.bytes(Self.closeMark)
+_ = sendSome(descriptor, &mark, mark.count, waits: false)
 isFinished = true
 }
 shutdown(descriptor, Int32(SHUT_RDWR))

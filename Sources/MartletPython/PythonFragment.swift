@@ -1,4 +1,5 @@
 public import Martlet
+import Synchronization
 
 /// Python source that runs in a context, with one end of a channel there as `channel`: here is the other end.
 ///
@@ -12,14 +13,31 @@ public final class PythonFragment<Outgoing: Codable & Sendable, Incoming: Codabl
     /// The channel itself, for what this type has no words for. What it throws has no traceback.
     public let channel: ChannelEnd<Outgoing, Incoming>
     private let run: Task<Void, any Error>
+    private let untold: Untold
 
     init(
         _ channel: ChannelEnd<Outgoing, Incoming>,
         _ body: @escaping @Sendable () async throws -> Void
     ) {
         self.channel = channel
+        let untold = Untold()
+        self.untold = untold
         // It is as long as the far code is: that ends with its context at the latest.
-        run = Task { try await body() }
+        run = Task {
+            do { try await body() } catch {
+                // Code that cannot be interrupted keeps its end of the channel; nobody is to wait for that.
+                if !(error is PythonError) {
+                    untold.error.withLock { $0 = error }
+                    channel.close()
+                }
+                throw error
+            }
+        }
+    }
+
+    /// Why the fragment is over, where its channel does not say so.
+    private final class Untold: Sendable {
+        let error = Mutex<(any Error)?>(nil)
     }
 
     /// Sends an item, waiting for room.
@@ -31,9 +49,12 @@ public final class PythonFragment<Outgoing: Codable & Sendable, Incoming: Codabl
     ///
     /// - Parameter timeout: how long to wait; `nil`: until the fragment ends. After a timeout it is as before.
     /// - Returns: `nil` when the fragment has ended, every time.
-    /// - Throws: ``PythonError`` once; else as ``ChannelEnd/receive(timeout:)``.
+    /// - Throws: ``PythonError`` once, or ``MartletError`` `deadlineExceeded` if the fragment had one; else as ``ChannelEnd/receive(timeout:)``.
     public nonisolated(nonsending) func receive(timeout: Duration? = nil) async throws -> Incoming? {
-        do { return try await channel.receive(timeout: timeout) } catch { throw await explained(error) }
+        let item: Incoming?
+        do { item = try await channel.receive(timeout: timeout) } catch { throw await explained(error) }
+        if item == nil, let error = untold.error.withLock({ $0.take() }) { throw error }
+        return item
     }
 
     /// Waits until the fragment's channel is closed, as it is when the fragment ends. What it sent before may still be

@@ -154,6 +154,15 @@ func makePattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIf
         }
     }
 
+    @Test func `A time limit of months is none, and harms no other command`() async throws {
+        try await withPython { py async throws in
+            var months = CommandOptions()
+            months.timeout = .seconds(86_400 * 45)
+            #expect(try await py.run("sleep 0.3; echo x", options: months).text == "x\n")
+            #expect(try await py.run("echo y").text == "y\n")
+        }
+    }
+
     @Test func `Python code that waits for any child takes no program's status, and meets none`() async throws {
         try await withPython { py async throws in
             let waiting = py.exec(

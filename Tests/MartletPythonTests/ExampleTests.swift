@@ -298,7 +298,8 @@ import Testing
             try await withMartlet(scene.output.options) { martlet in
                 let runtime = PythonRuntime.python(interpreter).importing(scene.modules(nil))
                 let py = try await martlet.connect(.local, runtime: runtime)
-                let status: Int = try await py.call("os.system", "cd '\(folder)' && tar zcf app.tar.gz app && rm -r app")
+                let status: Int = try await py.call(
+                    "os.system", "cd '\(folder)' && tar zcf app.tar.gz app && rm -r app")
                 #expect(status == 0)
                 let installed: Int = try await py.call("install:install_app", folder)
                 #expect(installed == 0)

@@ -269,4 +269,25 @@ import Testing
             #expect(try await py.call("len", "abc") == 3)
         }
     }
+
+    @Test(arguments: Interpreters.all)
+    func `A deadline ends a fragment here also where it cannot be interrupted there`(interpreter: String) async throws {
+        try await withPython(interpreter) { py in
+            let fragment = py.exec("import time; time.sleep(30)", deadline: .milliseconds(300))
+            let error = try await #require(throws: MartletError.self) { _ = try await fragment.receive() }
+            #expect(error.code == .deadlineExceeded)
+            #expect(try await fragment.receive() == nil)
+            await #expect(throws: MartletError.self) { try await fragment.finished() }
+            // What waits for its channel is woken, in every Python.
+            let waiting = py.exec(
+                "import threading; threading.waited = 0\nfor item in channel: pass\nthreading.waited = 1")
+            try await waiting.send(1)
+            waiting.cancel()
+            await eventually(within: .seconds(20), "the fragment has ended") {
+                guard let running = try? await py.status().running else { return false }
+                return running < 2
+            }
+            #expect(try await py.call("len", "abc") == 3)
+        }
+    }
 }

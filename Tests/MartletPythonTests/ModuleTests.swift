@@ -230,6 +230,10 @@ import Testing
                 let deeper = try await relay.connect(.local).python(runtime)
                 #expect(try await deeper.call("app.work:run", 2) == PythonValue.list([3, "kind", "app.work"]))
                 #expect(martlet.runtime.resources.questions == questions)
+                // A module that has come to a package since is found.
+                try Data("value = 5\n".utf8).write(to: URL(filePath: "\(scene.folder)/app/late.py"))
+                let fresh = try await relay.python(runtime)
+                #expect(try await fresh.call("app.late:value.bit_length") == 3)
                 // What has been changed since is not taken from there.
                 try Data("one = 10\n".utf8).write(to: URL(filePath: "\(scene.folder)/single.py"))
                 let later = try await relay.python(runtime)
@@ -260,6 +264,87 @@ import Testing
                     #expect(error.message.contains("is a link that leads out of what is offered"), "\(error)")
                 }
             }
+        }
+    }
+
+    @Test func `A folder that a link makes of another place is not looked into`() async throws {
+        try await withFolder { outside in
+            try FileManager.default.createDirectory(atPath: "\(outside)/private", withIntermediateDirectories: true)
+            try Data("x = 1\n".utf8).write(to: URL(filePath: "\(outside)/private/secret.py"))
+            try Data("x = 1\n".utf8).write(to: URL(filePath: "\(outside)/other.py"))
+            try await withFolder { folder in
+                let scene = try ModuleScene(folder: folder, ["here.py": ""])
+                try FileManager.default.createSymbolicLink(atPath: "\(folder)/link", withDestinationPath: outside)
+                let provider = ModuleProvider(scene.modules(nil))
+                for name in ["link", "link.private", "link.other", "link.private.secret"] {
+                    let found = try? provider.resource(name, known: [])
+                    #expect(found?.value == nil, "\(name)")
+                }
+                #expect(try provider.resource("here", known: []).value != nil)
+            }
+        }
+    }
+
+    @Test(arguments: Interpreters.all)
+    func `What is below a package of that machine is not taken from here`(interpreter: String) async throws {
+        try await withFolder { there in
+            let far = try ModuleScene(folder: there, ["mixed/__init__.py": "", "mixed/far.py": "side = 'far'\n"])
+            try await withModules(["mixed/near.py": "side = 'near'\n"], interpreter) { py, _ in
+                try await py.exec("import sys; sys.path.insert(0, '\(far.folder)')").finished()
+                #expect(try await py.call("mixed.far:side.upper") == "FAR")
+                let error = try await #require(throws: PythonError.self) { try await py.call("mixed.near:side.upper") }
+                #expect(error.message.contains("No module named"))
+            }
+        }
+    }
+
+    @Test(arguments: Interpreters.all)
+    func `Names beyond ASCII, of folders and of data, disturb nobody`(interpreter: String) async throws {
+        try await withFolder { folder in
+            let scene = try ModuleScene(
+                folder: "\(folder)/jörg", ["app/__init__.py": "", "app/größe.txt": "5", "app/one.py": "value = 3\n"])
+            try await withMartlet(scene.output.options) { martlet in
+                let runtime = PythonRuntime.python(interpreter).importing(scene.modules(nil))
+                let py = try await martlet.connect(.local, runtime: runtime)
+                #expect(try await py.call("app.one:value.bit_length") == 2)
+                // Python 2 joins paths of one kind only.
+                let name = "größe.txt"
+                let path = interpreter == Interpreters.old ? PythonValue.bytes(Array(name.utf8) + []) : .str(name)
+                let data: PythonValue = try await py.call("pkgutil:get_data", "app", path)
+                #expect(data == .bytes([0x35]) || data == "5")
+            }
+        }
+    }
+
+    @Test(arguments: Interpreters.all)
+    func `A call that is cancelled while it imports, and a command meanwhile, hold nobody up`(
+        interpreter: String
+    ) async throws {
+        let slow = "import time\nfor _ in range(100): time.sleep(0.01)\nimport other\nvalue = other.value\n"
+        try await withModules(["slow.py": slow, "other.py": "value = 3\n", "third.py": "value = 9\n"], interpreter) {
+            py, _ in
+            let importing = Task { try await py.call("slow:value.bit_length", returning: Int.self) }
+            let other = Task { try await py.call("third:value.bit_length", returning: Int.self) }
+            let result = try await py.run("echo x")
+            #expect(result.text == "x\n")
+            importing.cancel()
+            _ = try? await importing.value
+            #expect(try await other.value == 4)
+            #expect(try await py.run("echo y").text == "y\n")
+            #expect(try await py.ping() > .zero)
+        }
+    }
+
+    @Test(arguments: Interpreters.all)
+    func `The main script runs in the main thread`(interpreter: String) async throws {
+        let script = """
+            import signal, sys
+            signal.signal(signal.SIGUSR1, lambda *_: None)
+            sys.exit(7)
+            """
+        try await withModules(["main.py": script], interpreter, script: "main.py") { py, _ in
+            let status = try await py.runScript()
+            #expect(status == 7)
         }
     }
 

@@ -18,7 +18,8 @@ import Testing
             + " for part in sys.stdin.read().split()]"
         let sent = try await runProgram(
             ["python3", "-c", script],
-            input: "\(RuntimeProgram.plain)\n\(RuntimeProgram.withModules)\n\(RuntimeProgram.operations)",
+            input:
+                "\(RuntimeProgram.plain)\n\(RuntimeProgram.withModules)\n\(RuntimeProgram.operations)\n\(RuntimeProgram.resources)",
             within: .seconds(60))
         let isSame = sent.output == packer.output
         #expect(isSame, "run bin/pack-python")

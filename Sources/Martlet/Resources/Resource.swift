@@ -15,6 +15,11 @@ package struct Resource: Sendable, Codable, Equatable {
     }
 }
 
+extension Resource {
+    /// About how much memory it takes, in bytes.
+    var weight: Int { 256 + (value?.count ?? 0) + name.utf8.count + related.reduce(0) { $0 + 32 + $1.utf8.count } }
+}
+
 /// Where resources come from, in the context whose program offers them. Asking it must execute nothing of theirs.
 package protocol ResourceProvider: AnyObject, Sendable {
     /// Finds one. It may block.

@@ -15,6 +15,8 @@ final class ResourceOffers: Sendable {
     /// How many offers are remembered, and for how many contexts what they were sent: the oldest is forgotten.
     static let offerLimit = 256
     static let readerLimit = 4096
+    /// How many names are remembered for all of these together.
+    static let knownLimit = 1 << 18
     /// The longest name, in bytes.
     static let nameLimit = 1024
 
@@ -34,6 +36,7 @@ final class ResourceOffers: Sendable {
         var cachedBytes = 0
         /// What each context that asked was sent.
         var known: [Reader: Set<String>] = [:]
+        var knownNames = 0
         /// What is being asked for above, and who waits for it.
         var underWay: [Key: [UnsafeContinuation<Result<Resource, ResourceFailure>?, Never>]] = [:]
         /// The questions from below each child; the first is being answered.
@@ -101,7 +104,10 @@ final class ResourceOffers: Sendable {
                     try await bundle(fetch, known, runtime)
                 }
             state.withLock { state in
-                if state.known.count >= Self.readerLimit { state.known = [:] }
+                state.knownNames += bundle.known.count - (state.known[reader]?.count ?? 0)
+                if state.known.count >= Self.readerLimit || state.knownNames > Self.knownLimit {
+                    (state.known, state.knownNames) = ([:], bundle.known.count)
+                }
                 state.known[reader] = bundle.known
             }
             return [0] + ((try? CBOREncoder().encode(bundle.resources)) ?? [0x80])
@@ -184,12 +190,12 @@ final class ResourceOffers: Sendable {
     }
 
     private static func keep(_ resources: [Resource], _ token: ChannelToken, _ state: inout State) {
-        let size = resources.reduce(0) { $0 + ($1.value?.count ?? 0) }
+        let size = resources.reduce(0) { $0 + $1.weight }
         if state.cachedBytes + size > cacheLimit { (state.cache, state.cachedBytes) = ([:], 0) }
         guard size <= cacheLimit else { return }
         for resource in resources where resource.value != nil {
             let key = Key(token: token, name: resource.name)
-            state.cachedBytes += (resource.value?.count ?? 0) - (state.cache[key]?.value?.count ?? 0)
+            state.cachedBytes += resource.weight - (state.cache[key]?.weight ?? 0)
             state.cache[key] = resource
         }
     }
@@ -226,6 +232,7 @@ final class ResourceOffers: Sendable {
         state.withLock { state in
             guard !state.known.isEmpty else { return }
             state.known = state.known.filter { !address.contains($0.key.address) }
+            state.knownNames = state.known.values.reduce(0) { $0 + $1.count }
         }
     }
 }

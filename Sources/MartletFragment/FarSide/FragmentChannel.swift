@@ -7,8 +7,8 @@ import Musl
 #endif
 
 /// Negative once nobody reads what is written.
-private func sendSome(_ descriptor: Int32, _ start: UnsafeRawPointer, _ count: Int) -> Int {
-    send(descriptor, start, count, Int32(MSG_NOSIGNAL))
+private func sendSome(_ descriptor: Int32, _ start: UnsafeRawPointer, _ count: Int, waits: Bool = true) -> Int {
+    send(descriptor, start, count, Int32(MSG_NOSIGNAL) | (waits ? 0 : Int32(MSG_DONTWAIT)))
 }
 
 private func say(_ text: String) {
@@ -109,11 +109,13 @@ public final class FragmentChannel: Sendable {
 
     /// Closes both directions.
     public func close() {
-        writing.withLock { isFinished in
-            put(Self.bytes(Self.closeMark))
+        // Who writes may be waiting for room that never comes: then it is the end of the socket that tells.
+        _ = writing.withLockIfAvailable { isFinished in
+            var mark = Self.bytes(Self.closeMark)
+            _ = sendSome(descriptor, &mark, mark.count, waits: false)
             isFinished = true
         }
-        // Wakes who reads.
+        // Wakes who reads, and who writes.
         shutdown(descriptor, Int32(SHUT_RDWR))
     }
 

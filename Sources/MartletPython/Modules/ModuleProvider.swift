@@ -6,6 +6,8 @@ import Synchronization
 final class ModuleProvider: ResourceProvider {
     /// What the main script is called there; see martlet_modules.py.
     static let scriptName = "__martlet_main__"
+    /// The part of the runtime that is a module; see martlet_resources.py.
+    static let resourcesName = "__martlet_resources__"
     /// How much room the names at the top may take in what a connect sends, in bytes.
     static let namesLimit = 16 << 10
 
@@ -34,7 +36,7 @@ final class ModuleProvider: ResourceProvider {
     ///
     /// - Throws: ``MartletError`` `misuse` if there is too much.
     func offer(_ token: [UInt8]) throws -> [UInt8] {
-        let names = tops.names + (modules.script == nil ? [] : [Self.scriptName])
+        let names = tops.names + [Self.resourcesName] + (modules.script == nil ? [] : [Self.scriptName])
         let offer = CBORValue.map([
             .init(.text("token"), .bytes(token)),
             .init(.text("names"), .array(names.map(CBORValue.text))),
@@ -52,6 +54,11 @@ final class ModuleProvider: ResourceProvider {
 
     func resource(_ name: String, known: Set<String>) throws(ResourceFailure) -> Resource {
         if name == Self.scriptName { return try script() }
+        if name == Self.resourcesName {
+            let source =
+                "import base64, zlib\nexec(zlib.decompress(base64.b64decode(\"\(RuntimeProgram.resources)\")))\n"
+            return Resource(name: name, value: describe("martlet_resources.py", Array(source.utf8)))
+        }
         if let slash = name.firstIndex(of: "/") {
             return try data(name, of: String(name[..<slash]), String(name[name.index(after: slash)...]))
         }
@@ -65,11 +72,13 @@ final class ModuleProvider: ResourceProvider {
             return Resource(name: name, value: value, related: parents + imports + rest(of: String(top), known))
         case .package(let file, let folder):
             let source = try read(file)
-            let value = describe(file, source, folder, ModuleFinder.names(in: [folder]))
+            let value = describe(file, source, folder, names(in: [folder]))
             let imports = wanted(source, name, isPackage: true)
             return Resource(name: name, value: value, related: parents + imports + rest(of: String(top), known))
-        case .namespace(let folders):
-            let value = describe(nil, [], folders[0], ModuleFinder.names(in: folders))
+        case .namespace(let found):
+            let folders = found.filter(finder.offers)
+            guard let first = folders.first else { return absent(name) }
+            let value = describe(nil, [], first, names(in: folders))
             return Resource(name: name, value: value, related: rest(of: String(top), known))
         case .native, nil: return absent(name)
         }
@@ -100,12 +109,14 @@ final class ModuleProvider: ResourceProvider {
 
     private func data(_ name: String, of package: String, _ path: String) throws(ResourceFailure) -> Resource {
         let parts = path.split(separator: "/").map(String.init)
-        guard case .package(_, let folder) = finder.find(package), !parts.contains(where: { $0.hasPrefix(".") }) else {
-            return absent(name)
-        }
+        // One name for one file: what is kept by name has no other bound.
+        guard case .package(_, let folder) = finder.find(package), !parts.contains(where: { $0.hasPrefix(".") }),
+            parts.joined(separator: "/") == path
+        else { return absent(name) }
         let file = ([folder] + parts).joined(separator: "/")
         guard finder.offers(file) else { return absent(name) }
         if SourceFile.isFolder(file) {
+            note(file)
             let names = SourceFile.names(in: file).map(CBORValue.text)
             return Resource(name: name, value: CBORValue.map([.init(.text("list"), .array(names))]).encoded)
         }
@@ -113,6 +124,14 @@ final class ModuleProvider: ResourceProvider {
         let bytes = try read(file)
         return Resource(name: name, value: CBORValue.map([.init(.text("data"), .bytes(bytes))]).encoded)
     }
+
+    /// What could be imported from folders, as they are now.
+    private func names(in folders: [String]) -> [String] {
+        folders.forEach(note)
+        return ModuleFinder.names(in: folders)
+    }
+
+    private func note(_ folder: String) { sent.withLock { $0[folder] = SourceFile.version(folder) } }
 
     private func read(_ path: String, mustBeBelowPaths: Bool = true) throws(ResourceFailure) -> [UInt8] {
         guard !mustBeBelowPaths || finder.offers(path) else {
@@ -156,7 +175,7 @@ final class ModuleProvider: ResourceProvider {
             let folders: [String]
             switch finder.find(name) {
             case .package(_, let folder): folders = [folder]
-            case .namespace(let portions): folders = portions
+            case .namespace(let portions): folders = portions.filter(finder.offers)
             default: continue
             }
             open += ModuleFinder.names(in: folders).reversed().map { "\(name).\($0)" }

@@ -54,18 +54,26 @@ def in_package(name):
     return fetched(name)
 
 
+def native(value):
+    return value.encode("utf-8") if bytes is str else value
+
+
 class Finder(object):
-    def __init__(self, names):
+    def __init__(self, names, is_last=False):
+        self.is_last = is_last
         self.names = set(names) - set(sys.builtin_module_names)
 
-    def loader(self, name):
+    def loader(self, name, path):
+        # What is below a package of this machine's is this machine's.
+        if path is not None and not str((list(path) or [""])[0]).startswith("martlet:"):
+            return None
         if name.partition(u".")[0] in self.names:
             found = in_package(name)
             if found:
                 return Loader(name, found)
 
     def find_spec(self, name, path=None, target=None):
-        loader = self.loader(name)
+        loader = self.loader(name, path)
         if loader:
             from importlib.machinery import ModuleSpec
             # A namespace package has no file.
@@ -78,15 +86,21 @@ class Finder(object):
             return spec
 
     def find_module(self, name, path=None):
-        # Python 2's own names are bytes.
-        return self.loader(name.decode("utf-8", "replace"))
+        # Python 2 looks at its own path later, and its names are bytes.
+        if self.is_last and name in self.names:
+            import imp
+            try:
+                return imp.find_module(name) and None
+            except ImportError:
+                pass
+        return self.loader(name.decode("utf-8", "replace"), path)
 
 
 class Loader(object):
     def __init__(self, name, found):
         self.name, self.found = name, found
-        self.file, self.source = str(found.get(u"file", "")), found.get(u"source", b"")
-        self.folder = str(found[u"folder"]) if u"folder" in found else None
+        self.file, self.source = native(found.get(u"file", u"")), found.get(u"source", b"")
+        self.folder = native(found[u"folder"]) if u"folder" in found else None
         # What data belongs to.
         self.package = name if self.folder else name.rpartition(u".")[0]
 
@@ -126,67 +140,28 @@ class Loader(object):
 
     def get_data(self, path):
         folder = os.path.dirname(self.file) + "/"
-        return Resource(self.package, path[len(folder):] if path.startswith(folder) else "..").read_bytes()
+        return content(self.package, path[len(folder):] if path.startswith(folder) else "..")
 
     def get_resource_reader(self, name):
-        return self if self.folder else None
-
-    def files(self):
-        return Resource(self.package, "")
-
-    def open_resource(self, name):
-        return self.files().joinpath(name).open("rb")
-
-    def resource_path(self, name):
-        raise IOError(errno.ENOENT, "no file here", name)
-
-    def is_resource(self, name):
-        return self.files().joinpath(name).is_file()
-
-    def contents(self):
-        return [resource.name for resource in self.files().iterdir()]
+        if self.folder:
+            from __martlet_resources__ import Resource
+            return Resource(self.package, "", found_in, content)
 
 
-class Resource(object):
-    # As importlib.resources wants it.
-    def __init__(self, package, path):
-        self.package, self.path = package, path
-        self.name = path.rpartition("/")[2] or package.rpartition(u".")[2]
+def found_in(package, path):
+    # Data of a package, or a list of what is in a folder of it.
+    name = u"%s/%s" % (package, path if isinstance(path, text) else path.decode("utf-8", "replace"))
+    value = fetched(name)
+    if len(value and value.get(u"data") or b"") > 1 << 20:
+        FETCHED.pop(name, 0)
+    return value or {}
 
-    def joinpath(self, *parts):
-        return Resource(self.package, "/".join(part.strip("/") for part in (self.path,) + parts if part))
 
-    __truediv__ = joinpath
-
-    def value(self):
-        name = u"%s/%s" % (self.package, self.path)
-        value = fetched(name)
-        if len(value and value.get(u"data") or b"") > 1 << 20:
-            FETCHED.pop(name, 0)
-        return value or {}
-
-    def is_dir(self):
-        return u"list" in self.value()
-
-    def is_file(self):
-        return u"data" in self.value()
-
-    def iterdir(self):
-        return iter([self.joinpath(name) for name in self.value().get(u"list", ())])
-
-    def read_bytes(self):
-        value = self.value()
-        if u"data" not in value:
-            raise IOError(errno.ENOENT, "no such file in the package %s" % self.package, self.path)
-        return value[u"data"]
-
-    def read_text(self, encoding=None, errors="strict"):
-        return self.read_bytes().decode(encoding or "utf-8", errors or "strict")
-
-    def open(self, mode="r", *arguments, **keywords):
-        import io
-        data = io.BytesIO(self.read_bytes())
-        return data if "b" in mode else io.TextIOWrapper(data, *arguments, **keywords)
+def content(package, path):
+    value = found_in(package, path)
+    if u"data" not in value:
+        raise IOError(errno.ENOENT, "no such file in the package %s" % package, path)
+    return value[u"data"]
 
 
 def module_named(name):
@@ -204,7 +179,7 @@ def run_main(arguments):
     loader = Loader(u"__main__", fetched(MAIN_NAME))
     module = sys.modules["__main__"] = type(sys)("__main__")
     module.__file__, module.__loader__, module.__builtins__ = loader.file, loader, builtins
-    sys.argv = [loader.file] + [value.encode("utf-8") if bytes is str else value for value in arguments]
+    sys.argv = [loader.file] + [native(value) for value in arguments]
     try:
         loader.exec_module(module)
     except SystemExit as error:
@@ -225,4 +200,4 @@ def run_main(arguments):
 def install_finders():
     sys.meta_path.insert(0, Finder(OFFER[u"names"]))
     # Regular packages of this machine's go before a folder without an __init__.py.
-    sys.meta_path.append(Finder(OFFER[u"folders"]))
+    sys.meta_path.append(Finder(OFFER[u"folders"], True))

@@ -385,7 +385,9 @@ class Command(Stream):
         self.close_input()
 
     def was_lost(self):
-        # The caller is gone or was cancelled: so is the program.
+        # The caller is gone or was cancelled: so is the program. What has ended has left what it left.
+        if self.is_over:
+            return
         self.release()
         self.terminate()
 
@@ -407,6 +409,7 @@ def serve(control, answers, ended, data):
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake)
     poller, known = select.poll(), {}
+    watched = link_out
     surroundings = bytearray()
     until = float("inf")
     try:
@@ -434,6 +437,8 @@ def serve(control, answers, ended, data):
             interest = {control: select.POLLIN, woken: select.POLLIN}
             if ended[0] is not None:
                 interest[ended[0]] = select.POLLIN
+            if watched is not None:
+                interest[watched] = 0
             owners = {}
             if link.rest and answers is not None:
                 interest[answers] = select.POLLOUT
@@ -451,7 +456,7 @@ def serve(control, answers, ended, data):
             known = interest
             due = min([until, now() + 1 if ended[0] is None else until] + [at for at, _ in Guard.timers])
             try:
-                ready = poller.poll(None if due == float("inf") else max(int((due - now()) * 1000) + 1, 0))
+                ready = poller.poll(None if due == float("inf") else min(max(int((due - now()) * 1000) + 1, 0), 1 << 30))
             except (OSError, select.error):
                 ready = [(woken, 0)]
             if Guard.timers:
@@ -463,6 +468,9 @@ def serve(control, answers, ended, data):
             for end, _ in ready:
                 if end == ended[0]:
                     return
+                if end == watched:
+                    # Nobody is at the other end of the link: the context has so long to see it.
+                    watched, until = None, min(until, now() + 10)
                 if end == woken:
                     try:
                         os.read(woken, 4096)
@@ -590,7 +598,6 @@ def get_file(channel, path):
         channel.close()
 
 
-import stat
 MASK = os.umask(0o77)
 os.umask(MASK)
 operations["!put"], operations["!get"] = put_file, get_file

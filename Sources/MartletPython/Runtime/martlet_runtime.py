@@ -226,7 +226,7 @@ os.write(link_out, b"\0MARTLET\0" + NONCE.encode() + framed(HELLO, hello))
 #
 # What stands below is compiled while hello is under way.
 
-import binascii, select, signal, threading, time, zlib
+import binascii, select, signal, stat, threading, time, zlib
 from collections import deque
 
 STARTED = time.time()
@@ -469,8 +469,12 @@ def submit(job):
             MAIN.append(job)
             os.write(work_out, b".")
         elif Pool.threads < MAXIMUM_THREADS:
-            Pool.threads += 1
-            start(work, job)
+            try:
+                start(work, job)
+                Pool.threads += 1
+            except Exception:
+                # There are as many threads as there may be; another takes it.
+                BACKLOG.append(job)
         else:
             BACKLOG.append(job)
 
@@ -574,20 +578,34 @@ class Call(Stream):
             return self.reset(6, "a value of more than 64 MiB")
         if kind == END:
             # What is ours waits for no thread of the user's.
-            own = self.bytes[6:7] == b"!" and self.bytes[6:11] != b"!exec"
+            own = self.bytes[6:7] == b"!" and self.bytes[6:11] not in (b"!exec", b"!main")
             start(self.run) if own else submit(self.run)
         else:
             self.consume(payload)
 
     def was_lost(self):
-        # As far as Python can be interrupted.
-        if self.thread:
-            try:
-                import ctypes
-                kind = ctypes.py_object(KeyboardInterrupt)
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_long(self.thread), kind)
-            except Exception:
-                pass
+        # In a thread of its own: an import may wait for a thread that waits for LOCK.
+        start(self.interrupt)
+
+    def interrupt(self):
+        # As far as Python can be interrupted. Who waits for our channel's items wakes up anyway.
+        if self.channel:
+            self.channel.stream.reset(1, "the caller does not wait any more")
+        try:
+            import ctypes
+            interrupt = ctypes.pythonapi.PyThreadState_SetAsyncExc
+        except Exception:
+            return
+        while True:
+            with LOCK:
+                current = sys._current_frames().get(self.thread)
+                if not current:
+                    return
+                # The locks of Python 2 are Python code, which must not be left in the middle.
+                if bytes is not str or not current.f_code.co_filename.endswith(("martlet", "threading.py")):
+                    interrupt(ctypes.c_long(self.thread), ctypes.py_object(KeyboardInterrupt))
+                    return
+            time.sleep(0.01)
 
     def run(self):
         with LOCK:
@@ -1140,7 +1158,7 @@ def read_link():
         try:
             for received in frames(data):
                 receive(*received)
-        except ValueError:
+        except Exception:
             return end()
 
 
@@ -1155,7 +1173,10 @@ def end():
         if not stream.ours:
             stream.reset(8, "the context is shutting down")
     guard.write(framed(GOODBYE, b""))
-    start(last_words)
+    try:
+        start(last_words)
+    except Exception:
+        os._exit(1)
     for _ in range(400):
         time.sleep(0.01)
         link.flush()
@@ -1206,9 +1227,11 @@ def start_guard():
             signal.signal(number, lambda *_: None)
         set_title(b"martlet: guard")
         os.dup2(null, 1)
-        first, second = sorted((guarded_in, guarded_out))
-        for low, high in (3, first), (first + 1, second), (second + 1, 4096):
-            os.closerange(low, high)
+        # The link tells when nobody is at its other end.
+        last = 2
+        for end in sorted((guarded_in, guarded_out, link_out)) + [4096]:
+            os.closerange(last + 1, end)
+            last = end
         # The pipe may be open in processes that the context has forked.
         try:
             ended = os.pidfd_open(context), context
@@ -1235,16 +1258,24 @@ def is_gone(context):
 def with_guard(control, answers, ended):
     # In the guard, until that other process has ended, or does not come to its end.
     data = bytearray()
-    limit = None
-    while True:
+    poller, until = select.poll(), float("inf")
+    for end in control, ended[0]:
+        if end is not None:
+            poller.register(end, select.POLLIN)
+    poller.register(link_out, 0)
+    while clock() < until:
         if ended[0] is None and is_gone(ended[1]):
             return
         try:
-            watched = [end for end in (control, ended[0]) if end is not None]
-            ready = select.select(watched, [], [], limit or (1 if ended[0] is None else None))[0]
-            if ended[0] in ready or limit and not ready:
+            wait = min(until - clock(), 1 if ended[0] is None else 9999)
+            ready = [end for end, _ in poller.poll(int(wait * 1000) + 1)]
+            if ended[0] in ready:
                 return
-            if not ready:
+            if link_out in ready:
+                # A context that C code holds does not see it.
+                poller.unregister(link_out)
+                until = min(until, clock() + 10)
+            if control not in ready:
                 continue
             part = os.read(control, 65536)
         except (OSError, select.error):
@@ -1254,7 +1285,7 @@ def with_guard(control, answers, ended):
         data += part
         for kind, _, _, _, _, payload in frames(data):
             if kind == GOODBYE:
-                limit = 5
+                until = clock() + 5
             else:
                 exec(compile(zlib.decompress(payload), "martlet", "exec"), globals())
                 return serve(control, answers, ended, data)

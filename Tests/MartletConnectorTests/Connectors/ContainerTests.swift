@@ -1,5 +1,6 @@
 import Foundation
 import Martlet
+import MartletPython
 import MartletTestKit
 import MartletTestSupport
 import Testing
@@ -52,6 +53,9 @@ import Testing
             #expect(try await host.call(Echo(value: bytes)) == bytes)
             #expect(try await host.connect(.local).call(Add(a: 1, b: 2)) == 3)
             #expect(try await root.connect(engine.container("host")).timings.wasCached)
+            let python = try await root.connect(engine.container("host"), runtime: .python)
+            #expect(try await python.call("platform.node") == "host")
+            #expect(python.facts.interpreter?.contains(try await python.call("platform.python_version")) == true)
 
             var other = engine.container("host")
             other.user = "nobody"
