@@ -226,7 +226,13 @@ os.write(link_out, b"\0MARTLET\0" + NONCE.encode() + framed(HELLO, hello))
 #
 # What stands below is compiled while hello is under way.
 
-import binascii, select, signal, stat, threading, time, zlib
+import binascii, select, stat, threading, time, zlib
+
+try:
+    # Without the enums of Python 3, which take longer than all the rest.
+    import _signal as signal
+except ImportError:
+    import signal
 from collections import deque
 
 STARTED = time.time()
@@ -953,6 +959,34 @@ def forward_output(stream):
             return
 
 
+class LoggingFinder(object):
+    # Sees that code imports logging, which would cost every connect as much as all else.
+    def find_spec(self, name, path=None, target=None):
+        if name == "logging" and self in sys.meta_path:
+            sys.meta_path.remove(self)
+            from importlib.util import find_spec
+            spec = find_spec(name)
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                execute(module)
+                if module.__name__ == name:
+                    start_logging()
+
+            spec.loader.exec_module = exec_module
+            return spec
+
+    def find_module(self, name, path=None):
+        # Python 2's.
+        if name == "logging" and self in sys.meta_path:
+            sys.meta_path.remove(self)
+            start_logging()
+            return self
+
+    def load_module(self, name):
+        return sys.modules[name]
+
+
 def start_logging():
     import logging
 
@@ -1037,8 +1071,7 @@ def welcomed(payload):
     set_title(values[u"title"].encode("utf-8"))
     start(forward_output, Output(b"", 0, OPENER))
     if State.level:
-        # Before any call: two threads that import what imports the other may each see half of it.
-        start_logging()
+        sys.meta_path.insert(0, LoggingFinder())
     install_finders()
 
 
