@@ -13,7 +13,7 @@ public final class PythonContext: Sendable {
     let runtime: PythonRuntime
     let operations = PythonOperations()
 
-    /// - Parameter context: one that was started with ``Controller/options(_:running:)``.
+    /// - Parameter context: one that was started with `options(_:running:)`.
     package init(_ context: Context, _ runtime: PythonRuntime) {
         self.context = context
         self.runtime = runtime
@@ -84,7 +84,7 @@ public final class PythonContext: Sendable {
         let words = error.message.split(separator: "No module named ", maxSplits: 1)
         guard error.message.contains("No module named "), let rest = words.last else { return nil }
         let name = rest.drop { $0 == "'" }.prefix { $0 != "'" && $0 != ";" && $0 != " " }
-        return ModuleProvider(runtime.modules).advice(String(name), on: facts.hostname)
+        return runtime.modules.advice(String(name), on: facts.hostname)
     }
 
     /// Runs the main script (``PythonModules/script``) as the program that it is: as `__main__`, with `sys.argv`.
@@ -218,19 +218,18 @@ extension Context {
     }
 }
 
-extension Controller {
+extension ResourceOffering {
     /// Options of a connect that starts a Python context.
     package func options(_ options: ConnectOptions, running runtime: PythonRuntime) throws -> ConnectOptions {
         var options = options
         options.script = try runtime.script(try offer(of: runtime.modules))
         return options
     }
-}
 
-extension Context {
-    func options(_ options: ConnectOptions, running runtime: PythonRuntime) throws -> ConnectOptions {
-        var options = options
-        options.script = try runtime.script(try offer(of: runtime.modules))
-        return options
+    /// What the connect brings along of modules; `nil`: there are none.
+    private func offer(of modules: PythonModules) throws -> [UInt8]? {
+        guard modules != PythonModules() else { return nil }
+        let (token, provider) = offer({ $0.modules == modules && $0.isCurrent() }) { ModuleProvider(modules) }
+        return try provider.offer(token)
     }
 }

@@ -1,21 +1,22 @@
-extension Controller {
-    /// Lets contexts that show the token fetch what the provider has, as long as this controller lives.
+/// What starts contexts, and may offer them something.
+package protocol ResourceOffering {
+    /// Lets contexts that show the token fetch what the provider has, as long as this process is a context. This process
+    /// offers it, whatever the context below.
     ///
     /// - Parameter isCurrent: whether one that was offered before will do.
-    package func offer<Provider: ResourceProvider>(
+    func offer<Provider: ResourceProvider>(
         _ isCurrent: (Provider) -> Bool, make: () -> Provider
-    ) -> (token: [UInt8], provider: Provider) {
-        let (token, provider) = runtime.resources.offer(isCurrent, make: make)
-        return (token.bytes, provider)
-    }
+    ) -> (token: [UInt8], provider: Provider)
 }
 
-extension Context {
-    /// As ``Controller``'s: this process offers it, whatever the context.
+extension Controller: ResourceOffering {
     package func offer<Provider: ResourceProvider>(
         _ isCurrent: (Provider) -> Bool, make: () -> Provider
-    ) -> (token: [UInt8], provider: Provider) {
-        let (token, provider) = runtime.resources.offer(isCurrent, make: make)
-        return (token.bytes, provider)
-    }
+    ) -> (token: [UInt8], provider: Provider) { runtime.resources.offer(isCurrent, make: make) }
+}
+
+extension Context: ResourceOffering {
+    package func offer<Provider: ResourceProvider>(
+        _ isCurrent: (Provider) -> Bool, make: () -> Provider
+    ) -> (token: [UInt8], provider: Provider) { runtime.resources.offer(isCurrent, make: make) }
 }

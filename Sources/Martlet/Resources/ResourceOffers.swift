@@ -57,16 +57,16 @@ final class ResourceOffers: Sendable {
     ///   - make: a new one.
     func offer<Provider: ResourceProvider>(
         _ isCurrent: (Provider) -> Bool, make: () -> Provider
-    ) -> (token: ChannelToken, provider: Provider) {
+    ) -> (token: [UInt8], provider: Provider) {
         for (token, provider) in state.withLock({ $0.offers }).reversed() {
-            if let provider = provider as? Provider, isCurrent(provider) { return (token, provider) }
+            if let provider = provider as? Provider, isCurrent(provider) { return (token.bytes, provider) }
         }
         let (token, provider) = (ChannelToken.random(), make())
         state.withLock { state in
             if state.offers.count >= Self.offerLimit { state.offers.removeFirst() }
             state.offers.append((token, provider))
         }
-        return (token, provider)
+        return (token.bytes, provider)
     }
 
     // MARK: Questions

@@ -89,7 +89,7 @@ struct PythonCommand: AsyncParsableCommand {
             } onValue: { value in
                 await reporter.value(value, from: host)
             } onError: { error in
-                await reporter.lines(error.report, from: host)
+                await reporter.lines(error.report, to: .error, from: host)
             }
             return CommandResult(
                 command: program.name, termination: status, duration: ContinuousClock.now - began, route: context.route)
@@ -98,10 +98,10 @@ struct PythonCommand: AsyncParsableCommand {
 }
 
 extension RunReporter {
-    /// Lines of ours about what went wrong in a host's code.
-    func lines(_ text: String, from host: Host) async {
+    /// Shows text as if the host had printed it.
+    func lines(_ text: String, to pipe: OutputLine.Pipe, from host: Host) async {
         for part in text.split(separator: "\n", omittingEmptySubsequences: false) {
-            await line(OutputLine(pipe: .error, bytes: Array(part.utf8), end: .lineFeed), from: host)
+            await line(OutputLine(pipe: pipe, bytes: Array(part.utf8), end: .lineFeed), from: host)
         }
     }
 }

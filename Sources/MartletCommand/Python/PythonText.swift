@@ -88,8 +88,6 @@ extension RunReporter {
         if self is JSONReporter { return await item(value.json, from: host) }
         guard value != PythonValue.none else { return }
         let text = if case .str(let text) = value { text } else { value.python }
-        for part in text.split(separator: "\n", omittingEmptySubsequences: false) {
-            await line(OutputLine(pipe: .output, bytes: Array(part.utf8), end: .lineFeed), from: host)
-        }
+        await lines(text, to: .output, from: host)
     }
 }

@@ -129,8 +129,3 @@ struct LocalTarget: ~Copyable {
         closeDescriptor(parent)
     }
 }
-
-/// `write` by a name that no method hides.
-private func writeBytes(_ descriptor: Int32, _ pointer: UnsafeRawPointer, _ count: Int) -> Int {
-    write(descriptor, pointer, count)
-}

@@ -63,18 +63,9 @@ final class ModuleProvider: ResourceProvider {
             return try data(name, of: String(name[..<slash]), String(name[name.index(after: slash)...]))
         }
         guard let top = name.split(separator: ".").first, topNames.contains(String(top)) else { return absent(name) }
-        let parents = Self.parents(of: name)
         switch finder.find(name) {
-        case .module(let file):
-            let source = try read(file)
-            let value = describe(file, source)
-            let imports = wanted(source, name, isPackage: false)
-            return Resource(name: name, value: value, related: parents + imports + rest(of: String(top), known))
-        case .package(let file, let folder):
-            let source = try read(file)
-            let value = describe(file, source, folder, names(in: [folder]))
-            let imports = wanted(source, name, isPackage: true)
-            return Resource(name: name, value: value, related: parents + imports + rest(of: String(top), known))
+        case .module(let file): return try module(name, file, nil, known)
+        case .package(let file, let folder): return try module(name, file, folder, known)
         case .namespace(let found):
             let folders = found.filter(finder.offers)
             guard let first = folders.first else { return absent(name) }
@@ -82,6 +73,17 @@ final class ModuleProvider: ResourceProvider {
             return Resource(name: name, value: value, related: rest(of: String(top), known))
         case .native, nil: return absent(name)
         }
+    }
+
+    /// - Parameter folder: a package's.
+    private func module(
+        _ name: String, _ file: String, _ folder: String?, _ known: Set<String>
+    ) throws(ResourceFailure) -> Resource {
+        let source = try read(file)
+        let value = describe(file, source, folder, folder.map { names(in: [$0]) })
+        let imports = wanted(source, name, isPackage: folder != nil)
+        let top = String(name.prefix { $0 != "." })
+        return Resource(name: name, value: value, related: Self.parents(of: name) + imports + rest(of: top, known))
     }
 
     private func absent(_ name: String) -> Resource { Resource(name: name, value: nil) }
@@ -181,35 +183,5 @@ final class ModuleProvider: ResourceProvider {
             open += ModuleFinder.names(in: folders).reversed().map { "\(name).\($0)" }
         }
         return all
-    }
-
-    // MARK: For people
-
-    /// Why the far Python has no module of that name.
-    func advice(_ name: String, on host: String) -> String {
-        if case .native(let file) = finder.find(name) {
-            return "\(file) is a native extension, which cannot be sent to another machine: install \(name) on \(host)"
-        }
-        let places = modules.paths.map { $0 == "." ? "the current directory" : $0 }
-        guard !places.isEmpty else {
-            return "install it on \(host), or let it be imported from here: runtime: .python.importing(from: …)"
-        }
-        return "it is neither installed on \(host) nor here in \(places.joined(separator: ", "))"
-    }
-}
-
-extension Controller {
-    func offer(of modules: PythonModules) throws -> [UInt8]? {
-        guard modules != PythonModules() else { return nil }
-        let (token, provider) = offer({ $0.modules == modules && $0.isCurrent() }) { ModuleProvider(modules) }
-        return try provider.offer(token)
-    }
-}
-
-extension Context {
-    func offer(of modules: PythonModules) throws -> [UInt8]? {
-        guard modules != PythonModules() else { return nil }
-        let (token, provider) = offer({ $0.modules == modules && $0.isCurrent() }) { ModuleProvider(modules) }
-        return try provider.offer(token)
     }
 }

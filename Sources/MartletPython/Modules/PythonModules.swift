@@ -46,3 +46,17 @@ extension PythonRuntime {
         return runtime
     }
 }
+
+extension PythonModules {
+    /// Why the far Python has no module of that name.
+    func advice(_ name: String, on host: String) -> String {
+        if case .native(let file) = ModuleFinder(paths: paths).find(name) {
+            return "\(file) is a native extension, which cannot be sent to another machine: install \(name) on \(host)"
+        }
+        let places = paths.map { $0 == "." ? "the current directory" : $0 }
+        guard !places.isEmpty else {
+            return "install it on \(host), or let it be imported from here: runtime: .python.importing(from: …)"
+        }
+        return "it is neither installed on \(host) nor here in \(places.joined(separator: ", "))"
+    }
+}

@@ -1,9 +1,10 @@
+import Martlet
+import MartletReactor
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
 import Musl
-#elseif canImport(Darwin)
-import Darwin
 #endif
 
 /// Files of this machine that are offered.
@@ -29,7 +30,7 @@ enum SourceFile {
         // What is no file might have us wait for ever.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw failure(path) }
-        defer { close(descriptor) }
+        defer { closeDescriptor(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure(path) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw .absent }
@@ -38,7 +39,7 @@ enum SourceFile {
         var count = 0
         while count < bytes.count {
             let part = bytes.withUnsafeMutableBytes {
-                Self.readBytes(descriptor, $0.baseAddress! + count, $0.count - count)
+                readBytes(descriptor, $0.baseAddress! + count, $0.count - count)
             }
             if part < 0, errno == EINTR { continue }
             guard part >= 0 else { throw failure(path) }
@@ -49,18 +50,8 @@ enum SourceFile {
         return (bytes, Version(status))
     }
 
-    private static func readBytes(_ descriptor: Int32, _ pointer: UnsafeMutableRawPointer, _ count: Int) -> Int {
-        #if canImport(Glibc)
-        Glibc.read(descriptor, pointer, count)
-        #elseif canImport(Musl)
-        Musl.read(descriptor, pointer, count)
-        #else
-        Darwin.read(descriptor, pointer, count)
-        #endif
-    }
-
     private static func failure(_ path: String) -> Failure {
-        errno == ENOENT || errno == ENOTDIR ? .absent : .unusable("\(path): \(String(cString: strerror(errno)))")
+        errno == ENOENT || errno == ENOTDIR ? .absent : .unusable("\(path): \(SystemError.text(errno))")
     }
 
     static func version(_ path: String) -> Version? {
@@ -104,10 +95,6 @@ extension SourceFile.Version {
     init(_ status: stat) {
         size = Int(status.st_size)
         inode = UInt64(status.st_ino)
-        #if canImport(Darwin)
-        (seconds, nanoseconds) = (status.st_mtimespec.tv_sec, status.st_mtimespec.tv_nsec)
-        #else
         (seconds, nanoseconds) = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec)
-        #endif
     }
 }
