@@ -35,7 +35,11 @@ public func withOperations<R>(
     try await withOperations(on: controller, settings, isolation: isolation, body)
 }
 
-private func withOperations<R>(
+/// Runs `body` with operations and settings that are in an array. See ``withOperations(_:options:_:)``.
+///
+/// - Throws: what `body` throws.
+@discardableResult
+public func withOperations<R>(
     on controller: Controller,
     _ settings: [Setting],
     isolation: isolated (any Actor)? = #isolation,
