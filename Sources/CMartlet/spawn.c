@@ -168,3 +168,19 @@ bool martlet_group_is_alive(pid_t group) {
   // A /proc that hides other users' processes, or is empty, tells nothing.
   return alive || !any;
 }
+
+bool martlet_signal_session(pid_t session, int number) {
+  DIR *processes = opendir("/proc");
+  if (!processes) return false;
+  bool found = false;
+  for (struct dirent *entry; (entry = readdir(processes));) {
+    if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
+    struct martlet_process process;
+    if (!martlet_read_process(atoi(entry->d_name), &process) || process.session != session) continue;
+    if (process.state == 'Z' || process.state == 'X') continue;
+    found = true;
+    if (number) kill(process.pid, number);
+  }
+  closedir(processes);
+  return found;
+}

@@ -1,4 +1,4 @@
-// A pseudo-terminal for programs that ask nowhere else. No data goes through it.
+// Pseudo-terminals: for connectors' programs that ask nowhere else, and for commands that want one.
 #define _GNU_SOURCE
 #include "CMartlet.h"
 
@@ -41,6 +41,30 @@ void martlet_terminal_hide(int master) {
   if (tcgetattr(master, &settings) < 0) return;
   settings.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
   tcsetattr(master, TCSANOW, &settings);
+}
+
+void martlet_terminal_resize(int terminal, uint16_t columns, uint16_t rows) {
+  struct winsize size = {.ws_col = columns, .ws_row = rows};
+  ioctl(terminal, TIOCSWINSZ, &size);
+}
+
+bool martlet_terminal_size(int terminal, uint16_t *columns, uint16_t *rows) {
+  struct winsize size;
+  if (ioctl(terminal, TIOCGWINSZ, &size) < 0 || !size.ws_col || !size.ws_row) return false;
+  *columns = size.ws_col;
+  *rows = size.ws_row;
+  return true;
+}
+
+pid_t martlet_terminal_foreground(int master) {
+  pid_t group = 0;
+  return ioctl(master, TIOCGPGRP, &group) < 0 || group < 0 ? 0 : group;
+}
+
+int martlet_terminal_end_key(int master) {
+  struct termios settings;
+  if (tcgetattr(master, &settings) < 0 || !(settings.c_lflag & ICANON)) return -1;
+  return settings.c_cc[VEOF];
 }
 
 void martlet_forget(void *bytes, size_t count) {

@@ -27,6 +27,11 @@ public struct CommandOptions: Sendable {
     public var outputLimit = 16 * 1024 * 1024
     /// Added to the context's nice level.
     public var nice = 0
+    /// A terminal for the program: its standard input and both its outputs are one, and what it writes comes as standard
+    /// output. Default: none.
+    public var terminal: TerminalSize?
+    /// The value of `TERM`, if there is a terminal. Default: `xterm`.
+    public var terminalType = "xterm"
 
     /// The defaults.
     public init() {}
@@ -74,10 +79,38 @@ extension Context {
         _ options: CommandOptions,
         _ onLine: (@Sendable (OutputLine) async throws -> Void)?
     ) async throws -> CommandResult {
-        var collector = OutputCollector(limit: options.outputLimit, splitsLines: onLine != nil)
-        let end: CommandEnd
+        let hasInput = if case .none = options.input { false } else { true }
+        let request = CommandRequest(executable, arguments, options, hasInput: hasInput)
+        let running = try RunningCommand(self, name, request, options)
+        return try await running.cancellable {
+            guard hasInput else { return try await Self.collect(running, options.outputLimit, onLine) }
+            let inputError = Locked<(any Error)?>(nil)
+            return try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    do { try await running.feed(options.input) } catch {
+                        inputError.withLock { $0 = error }
+                        running.failInput(error)
+                    }
+                }
+                defer { group.cancelAll() }
+                do {
+                    return try await Self.collect(running, options.outputLimit, onLine)
+                } catch {
+                    // Whoever feeds the program may wait for it to read: the group must not wait for both.
+                    running.cancel()
+                    let cause = inputError.withLock { $0 }
+                    throw if let cause, !(cause is CancellationError) { cause } else { error }
+                }
+            }
+        }
+    }
+
+    private static func collect(
+        _ running: RunningCommand, _ limit: Int, _ onLine: (@Sendable (OutputLine) async throws -> Void)?
+    ) async throws -> CommandResult {
+        var collector = OutputCollector(limit: limit, splitsLines: onLine != nil)
         do {
-            end = try await command(name, executable, arguments, options) { pipe, bytes in
+            while let (pipe, bytes) = try await running.nextPart() {
                 for line in collector.append(pipe, bytes) { try await onLine?(line) }
             }
         } catch {
@@ -86,139 +119,60 @@ extension Context {
             throw error
         }
         for line in collector.finish() { try await onLine?(line) }
-        let termination: Termination =
-            end.timedOut
-            ? .timedOut(after: options.timeout ?? .zero)
-            : end.signal.map { .signalled($0) } ?? .exited(end.exitCode ?? 255)
-        return CommandResult(
-            command: name,
-            termination: termination,
-            standardOutput: collector.output,
-            standardError: collector.error,
-            isTruncated: collector.isTruncated,
-            duration: .microseconds(end.microseconds),
-            route: route
-        )
+        return try running.result(collector)
     }
 
-    private func command(
-        _ name: String,
-        _ executable: String,
-        _ arguments: [String],
-        _ options: CommandOptions,
-        onChunk: (CommandPipe, ArraySlice<UInt8>) async throws -> Void
-    ) async throws -> CommandEnd {
-        let hasInput = if case .none = options.input { false } else { true }
-        let request = CommandRequest(
-            executable: executable,
-            arguments: arguments,
-            environment: options.environment,
-            directory: options.directory,
-            hasInput: hasInput,
-            timeout: options.timeout?.clampedMilliseconds,
-            killGrace: options.killGrace.clampedMilliseconds,
-            nice: Int32(clamping: options.nice)
-        )
-        let payload = try CBOREncoder().encode(request)
-        guard payload.count <= ContextNode.maximumOpenPayload else {
-            throw MartletError(
-                .limitExceeded,
-                "the command line and environment are \(payload.count) bytes, more than \(ContextNode.maximumOpenPayload)",
-                route: route,
-                advice: "send long input through standard input"
-            )
-        }
-        let queue = InboundQueue(node)
-        let inputError = Locked<(any Error)?>(nil)
-        guard
-            let key = node.open(
-                to: address,
-                .command,
-                owner: queue,
-                payload: payload,
-                flags: hasInput ? .bulk : [.last, .bulk]
-            )
-        else { throw ResetError(reason: .notConnected).error(route, name) }
-        do {
-            return try await withTaskCancellationHandler {
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    if hasInput {
-                        group.addTask { [node] in
-                            do {
-                                try await Self.feed(options.input, key, node: node, gate: queue.gate)
-                            } catch {
-                                inputError.withLock { $0 = error }
-                                queue.reset(ResetReason(.cancelled, "the caller has no more input: \(error)"))
-                            }
-                        }
-                    }
-                    let end: CommandEnd
-                    do { end = try await self.receive(queue, onChunk: onChunk) } catch {
-                        // Whoever feeds the program may wait for it to read: the group must not wait for both.
-                        queue.reset(ResetReason(.cancelled, "the caller does not read any more"))
-                        throw error
-                    }
-                    // A program may end without having read its input: nobody may wait for it to do so.
-                    group.cancelAll()
-                    if hasInput { node.reset(key, ResetReason(.cancelled, "the program has ended")) }
-                    queue.gate.open()
-                    return end
-                }
-            } onCancel: {
-                queue.reset(ResetReason(.cancelled, "the caller was cancelled"))
-            }
-        } catch let error as ResetError {
-            if let inputError = inputError.withLock({ $0 }), !(inputError is CancellationError) { throw inputError }
-            throw error.error(route, name)
-        }
+    // MARK: Started commands
+
+    /// Starts a line of shell in the context, through `/bin/sh -c`, and hands out its input and its outputs.
+    ///
+    /// - Parameter options: all but the input, which is ``RunningCommand/write(_:)``'s.
+    /// - Throws: ``MartletError`` `contextLost`, `limitExceeded`. That it could not be started is told by the first read.
+    public func start(_ command: String, options: CommandOptions = .init()) throws -> RunningCommand {
+        try start(command, CommandRequest("/bin/sh", ["-c", command], options, hasInput: true), options)
     }
 
-    private func receive(
-        _ queue: InboundQueue,
-        onChunk: (CommandPipe, ArraySlice<UInt8>) async throws -> Void
-    ) async throws -> CommandEnd {
-        while let message = try await queue.next() {
-            switch message {
-            case .data(let bytes):
-                guard let pipe = bytes.first.flatMap(CommandPipe.init(rawValue:)) else { continue }
-                try await onChunk(pipe, bytes.dropFirst())
-            case .end(let bytes):
-                let end: CommandEnd
-                do { end = try CBORDecoder().decode(CommandEnd.self, from: bytes) } catch {
-                    throw MartletError(.protocolViolation, "a command's end cannot be read: \(error)", route: route)
-                }
-                if var failure = end.failure {
-                    failure.route = route
-                    throw failure
-                }
-                return end
-            }
-        }
-        throw MartletError(.protocolViolation, "a command ended without a status", route: route)
+    /// Starts a program without any shell.
+    ///
+    /// - Parameters:
+    ///   - executable: its path, or a name that is searched in the context's `PATH`.
+    ///   - arguments: passed exactly.
+    ///   - options: all but the input.
+    /// - Throws: as ``start(_:options:)``.
+    public func start(
+        executable: String, arguments: [String] = [], options: CommandOptions = .init()
+    ) throws -> RunningCommand {
+        let name = ([executable] + arguments).joined(separator: " ")
+        return try start(name, CommandRequest(executable, arguments, options, hasInput: true), options)
     }
 
-    private static func feed(
-        _ input: CommandInput,
-        _ key: StreamKey,
-        node: ContextNode,
-        gate: CreditGate
-    ) async throws {
-        switch input {
-        case .none: break
-        case .bytes(let bytes): try await send(bytes)
-        case .text(let text): try await send(Array(text.utf8))
-        case .chunks(let chunks): for try await chunk in chunks { try await send(chunk) }
-        }
-        node.sendEnd(key, flags: .bulk)
+    /// Starts the user's login shell, as sshd does: with `-c` for a line, else as at a login. A terminal has to be asked for.
+    ///
+    /// - Parameter options: all but the input.
+    /// - Throws: as ``start(_:options:)``.
+    public func startShell(_ command: String? = nil, options: CommandOptions = .init()) throws -> RunningCommand {
+        var request = CommandRequest(command ?? "", [], options, hasInput: true)
+        request.shell = command == nil ? .login : .line
+        return try start(command ?? "the login shell", request, options)
+    }
 
-        func send(_ bytes: [UInt8]) async throws {
-            var offset = 0
-            while offset < bytes.count {
-                try Task.checkCancellation()
-                let end = min(bytes.count, offset + 64 * 512)
-                guard await node.sendMessage(key, Array(bytes[offset..<end]), end: false, gate: gate) else { return }
-                offset = end
-            }
-        }
+    private func start(
+        _ name: String, _ request: CommandRequest, _ options: CommandOptions
+    ) throws -> RunningCommand {
+        var request = request
+        request.hasControl = true
+        return try RunningCommand(self, name, request, options)
+    }
+}
+
+extension CommandRequest {
+    init(_ executable: String, _ arguments: [String], _ options: CommandOptions, hasInput: Bool) {
+        self.init(
+            executable: executable, arguments: arguments, environment: options.environment,
+            directory: options.directory, hasInput: hasInput, timeout: options.timeout?.clampedMilliseconds,
+            killGrace: options.killGrace.clampedMilliseconds, nice: Int32(clamping: options.nice),
+            terminal: options.terminal.map {
+                CommandTerminal(columns: $0.wire.columns, rows: $0.wire.rows, type: options.terminalType)
+            })
     }
 }

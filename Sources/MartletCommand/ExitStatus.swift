@@ -6,6 +6,8 @@ enum ExitStatus {
     /// A host was not reached, or was lost.
     static let unreachable: Int32 = 3
     static let usage: Int32 = 64
+    /// There is no shell to have a status, as ssh has it.
+    static let noShell: Int32 = 255
     /// What a shell makes of SIGPIPE.
     static let outputClosed: Int32 = 141
 }

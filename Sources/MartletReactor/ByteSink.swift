@@ -23,6 +23,8 @@ package final class ByteSink: EventHandler {
         var isDraining = false
         /// The pipe is full: the polling thread tells when it is not.
         var isFull = false
+        /// See ``finish(typing:)``.
+        var last: [UInt8] = []
     }
 
     /// Writes to a descriptor that somebody owns already. ``finish()`` and ``close()`` close it all the same.
@@ -47,8 +49,13 @@ package final class ByteSink: EventHandler {
     }
 
     /// Closes the pipe when all that was handed over is written.
-    package func finish() {
-        state.withLock { $0.closesWhenDrained = true }
+    ///
+    /// - Parameter last: written once behind it, if it is taken at once; nobody is told.
+    package func finish(typing last: [UInt8] = []) {
+        state.withLock { state in
+            state.closesWhenDrained = true
+            state.last = last
+        }
         drain()
     }
 
@@ -104,7 +111,12 @@ package final class ByteSink: EventHandler {
             state.waiting.removeFirst()
             state.offset = 0
         }
-        if state.closesWhenDrained { state.isOver = true }
+        if state.closesWhenDrained {
+            if !state.isOver, !state.last.isEmpty {
+                _ = state.last.withUnsafeBytes { Self.writeSome(source.descriptor, $0.baseAddress!, $0.count) }
+            }
+            state.isOver = true
+        }
         if !state.isOver { try? source.watch(for: [], self) }
         return (written, state.isOver)
     }

@@ -30,6 +30,8 @@ package struct SpawnRequest: Sendable {
     package var newSession = false
     /// With a session of its own: its controlling terminal. It stays the caller's.
     package var terminal: Int32?
+    /// What ends the program ends its whole session: a shell with job control makes groups of its own.
+    package var endsSession = false
     package var nice: Int32 = 0
 
     package init(
@@ -41,6 +43,7 @@ package struct SpawnRequest: Sendable {
         descriptors: (Int32, Int32, Int32),
         newSession: Bool = false,
         terminal: Int32? = nil,
+        endsSession: Bool = false,
         nice: Int32 = 0
     ) {
         self.path = path
@@ -51,6 +54,7 @@ package struct SpawnRequest: Sendable {
         self.descriptors = descriptors
         self.newSession = newSession
         self.terminal = terminal
+        self.endsSession = endsSession
         self.nice = nice
     }
 }
@@ -61,6 +65,7 @@ package struct SpawnRequest: Sendable {
 package final class ChildProcess: EventHandler {
     package let pid: Int32
     private let reactor: Reactor
+    private let endsSession: Bool
     private let onExit: @Sendable (ExitStatus) -> Void
     private let state: Mutex<State>
 
@@ -136,14 +141,18 @@ package final class ChildProcess: EventHandler {
             closeDescriptor(pidfd)
             pidfd = -1
         }
-        let child = ChildProcess(pid: pid, guardSlot: guardSlot, reactor: reactor, onExit: onExit)
+        let child = ChildProcess(pid, guardSlot, reactor, endsSession: request.endsSession, onExit)
         child.begin(pidfd: pidfd)
         return child
     }
 
-    private init(pid: Int32, guardSlot: Int32, reactor: Reactor, onExit: @escaping @Sendable (ExitStatus) -> Void) {
+    private init(
+        _ pid: Int32, _ guardSlot: Int32, _ reactor: Reactor, endsSession: Bool,
+        _ onExit: @escaping @Sendable (ExitStatus) -> Void
+    ) {
         self.pid = pid
         self.reactor = reactor
+        self.endsSession = endsSession
         self.onExit = onExit
         state = Mutex(State(source: nil, guardSlot: guardSlot))
     }
@@ -180,7 +189,8 @@ package final class ChildProcess: EventHandler {
         let (isFirst, lingers, source) = state.withLock { state -> (Bool, Bool, EventSource?) in
             guard state.status == nil else { return (false, false, nil) }
             state.status = status
-            state.groupLingers = !state.isReleased && martlet_group_is_alive(pid)
+            // What a session's leader has left goes on, unless it is being ended.
+            state.groupLingers = !state.isReleased && groupIsAlive(wholeSession: state.killTime != .max)
             reapGroup()
             if !state.groupLingers { forget(&state) }
             defer { state.source = nil }
@@ -199,13 +209,17 @@ package final class ChildProcess: EventHandler {
         reactor.schedule(at: Reactor.now + interval) { [self] in
             let lingers = state.withLock { state -> Bool in
                 guard state.groupLingers else { return false }
-                state.groupLingers = martlet_group_is_alive(pid)
+                state.groupLingers = groupIsAlive(wholeSession: state.killTime != .max)
                 reapGroup()
                 if !state.groupLingers { forget(&state) }
                 return state.groupLingers
             }
             if lingers { watchGroup(after: min(interval * 2, 1_000_000_000)) }
         }
+    }
+
+    private func groupIsAlive(wholeSession: Bool) -> Bool {
+        martlet_group_is_alive(pid) || (wholeSession && endsSession && martlet_signal_session(pid, 0))
     }
 
     /// What the leader left in its group is ours if this process adopts orphans: ended together with the leader, it
@@ -248,12 +262,21 @@ package final class ChildProcess: EventHandler {
         let time = Reactor.now + grace
         state.withLock { state in
             guard state.isOurs, time < state.killTime else { return }
-            _ = kill(-pid, SIGTERM)
-            _ = kill(-pid, SIGCONT)
+            signalAll(SIGTERM)
+            // Interactive shells do not heed the other.
+            if endsSession { signalAll(SIGHUP) }
+            signalAll(SIGCONT)
             if let timer = state.killTimer { reactor.cancel(timer) }
             state.killTime = time
-            state.killTimer = reactor.schedule(at: time) { [self] in signal(SIGKILL) }
+            state.killTimer = reactor.schedule(at: time) { [self] in
+                self.state.withLock { if $0.isOurs { signalAll(SIGKILL) } }
+            }
         }
+    }
+
+    private func signalAll(_ number: Int32) {
+        _ = kill(-pid, number)
+        if endsSession { _ = martlet_signal_session(pid, number) }
     }
 }
 

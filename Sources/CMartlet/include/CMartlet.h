@@ -69,6 +69,9 @@ pid_t martlet_spawn(const struct martlet_spawn *spawn, int *pidfd, int *guard_sl
 /// Whether a process group has a process that has not ended. One that has ended but was not reaped by its parent does not
 /// count: where nobody adopts orphans, as in many containers, it stays for ever.
 bool martlet_group_is_alive(pid_t group);
+/// Sends a signal (0: none) to each process of a session that has not ended. Returns whether there was one; never where /proc
+/// tells nothing.
+bool martlet_signal_session(pid_t session, int number);
 
 /// A pipe, both ends close-on-exec. Returns 0 or -errno.
 int martlet_pipe(int ends[2]);
@@ -84,6 +87,14 @@ int martlet_terminal_open(int *master, int *slave);
 bool martlet_terminal_echoes(int master);
 /// Shows nothing of what is typed from now on.
 void martlet_terminal_hide(int master);
+/// Sets the size, in characters; what runs in front is told (SIGWINCH).
+void martlet_terminal_resize(int terminal, uint16_t columns, uint16_t rows);
+/// Reads the size; false if it is no terminal, or does not say.
+bool martlet_terminal_size(int terminal, uint16_t *columns, uint16_t *rows);
+/// The process group in front of the terminal; 0 if there is none.
+pid_t martlet_terminal_foreground(int master);
+/// What is typed there to end the input (mostly Ctrl-D); -1 while no key does.
+int martlet_terminal_end_key(int master);
 /// Overwrites bytes, in a way that no compiler leaves out.
 void martlet_forget(void *bytes, size_t count);
 

@@ -29,20 +29,27 @@ extension Facts {
         )
     }
 
-    /// From `/etc/passwd` alone: a static program cannot ask the other name services, and must not wait for them.
     private static func userName(_ id: UInt32) -> String {
-        let file = SmallFile.text(of: "/etc/passwd", limit: 256 * 1024) ?? ""
-        for line in file.split(separator: "\n") {
-            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
-            if fields.count > 2, fields[2] == "\(id)" { return String(fields[0]) }
-        }
-        return "\(id)"
+        PasswordFile.fields(of: id)?.first.map(String.init) ?? "\(id)"
     }
 
     private static func distribution() -> String? {
         for line in (SmallFile.text(of: "/etc/os-release", limit: 16 * 1024) ?? "").split(separator: "\n")
         where line.hasPrefix("PRETTY_NAME=") {
             return String(line.dropFirst("PRETTY_NAME=".count)).filter { $0 != "\"" }
+        }
+        return nil
+    }
+}
+
+/// What `/etc/passwd` says, and nothing else: a static program cannot ask the other name services, and must not wait for them.
+enum PasswordFile {
+    /// Name, password, number, group, full name, home, shell; at least three of them.
+    static func fields(of id: UInt32) -> [Substring]? {
+        let file = SmallFile.text(of: "/etc/passwd", limit: 256 * 1024) ?? ""
+        for line in file.split(separator: "\n") {
+            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
+            if fields.count > 2, fields[2] == "\(id)" { return fields }
         }
         return nil
     }

@@ -18,6 +18,40 @@ struct CommandRequest: Codable, Sendable {
     var nice: Int32
     /// What to start instead of a program that is there.
     var image: CommandImage?
+    /// One for the program's input, output and error.
+    var terminal: CommandTerminal?
+    /// The user's login shell is started; `executable` is a line for it.
+    var shell: CommandShell?
+    /// Each `data` to the context begins with a ``CommandControl``.
+    var hasControl: Bool?
+}
+
+/// A terminal that a context makes for a program.
+struct CommandTerminal: Codable, Sendable {
+    var columns: UInt16
+    var rows: UInt16
+    /// The value of `TERM`.
+    var type: String
+}
+
+/// How the user's shell is started.
+enum CommandShell: String, Codable, Sendable {
+    /// For one line: `bash -c LINE`, as sshd does.
+    case line
+    /// As at a login, to read lines from its input: `-bash`.
+    case login
+}
+
+/// The first byte of a `data` message to a context, for a command that was opened so.
+enum CommandControl: UInt8, Sendable {
+    /// Input follows.
+    case input = 0
+    /// The terminal's new columns and rows, two bytes each.
+    case size = 1
+    /// One byte: the number of a signal, for the program's group, or what is in front of its terminal.
+    case signal = 2
+    /// There is no more input.
+    case endOfInput = 3
 }
 
 /// An executable that is sent for a command, unless the context has it from before. The first `data` to the caller says

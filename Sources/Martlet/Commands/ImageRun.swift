@@ -31,12 +31,9 @@ final class ImageRun: Sendable {
     }
 
     func result(_ arguments: [String], _ options: CommandOptions) async throws -> ImageResult {
-        let request = CommandRequest(
-            executable: name, arguments: arguments, environment: options.environment, directory: options.directory,
-            hasInput: true, timeout: options.timeout?.clampedMilliseconds,
-            killGrace: options.killGrace.clampedMilliseconds, nice: Int32(clamping: options.nice),
-            image: CommandImage(
-                id: image.id, byteCount: image.byteCount, offersGzip: Compressor.encodings.contains(.gzip)))
+        var request = CommandRequest(name, arguments, options, hasInput: true)
+        request.image = CommandImage(
+            id: image.id, byteCount: image.byteCount, offersGzip: Compressor.encodings.contains(.gzip))
         let payload = try CBOREncoder().encode(request)
         guard payload.count <= ContextNode.maximumOpenPayload else {
             throw MartletError(

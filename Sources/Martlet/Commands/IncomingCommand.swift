@@ -15,24 +15,26 @@ import Musl
 /// Output is read only while there is credit, so a slow reader stops the program, not this process's memory.
 final class IncomingCommand: AcceptedStreamOwner {
     /// What one message carries, in bytes, and with three pipes.
-    private static let chunk = 32_000
-    private static let smallChunk = 21_000
+    static let chunk = 32_000
+    static let smallChunk = 21_000
     /// How long output may still come after the program has ended, if something it left behind holds the pipe.
     private static let drainLimit: UInt64 = 250_000_000
 
-    private let key: StreamKey
-    private let request: CommandRequest
-    private let runtime: ContextRuntime
-    private let started = Reactor.now
-    private let state = Mutex(State())
+    let key: StreamKey
+    let request: CommandRequest
+    let runtime: ContextRuntime
+    let started = Reactor.now
+    let state = Mutex(State())
 
-    private struct State {
+    struct State {
         var process: ChildProcess?
         var output: ByteSource?
         var error: ByteSource?
         /// What a program that was sent says over its connection.
         var items: ByteSource?
         var input: ByteSink?
+        /// The controlling side of the program's terminal, ours to close.
+        var terminal: Int32?
         /// Takes input first.
         var intake: ImageIntake?
         var openPipes = 0
@@ -111,87 +113,12 @@ final class IncomingCommand: AcceptedStreamOwner {
         }
     }
 
-    private func start(_ image: SentImage? = nil) throws(SystemError) {
-        var environment = ProcessEnvironment.current
-        for (name, value) in request.environment { environment[name] = value }
-        // A static Swift program looks for itself in /proc unless it is told where it is.
-        if image != nil { environment["SWIFT_ROOT"] = "/" }
-        let path =
-            if let image { image.path } else {
-                try ProgramSearch.find(request.executable, path: environment["PATH"], directory: request.directory)
-            }
-        let output = try Pipe()
-        let error: Pipe
-        do { error = try Pipe() } catch let failure {
-            output.close()
-            throw failure
-        }
-        let input: Pipe
-        do { input = try image == nil ? Pipe() : .connection() } catch let failure {
-            output.close()
-            error.close()
-            throw failure
-        }
-        let process: ChildProcess
-        do {
-            process = try ChildProcess.spawn(
-                SpawnRequest(
-                    path: path,
-                    executable: image?.descriptor,
-                    arguments: [request.executable] + request.arguments,
-                    environment: environment.strings,
-                    directory: request.directory,
-                    descriptors: (input.readEnd, output.writeEnd, error.writeEnd),
-                    nice: request.nice
-                ),
-                reactor: runtime.reactor
-            ) { [self] in exited($0) }
-        } catch let failure {
-            for pipe in [output, error, input] { pipe.close() }
-            throw failure
-        }
-        closeDescriptor(input.readEnd)
-        closeDescriptor(output.writeEnd)
-        closeDescriptor(error.writeEnd)
-        runtime.add(process)
-        let reader = { (pipe: CommandPipe, descriptor: Int32) in
-            ByteSource(
-                descriptor, reactor: self.runtime.reactor, maximumRead: image == nil ? Self.chunk : Self.smallChunk
-            ) { [self] bytes in
-                forward(pipe, bytes)
-            } onEnd: { [self] in
-                pipeEnded()
-            }
-        }
-        let sink = ByteSink(input.writeEnd, reactor: runtime.reactor) { [runtime, key] count in
-            runtime.node.consumed(key, payload: count)
-        }
-        let (outputSource, errorSource) = (reader(.output, output.readEnd), reader(.error, error.readEnd))
-        let itemsSource = image.map { _ in reader(.items, duplicateDescriptor(input.writeEnd)) }
-        let isOver = state.withLock { state in
-            state.process = process
-            state.output = outputSource
-            state.error = errorSource
-            state.items = itemsSource
-            state.input = sink
-            state.openPipes = itemsSource == nil ? 2 : 3
-            if let timeout = request.timeout {
-                let timer = runtime.reactor.schedule(at: started + UInt64(timeout) * 1_000_000) { [self] in timeUp() }
-                state.timers.append(timer)
-            }
-            return state.isOver
-        }
-        if isOver { return process.end(grace: grace) }
-        if !request.hasInput { sink.finish() }
-        resume()
-    }
-
-    private var grace: UInt64 { UInt64(request.killGrace) * 1_000_000 }
+    var grace: UInt64 { UInt64(request.killGrace) * 1_000_000 }
 
     // MARK: Output
 
     /// Sends what was read. It fits: see `pauseUnlessCredit`.
-    private func forward(_ pipe: CommandPipe, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    func forward(_ pipe: CommandPipe, _ bytes: UnsafeRawBufferPointer) -> Bool {
         if keep(pipe, bytes) { return runtime.host?.takesMore { [self] in resume() } ?? true }
         let result = withUnsafeTemporaryAllocation(byteCount: bytes.count + 1, alignment: 8) { message in
             message[0] = pipe.rawValue
@@ -225,19 +152,19 @@ final class IncomingCommand: AcceptedStreamOwner {
         if hasRoom { resume() }
     }
 
-    private func resume() {
+    func resume() {
         let sources = state.withLock { [$0.output, $0.error, $0.items] }
         for source in sources { source?.resume() }
     }
 
-    private func pipeEnded() {
+    func pipeEnded() {
         state.withLock { $0.openPipes -= 1 }
         finishIfDone()
     }
 
     // MARK: End
 
-    private func exited(_ status: ExitStatus) {
+    func exited(_ status: ExitStatus) {
         let process = state.withLock { state in
             state.status = status
             return state.process
@@ -264,7 +191,7 @@ final class IncomingCommand: AcceptedStreamOwner {
         finishIfDone()
     }
 
-    private func timeUp() {
+    func timeUp() {
         let process = state.withLock { state -> ChildProcess? in
             guard state.status == nil else { return nil }
             state.timedOut = true
@@ -304,7 +231,9 @@ final class IncomingCommand: AcceptedStreamOwner {
                 state.isOver = true
                 state.timers = []
                 (state.output, state.error, state.items, state.input) = (nil, nil, nil, nil)
-                state.intake = nil
+                // What still has it as its terminal gets SIGHUP.
+                if let terminal = state.terminal { closeDescriptor(terminal) }
+                (state.intake, state.terminal) = (nil, nil)
             }
             return (
                 !state.isOver, state.timers, [state.output, state.error, state.items], state.input, state.intake
@@ -323,13 +252,42 @@ final class IncomingCommand: AcceptedStreamOwner {
     func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {
         let (intake, sink, items) = state.withLock { ($0.intake, $0.input, $0.items) }
         if let intake { return intake.received(payload) }
+        if kind == .data, request.hasControl == true { return control(payload, sink) }
         if !payload.isEmpty {
             if let sink { sink.write(Array(payload)) } else { runtime.node.consumed(key, payload: payload.count) }
         }
         guard kind == .end else { return }
         // Items are not wanted any more: what the program sends fails from now on.
         if let items, items.hangUp() { pipeEnded() }
-        sink?.finish()
+        endInput()
+    }
+
+    private func control(_ payload: UnsafeRawBufferPointer, _ sink: ByteSink?) {
+        let rest = UnsafeRawBufferPointer(rebasing: payload.dropFirst())
+        let control = payload.first.flatMap(CommandControl.init(rawValue:))
+        if control == .input, !rest.isEmpty, let sink { return sink.write(Array(rest)) }
+        defer { runtime.node.consumed(key, payload: payload.count) }
+        switch control {
+        case .size where rest.count == 4:
+            let (columns, rows) = (UInt16(rest[0]) << 8 | UInt16(rest[1]), UInt16(rest[2]) << 8 | UInt16(rest[3]))
+            state.withLock { if let terminal = $0.terminal { martlet_terminal_resize(terminal, columns, rows) } }
+        case .signal where rest.count == 1: signal(Int32(rest[0]))
+        case .endOfInput: endInput()
+        default: break
+        }
+    }
+
+    /// To what is in front of the terminal, as a key there would; without one to the program's group.
+    private func signal(_ number: Int32) {
+        let (process, group) = state.withLock { ($0.process, $0.terminal.map(martlet_terminal_foreground) ?? 0) }
+        guard number > 0, number < 64, let process, process.isAlive else { return }
+        if group > 0 { kill(-group, number) } else { process.signal(number) }
+    }
+
+    func endInput() {
+        let (sink, key) = state.withLock { ($0.input, $0.terminal.map(martlet_terminal_end_key) ?? -1) }
+        // Once for who reads now, also in the middle of a line, and once for who reads after that.
+        sink?.finish(typing: key < 0 ? [] : [UInt8(key), UInt8(key)])
     }
 
     /// The caller is gone or was cancelled: so is the program.

@@ -15,7 +15,10 @@ enum Signals {
     static func forward(to interruption: Interruption, reactor: Reactor) {
         guard let pipe else { return }
         let source = ByteSource(pipe.readEnd, reactor: reactor) { bytes in
-            for number in bytes where !interruption.fire(.signal(Int32(number))) { _exit(128 + Int32(number)) }
+            for number in bytes where !interruption.fire(.signal(Int32(number))) {
+                RawTerminal.restore()
+                _exit(128 + Int32(number))
+            }
             return true
         } onEnd: {
         }

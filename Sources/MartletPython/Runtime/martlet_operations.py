@@ -220,6 +220,8 @@ class Command(Stream):
         name = request[u"executable"]
         if b"\0" in b"".join(words + list(environment) + list(environment.values()) + [folder or b""]):
             raise Failed(errno.EINVAL, "run %s with a NUL byte in an argument, variable or path" % name)
+        if request.get(u"terminal") or request.get(u"hasControl"):
+            raise Failed(errno.ENOTSUP, "give %s a terminal or an open input: Python contexts have none" % name)
         path = find_program(words[0], environment)
         pipes = []
         try:
