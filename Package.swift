@@ -17,6 +17,7 @@ let package = Package(
     products: [
         .library(name: "Martlet", targets: ["Martlet"]),
         .library(name: "MartletFragment", targets: ["MartletFragment"]),
+        .library(name: "MartletOperations", targets: ["MartletOperations"]),
         .library(name: "MartletPython", targets: ["MartletPython"]),
         .library(name: "MartletSocket", targets: ["MartletSocket"]),
         .library(name: "MartletTelemetry", targets: ["MartletTelemetry"]),
@@ -65,6 +66,10 @@ let package = Package(
             name: "MartletFragment",
             dependencies: ["CMartlet", "Martlet", "MartletReactor"],
             exclude: ["FarSide"]
+        ),
+        .target(
+            name: "MartletOperations",
+            dependencies: ["CMartlet", "Martlet", "MartletReactor", "MartletWire"]
         ),
         .target(
             name: "MartletPython",
@@ -118,6 +123,9 @@ let package = Package(
         .testTarget(
             name: "MartletFragmentTests",
             dependencies: ["Martlet", "MartletFragment", "MartletReactor", "MartletTestKit"]),
+        .testTarget(
+            name: "MartletOperationsTests",
+            dependencies: ["Martlet", "MartletOperations", "MartletTestKit", "MartletTestSupport"]),
         .testTarget(
             name: "MartletPythonTests",
             dependencies: [

@@ -6,17 +6,19 @@ import Musl
 
 /// Cuts bytes into lines, wherever the pieces they come in begin and end. A line that is longer than the limit is handed
 /// over in pieces, so that memory stays bounded.
-struct LineSplitter: Sendable {
-    typealias Line = (bytes: [UInt8], end: OutputLine.End)
+package struct LineSplitter: Sendable {
+    package typealias Line = (bytes: [UInt8], end: OutputLine.End)
 
     static let maximumLine = 64 * 1024
     private var partial: [UInt8] = []
 
+    package init() {}
+
     /// - Returns: the lines that are complete now, without their ends (`\n` or `\r\n`).
-    mutating func appendBytes(_ bytes: UnsafeRawBufferPointer) -> [[UInt8]] { appendLines(bytes).map(\.bytes) }
+    package mutating func appendBytes(_ bytes: UnsafeRawBufferPointer) -> [[UInt8]] { appendLines(bytes).map(\.bytes) }
 
     /// - Returns: the lines that are complete now, and how each ends.
-    mutating func appendLines(_ bytes: UnsafeRawBufferPointer) -> [Line] {
+    package mutating func appendLines(_ bytes: UnsafeRawBufferPointer) -> [Line] {
         var lines: [Line] = []
         var start = 0
         while start < bytes.count, let base = bytes.baseAddress,
@@ -42,7 +44,7 @@ struct LineSplitter: Sendable {
         partial = []
     }
 
-    mutating func append(_ bytes: UnsafeRawBufferPointer) -> [String] {
+    package mutating func append(_ bytes: UnsafeRawBufferPointer) -> [String] {
         appendBytes(bytes).map { String(decoding: $0, as: UTF8.self) }
     }
 
@@ -50,16 +52,16 @@ struct LineSplitter: Sendable {
     var pending: String { String(decoding: partial, as: UTF8.self) }
 
     /// - Returns: what stands behind the last end of a line, if anything.
-    mutating func finishBytes() -> [UInt8]? {
+    package mutating func finishBytes() -> [UInt8]? {
         guard let rest = finishLine()?.bytes else { return nil }
         return rest.last == 0x0d ? rest.dropLast() : rest
     }
 
     /// - Returns: the same with nothing taken away.
-    mutating func finishLine() -> Line? {
+    package mutating func finishLine() -> Line? {
         defer { partial = [] }
         return partial.isEmpty ? nil : (partial, .none)
     }
 
-    mutating func finish() -> String? { finishBytes().map { String(decoding: $0, as: UTF8.self) } }
+    package mutating func finish() -> String? { finishBytes().map { String(decoding: $0, as: UTF8.self) } }
 }

@@ -1,6 +1,5 @@
-import Martlet
-import MartletTestKit
-import MartletTestSupport
+package import Martlet
+package import MartletTestKit
 import Synchronization
 
 /// A machine with accounts of all sorts. Each one's password is `pw NAME`.
@@ -10,7 +9,11 @@ import Synchronization
 /// - `rtt`: sudo from a terminal alone, with password.
 /// - `ann`: none.
 /// - `lec`: sudo with a lecture, and in another language's words.
-func withAccountMachine(_ body: @Sendable (Context, ThrowawayMachine) async throws -> Void) async throws {
+///
+/// - Parameter image: what its contexts are. Default: this program.
+package func withAccountMachine(
+    _ image: String? = nil, _ body: @Sendable (Controller, Context, ThrowawayMachine) async throws -> Void
+) async throws {
     var configuration = ThrowawayMachine.Configuration()
     configuration.setup = """
         useradd() { command useradd -m -s /bin/bash "$1"; echo "$1:pw $1" | chpasswd -c SHA256 -s 1000; }
@@ -49,23 +52,29 @@ func withAccountMachine(_ body: @Sendable (Context, ThrowawayMachine) async thro
             'Port 23' 'UserKnownHostsFile /root/.ssh/known2' 'StrictHostKeyChecking ask' >/root/.ssh/config
         """
     try await withThrowawayMachine(configuration) { machine in
-        try await withMartlet { martlet in
+        var options = MartletOptions()
+        if let image { options.images = .executables([image]) }
+        try await withMartlet(options) { martlet in
             let context = try await martlet.connect(.command(machine.commandPrefix + ["/bin/sh", "-c"]))
-            try await body(context, machine)
+            try await body(martlet, context, machine)
         }
     }
 }
 
+package func withAccountMachine(_ body: @Sendable (Context, ThrowawayMachine) async throws -> Void) async throws {
+    try await withAccountMachine { _, context, machine in try await body(context, machine) }
+}
+
 /// Collects what is asked, and answers.
-final class RecordingResponder: PromptResponder {
+package final class RecordingResponder: PromptResponder {
     private let log = Mutex<[Prompt]>([])
     private let body: @Sendable (Prompt) -> Secret?
 
-    init(_ body: @escaping @Sendable (Prompt) -> Secret?) { self.body = body }
+    package init(_ body: @escaping @Sendable (Prompt) -> Secret?) { self.body = body }
 
-    var prompts: [Prompt] { log.withLock { $0 } }
+    package var prompts: [Prompt] { log.withLock { $0 } }
 
-    func answer(_ prompt: Prompt) async throws -> Secret? {
+    package func answer(_ prompt: Prompt) async throws -> Secret? {
         log.withLock { $0.append(prompt) }
         return body(prompt)
     }

@@ -1,0 +1,86 @@
+import Martlet
+
+/// Runs one command, as the settings have it.
+struct CommandRun {
+    private let plan: CommandPlan
+    private let settings: Settings
+    private let writer: LineWriter
+    private let isLocal: Bool
+    private let host: String
+
+    /// Shows the command, runs it, and judges what came of it.
+    ///
+    /// - Throws: ``OperationError``; `MartletError` if the host is not reached or is lost; `SpecError`; `CancellationError`.
+    static func of(_ request: CommandPlan.Request, _ settings: Settings, isLocal: Bool) async throws -> OperationResult {
+        let run = try CommandRun(request, settings, isLocal: isLocal)
+        return try settings.judge(try await run.result(), run.writer)
+    }
+
+    /// - Parameter shows: whether the command is one of the user's own.
+    init(_ request: CommandPlan.Request, _ settings: Settings, isLocal: Bool) throws {
+        plan = try CommandPlan(request, settings, isLocal: isLocal)
+        host = isLocal ? OperationHost.local.name : settings[HostKey.self]?.name ?? ""
+        writer = LineWriter(settings, host: host, command: plan.shown)
+        self.settings = settings
+        self.isLocal = isLocal
+    }
+
+    private func result() async throws -> OperationResult {
+        writer.running(plan.shown)
+        if settings[DryRunKey.self] ?? false { return OperationResult(command: plan.shown, host: host) }
+        let target = try await isLocal ? OperationTarget.local(settings) : OperationTarget(settings)
+        switch target {
+        case .mock(let mock):
+            let result = try mock.run(plan, settings, host: host)
+            for line in result.standardOutput.cutIntoLines { writer.line(.output, line) }
+            for line in result.standardError.cutIntoLines { writer.line(.error, line) }
+            return result
+        case .context(let connection, _):
+            do {
+                return try await run(on: connection)
+            } catch let error as MartletError where error.code == .commandNotStarted {
+                throw settings.failure(
+                    OperationError(
+                        .commandNotStarted, "\(plan.shown.quotedForPeople) was not run: \(error.message)", host: host,
+                        route: error.route, advice: error.advice, underlying: error))
+            } catch let error as MartletError where error.code == .contextLost {
+                settings[ConnectionsKey.self]?.lost(connection.context)
+                throw error
+            } catch let error as OperationError {
+                writer.fatal("\(error.message) [\(connection.context.route)]")
+                throw settings.failure(error)
+            }
+        }
+    }
+
+    private func run(on connection: Connection) async throws -> OperationResult {
+        var options = settings.commandOptions
+        if let directory = plan.directory {
+            options.directory = try await connection.resolving(directory, host: host)
+        }
+        let context = connection.context
+        guard case .executable(let path, let arguments) = plan.program,
+            settings[TerminalKey.self] == nil, settings[WatchersKey.self]?.isEmpty ?? true
+        else {
+            fatalError("SESSION")
+        }
+        let show: @Sendable (OutputLine) async throws -> Void = { [writer] in writer.line($0) }
+        return result(
+            try await context.run(
+                executable: path, arguments: arguments, options: options, onLine: writer.showsOutput ? show : nil))
+    }
+
+    private func result(_ result: CommandResult) -> OperationResult {
+        OperationResult(
+            command: plan.shown, host: host, termination: result.termination, standardOutput: result.standardOutput,
+            standardError: result.standardError, isTruncated: result.isTruncated, duration: result.duration,
+            route: result.route)
+    }
+}
+
+extension [UInt8] {
+    var cutIntoLines: [[UInt8]] {
+        var splitter = LineSplitter()
+        return withUnsafeBytes { splitter.appendBytes($0) } + (splitter.finishBytes().map { [$0] } ?? [])
+    }
+}

@@ -1,0 +1,51 @@
+public import Martlet
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// Takes the lines that operations show.
+public struct OutputSink: Sendable {
+    let write: @Sendable (OutputLine.Pipe, [UInt8]) -> Void
+
+    /// - Parameter write: gets each line as the template has made it, as bytes, and whether it belongs on standard output or
+    ///   standard error. Operations that run at once call it at once. While it does not return, the command waits.
+    public init(_ write: @escaping @Sendable (OutputLine.Pipe, [UInt8]) -> Void) { self.write = write }
+
+    /// This program's standard output and standard error.
+    public static let standard = OutputSink { pipe, bytes in StandardStreams.write(bytes, to: pipe == .output ? 1 : 2) }
+
+    /// Nowhere.
+    public static let nothing = OutputSink { _, _ in }
+}
+
+/// This program's standard output and error.
+enum StandardStreams {
+    /// Lines of operations that run at once do not mix.
+    private static let turn = Mutex(())
+
+    static func write(_ bytes: [UInt8], to descriptor: Int32) {
+        // What the program itself has printed before comes before.
+        fflush(nil)
+        turn.withLock { _ in bytes.withUnsafeBytes { writeAll($0, descriptor) } }
+    }
+
+    private static func writeAll(_ bytes: UnsafeRawBufferPointer, _ descriptor: Int32) {
+        var offset = 0
+        while offset < bytes.count {
+            let count = writeBytes(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
+            if count > 0 {
+                offset += count
+            } else if count < 0, errno == EAGAIN {
+                // Somebody made it non-blocking, as whoever shares the terminal may.
+                var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = poll(&room, 1, 1000)
+            } else if count == 0 || errno != EINTR {
+                return
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+/// Looks for a pattern in bytes that come in pieces of any size. A find is told once; what lies behind it is looked at anew.
+///
+/// For a text it keeps no more than may be the beginning of a find. For an expression it keeps ``window`` bytes: a find is not
+/// longer than that, and each byte is looked at again only as often as pieces of less than the window come.
+struct PatternScanner {
+    static let window = 4096
+
+    private let search: Search
+    fileprivate var kept: [UInt8] = []
+
+    init(_ pattern: TextPattern) throws { search = try Search(pattern) }
+
+    /// - Returns: how many finds ended in these bytes.
+    mutating func receive(_ bytes: some Collection<UInt8>) -> Int {
+        kept += bytes
+        var rest = kept[...]
+        var count = 0
+        while let found = search.first(in: rest), found.upperBound > rest.startIndex {
+            count += 1
+            rest = rest[found.upperBound...]
+        }
+        kept = Array(rest.suffix(search.reach ?? Self.window))
+        return count
+    }
+}
+
+extension PatternScanner {
+    /// How many bytes it keeps.
+    var keptCount: Int { kept.count }
+}
