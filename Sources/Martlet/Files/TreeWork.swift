@@ -37,7 +37,10 @@ final class TreeWork {
 
     init(_ target: TreeTarget) { self.target = target }
 
-    deinit { for folder in folders { closeDescriptor(folder.descriptor) } }
+    deinit {
+        current = .none
+        for folder in folders { closeDescriptor(folder.descriptor) }
+    }
 
     private var options: FileOptions { target.options }
 
