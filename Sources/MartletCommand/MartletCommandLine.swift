@@ -12,7 +12,8 @@ struct MartletTool: AsyncParsableCommand {
         abstract: "Run commands on any machine that you can reach, with nothing installed there.",
         version: "martlet 0.1.0",
         subcommands: [
-            RunCommand.self, ExecCommand.self, PythonCommand.self, PingCommand.self, FactsCommand.self,
+            RunCommand.self, ExecCommand.self, PythonCommand.self, PutCommand.self, GetCommand.self, SyncCommand.self,
+            PingCommand.self, FactsCommand.self,
             DoctorCommand.self,
             CleanCommand.self,
             SpecsCommand.self, ServeCommand.self, DemoCommand.self,

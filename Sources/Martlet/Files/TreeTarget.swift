@@ -80,7 +80,7 @@ final class TreeTarget {
 
     /// Notes that something could not be done. It throws what ends the transfer.
     func fail(_ path: [UInt8], _ error: FileError) throws(FileError) {
-        if isSingle || error.endsAll { throw error }
+        if isSingle || path.isEmpty || error.endsAll { throw error }
         report.fail(path, error.reason)
     }
 
