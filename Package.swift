@@ -121,6 +121,9 @@ let package = Package(
             name: "MartletConnectorTests",
             dependencies: ["Martlet", "MartletPython", "MartletTestKit", "MartletTestSupport", "MartletWire"]),
         .testTarget(
+            name: "MartletFilesTests",
+            dependencies: ["Martlet", "MartletTestKit", "MartletTestSupport"]),
+        .testTarget(
             name: "MartletFragmentTests",
             dependencies: ["Martlet", "MartletFragment", "MartletReactor", "MartletTestKit"]),
         .testTarget(
