@@ -155,7 +155,9 @@ let package = Package(
         .testTarget(name: "MartletBootstrapTests", dependencies: ["Martlet", "MartletTestKit"]),
         .testTarget(name: "MartletSoakTests", dependencies: ["Martlet", "MartletTestKit"]),
         .testTarget(name: "MartletTestKitTests", dependencies: ["MartletTestKit"]),
-        .testTarget(name: "MartletCommandTests", dependencies: ["MartletCommand", "MartletPython", "MartletTestKit"]),
+        .testTarget(
+            name: "MartletCommandTests",
+            dependencies: ["Martlet", "MartletCommand", "MartletPython", "MartletTestKit", "MartletTestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -31,6 +31,16 @@ public final class Context: Sendable {
         runtime.note(route, of: address)
     }
 
+    /// A context of which only the address is known here, for as long as a call takes.
+    init(below runtime: ContextRuntime, _ address: ContextAddress) {
+        (self.address, self.runtime, bridge) = (address, runtime, nil)
+        route = runtime.route(to: address)
+        timings = ConnectTimings()
+        facts = Facts(
+            system: "", release: "", architecture: "", hostname: "", user: "", userID: 0, processID: 0, processors: 0,
+            memory: 0)
+    }
+
     var node: ContextNode { runtime.node }
 
     /// The bytes that have crossed this process's link towards the context. For tests.

@@ -60,6 +60,8 @@ public struct MartletError: Error, Sendable {
         public static let commandNotStarted = Code(rawValue: "commandNotStarted")
         /// A file, here or there, cannot be read or written; the message says which, and why.
         public static let fileFailed = Code(rawValue: "fileFailed")
+        /// A file is there already, and was not to be overwritten.
+        public static let fileExists = Code(rawValue: "fileExists")
         /// A task was not run, because one before it in its chain had failed.
         public static let chainBroken = Code(rawValue: "chainBroken")
         /// One end of a channel was closed, so that nothing can be sent any more.

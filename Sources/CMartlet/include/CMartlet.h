@@ -219,6 +219,44 @@ void martlet_capture_output(bool (*ask)(int pipe, const void *bytes, size_t coun
 /// errno in words. Thread-safe.
 const char *martlet_error_text(int error);
 
+// MARK: Files (files.c)
+
+enum { MARTLET_FILE = 1, MARTLET_DIRECTORY = 2, MARTLET_LINK = 3, MARTLET_OTHER = 4 };
+
+struct martlet_file {
+  uint32_t kind, mode, user, group;
+  int64_t size;
+  int64_t seconds;  ///< Of the last modification.
+  uint32_t nanoseconds;
+  bool is_sparse;
+  uint64_t device, number;
+};
+
+/// What a name stands for. Returns 0 or errno.
+int martlet_file_status(int directory, const char *name, bool follows, struct martlet_file *file);
+int martlet_descriptor_status(int descriptor, struct martlet_file *file);
+/// Sets the time of the last modification: of a name, a link itself if it is one, or without a name of a descriptor. Returns 0 or errno.
+int martlet_set_modified(int directory, const char *name, int64_t seconds, uint32_t nanoseconds);
+/// Where the next content of a sparse file begins, and where it ends. INT64_MAX: there is none; -1: that is not known here.
+int64_t martlet_next_data(int descriptor, int64_t from, int64_t *end);
+/// A file in a directory that has no name yet, and is gone if it gets none. Returns it or -1 (errno).
+int martlet_nameless_file(int directory, unsigned mode);
+/// Gives it a name that is free. Returns 0 or errno.
+int martlet_name_file(int descriptor, int directory, const char *name);
+/// Makes all that was written to a file system durable. Returns 0 or errno.
+int martlet_sync_system(int descriptor);
+
+/// XXH64 of what comes in parts.
+struct martlet_checksum {
+  uint64_t lanes[4];
+  uint64_t count;
+  uint8_t rest[32];
+};
+void martlet_checksum_begin(struct martlet_checksum *sum);
+void martlet_checksum_add(struct martlet_checksum *sum, const void *bytes, size_t count);
+void martlet_checksum_add_zeros(struct martlet_checksum *sum, uint64_t count);
+uint64_t martlet_checksum_end(const struct martlet_checksum *sum);
+
 // MARK: Thread-local mark (poll.c)
 
 /// What the reactor notes about the running thread; 0 on threads that are not its own.

@@ -1,4 +1,4 @@
-import Martlet
+public import Martlet
 
 /// Files there and back. Whatever is written, there or here, is written beside its name, checked by size and SHA-256, made
 /// durable and then renamed: whoever looks at the name sees the old content or the new one, never a part. Where the name is a
@@ -17,9 +17,11 @@ extension PythonContext {
         _ local: some PathName, to path: some PathName, mode: UInt32? = nil,
         onProgress: (@Sendable (Int) -> Void)? = nil
     ) async throws {
-        let source = try LocalSource(local.pathBytes)
+        let source = try here { () throws(FileError) in try FileSource(local.pathBytes) }
         let own = source.mode
-        try await send(to: path.pathBytes, mode ?? own, onProgress) { () throws(MartletError) in try source.next() }
+        try await send(to: path.pathBytes, mode ?? own, onProgress) { () throws(MartletError) in
+            try here { () throws(FileError) in try source.next() }
+        }
     }
 
     /// Writes bytes to a file of the context's machine.
@@ -47,10 +49,11 @@ extension PythonContext {
         _ path: some PathName, to local: some PathName, mode: UInt32? = nil,
         onProgress: (@Sendable (Int) -> Void)? = nil
     ) async throws {
-        let target = try LocalTarget(local.pathBytes)
-        let own = try await receive(path.pathBytes, onProgress) { (part) throws(MartletError) in try target.write(part)
+        let target = try here { () throws(FileError) in try FileTarget(local.pathBytes) }
+        let own = try await receive(path.pathBytes, onProgress) { (part) throws(MartletError) in
+            try here { () throws(FileError) in try target.write(part) }
         }
-        try target.commit(mode: mode ?? own)
+        try here { () throws(FileError) in try target.commit(mode: mode ?? own) }
     }
 
     /// Reads a file of the context's machine.
@@ -68,6 +71,11 @@ extension PythonContext {
             bytes += part
         }
         return bytes
+    }
+
+    /// Does something with a file of this machine.
+    private func here<R>(_ body: () throws(FileError) -> R) throws(MartletError) -> R {
+        do { return try body() } catch { throw error.error(isHere: true) }
     }
 
     // MARK: The transfer

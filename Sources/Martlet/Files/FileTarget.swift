@@ -1,0 +1,185 @@
+import CMartlet
+import MartletReactor
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// A file that is written beside its name, and takes it when it is whole. Until then, and if it never is, what has that name
+/// stays as it is.
+package final class FileTarget {
+    private let directory: Int32
+    private let ownsDirectory: Bool
+    private let name: [UInt8]
+    private let path: [UInt8]
+    private var descriptor: Int32 = -1
+    /// `nil`: the file has no name at all until it is whole, so that nothing of it stays, whatever happens.
+    private var temporary: [UInt8]?
+    /// What was written stays for the next try.
+    private let isPartial: Bool
+    /// How much of it there is.
+    private(set) var count = 0
+    private var endsInHole = false
+
+    /// Larger ones get no name before they are whole: it costs a little more, and they take longer.
+    private static let namelessFrom = 64 * 1024
+
+    /// - Parameters:
+    ///   - directory: stays open as long as this.
+    ///   - path: for errors.
+    ///   - mode: what the umask leaves of it is who may open the file before it is whole.
+    ///   - partial: if given, the file keeps this name when it does not become whole, and is continued if it is there: then
+    ///     ``count`` is not 0.
+    init(
+        in directory: Int32, _ name: [UInt8], _ path: [UInt8], expecting size: Int, mode: UInt32 = 0o600,
+        partial: [UInt8]? = nil, ownsDirectory: Bool = false
+    ) throws(FileError) {
+        (self.directory, self.name, self.path, self.ownsDirectory) = (directory, name, path, ownsDirectory)
+        let stem = [UInt8(ascii: ".")] + name.prefix(200)
+        if let partial {
+            let file = stem + Array(".martlet-partial-".utf8) + partial
+            let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
+            descriptor = withPath(file) { openat(directory, $0, flags, mode_t(mode)) }
+            if descriptor >= 0 {
+                let status = descriptorStatus(descriptor)
+                // Somebody else's, or somebody else is at it: not to be touched.
+                if status.kind == UInt32(MARTLET_FILE), status.user == geteuid(), flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
+                    (temporary, isPartial, count) = (file, true, Int(status.size))
+                    return
+                }
+                closeDescriptor(descriptor)
+                descriptor = -1
+            }
+        }
+        isPartial = false
+        if size >= Self.namelessFrom { descriptor = martlet_nameless_file(directory, mode) }
+        if descriptor < 0 {
+            let number = UInt64.random(in: 0 ... .max)
+            let file = stem + Array(".martlet-\(String(number, radix: 16))".utf8)
+            descriptor = withPath(file) { openat(directory, $0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode_t(mode)) }
+            guard descriptor >= 0 else {
+                let number = errno
+                throw FileError("write", path, number)
+            }
+            temporary = file
+        }
+    }
+
+    /// For a file by its path. A link stays a link.
+    package convenience init(_ path: [UInt8]) throws(FileError) {
+        let real = realPath(path) ?? path
+        let (folder, name) = real.splitPath
+        let (file, number) = fileStatus(real, follows: true)
+        if number == 0, file.kind == UInt32(MARTLET_DIRECTORY) {
+            throw FileError("write", path, EISDIR)
+        }
+        let directory = openFolder(AT_FDCWD, folder, follows: true)
+        guard directory >= 0 else { throw FileError("write", path, errno) }
+        try self.init(in: directory, name, path, expecting: 0, ownsDirectory: true)
+    }
+
+    deinit {
+        closeDescriptor(descriptor)
+        if let temporary, !isPartial { _ = withPath(temporary) { unlinkat(directory, $0, 0) } }
+        if ownsDirectory { closeDescriptor(directory) }
+    }
+
+    package func write(_ bytes: [UInt8]) throws(FileError) {
+        let number = bytes.withUnsafeBytes { write($0) }
+        guard number == 0 else { throw FileError("write", path, number) }
+    }
+
+    /// - Returns: 0 or the error number.
+    func write(_ bytes: UnsafeRawBufferPointer) -> Int32 {
+        var offset = 0
+        while offset < bytes.count {
+            let count = writeBytes(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
+            if count < 0 && errno == EINTR { continue }
+            if count <= 0 { return count == 0 ? EIO : errno }
+            offset += count
+        }
+        count += bytes.count
+        if !bytes.isEmpty { endsInHole = false }
+        return 0
+    }
+
+    /// Goes on behind a hole.
+    ///
+    /// - Returns: 0 or the error number.
+    func skip(_ hole: Int) -> Int32 {
+        guard count <= Int.max - hole, lseek(descriptor, off_t(hole), SEEK_CUR) >= 0 else { return EFBIG }
+        count += hole
+        endsInHole = true
+        return 0
+    }
+
+    /// The checksum of the first `size` bytes of what is there; writing goes on behind them.
+    func resume(at size: Int) -> FileChecksum? {
+        var checksum = FileChecksum()
+        guard lseek(descriptor, 0, SEEK_SET) == 0, checksum.add(contentOf: descriptor, limit: size) == 0,
+            checksum.count == size, ftruncate(descriptor, off_t(size)) == 0
+        else { return nil }
+        count = size
+        return checksum
+    }
+
+    /// Nothing of it stays, whatever was asked.
+    func discard() {
+        if let temporary { _ = withPath(temporary) { unlinkat(directory, $0, 0) } }
+    }
+
+    /// Gives the file its name.
+    ///
+    /// - Parameters:
+    ///   - mode: `nil`: it stays as it was made.
+    ///   - owner: user and group; -1 for one that stays.
+    ///   - isDurable: content and name are on the disk when this returns.
+    func commit(
+        mode: UInt32?, owner: (UInt32, UInt32)? = nil, keeping old: martlet_file? = nil,
+        modified: (Int64, UInt32)? = nil, isDurable: Bool
+    ) throws(FileError) {
+        if endsInHole, ftruncate(descriptor, off_t(count)) != 0 { throw FileError("write", path, errno) }
+        if let owner {
+            guard fchown(descriptor, owner.0, owner.1) == 0 else { throw FileError("write", path, errno) }
+        } else if let old, old.user != geteuid() || old.group != getegid() {
+            // Whose it was stays, where that is ours to say.
+            if fchown(descriptor, old.user, old.group) != 0 { _ = fchown(descriptor, .max, old.group) }
+        }
+        if let mode, fchmod(descriptor, mode_t(mode)) != 0 { throw FileError("write", path, errno) }
+        if let modified {
+            let number = martlet_set_modified(descriptor, nil, modified.0, modified.1)
+            guard number == 0 else { throw FileError("write", path, number) }
+        }
+        if isDurable, fsync(descriptor) != 0 { throw FileError("write", path, errno) }
+        let number = takeName()
+        guard number == 0 else { throw FileError("write", path, number) }
+        // Some file systems cannot.
+        if isDurable { _ = fsync(directory) }
+    }
+
+    package func commit(mode: UInt32) throws(FileError) { try commit(mode: mode, isDurable: true) }
+
+    private func takeName() -> Int32 {
+        if temporary == nil {
+            let number = withPath(name) { martlet_name_file(descriptor, directory, $0) }
+            // What has that name is replaced, which only a file with a name can do.
+            if number != EEXIST { return number }
+            let random = UInt64.random(in: 0 ... .max)
+            let file = [UInt8(ascii: ".")] + name.prefix(200) + Array(".martlet-\(String(random, radix: 16))".utf8)
+            let second = withPath(file) { martlet_name_file(descriptor, directory, $0) }
+            guard second == 0 else { return second }
+            temporary = file
+        }
+        guard let temporary,
+            withPath(temporary, { from in withPath(name) { renameat(directory, from, directory, $0) } }) == 0
+        else {
+            let number = errno
+            discard()
+            return number
+        }
+        self.temporary = nil
+        return 0
+    }
+}

@@ -1,0 +1,200 @@
+import MartletLink
+import MartletWire
+
+/// One way that a tree goes from here: to one target, or to a context where the ways of several part.
+struct SyncLeg: Sendable {
+    var address: ContextAddress
+    /// Of the targets, in the list.
+    var numbers: [Int]
+    var isRelay: Bool
+    var request: FileTask.Request
+
+    /// The fewest ways that lead to all targets from a context.
+    static func legs(
+        _ targets: [SyncRelay.Target], _ options: FileOptions, from here: ContextAddress
+    ) -> [SyncLeg] {
+        var groups: [UInt32: [Int]] = [:]
+        var order: [UInt32] = []
+        for (number, target) in targets.enumerated() {
+            let child = here.childNumber(towards: target.address) ?? 0
+            if groups.updateValue((groups[child] ?? []) + [number], forKey: child) == nil { order.append(child) }
+        }
+        return order.flatMap { child -> [SyncLeg] in
+            let numbers = groups[child]!
+            func direct(_ number: Int) -> SyncLeg {
+                let target = targets[number]
+                return SyncLeg(
+                    address: target.address, numbers: [number], isRelay: false,
+                    request: FileTask.Request(.receive, target.path, options))
+            }
+            // 0: here.
+            guard child > 0, numbers.count > 1 else { return numbers.map(direct) }
+            var fork = targets[numbers[0]].address
+            for number in numbers {
+                while !fork.contains(targets[number].address), let parent = fork.parent { fork = parent }
+            }
+            var request = FileTask.Request(.relay, [], options)
+            request.targets = numbers.map { targets[$0] }
+            return [SyncLeg(address: fork, numbers: numbers, isRelay: true, request: request)]
+        }
+    }
+
+    /// What an answer says of each target.
+    func results(_ answer: [UInt8]) throws(MartletError) -> [Result<FileReport, MartletError>] {
+        try answer.unpacked { reader throws(MartletError) in
+            guard isRelay else { return [.success(try FileReport(&reader))] }
+            var results: [Result<FileReport, MartletError>] = []
+            for _ in numbers {
+                if try reader.byte() == 0 {
+                    results.append(.success(try FileReport(&reader)))
+                } else {
+                    let error = try? CBORDecoder().decode(MartletError.self, from: try reader.string())
+                    results.append(.failure(error ?? PackedReader.damaged))
+                }
+            }
+            return results
+        }
+    }
+
+    static func pack(_ results: [Result<FileReport, MartletError>]) -> [UInt8] {
+        var packed = PackedBytes()
+        for result in results {
+            switch result {
+            case .success(let report):
+                packed.bytes.append(0)
+                report.pack(into: &packed)
+            case .failure(let error):
+                packed.bytes.append(1)
+                packed.add((try? CBOREncoder().encode(error)) ?? [])
+            }
+        }
+        return packed.bytes
+    }
+}
+
+/// The part of a context that hands a tree on to others below it, and keeps nothing but the manifest. It goes at the pace of
+/// the slowest; one that fails is left out.
+struct SyncRelay {
+    struct Target: Sendable {
+        var address: ContextAddress
+        var path: [UInt8]
+    }
+
+    private let legs: [SyncLeg]
+    private let runtime: ContextRuntime
+    private let count: Int
+
+    init(_ targets: [Target], _ options: FileOptions, _ runtime: ContextRuntime, _ route: Route) {
+        legs = SyncLeg.legs(targets, options, from: runtime.node.address)
+        (self.runtime, count) = (runtime, targets.count)
+    }
+
+    /// - Returns: what came of each target.
+    func run(_ upstream: Channel<[UInt8]>) async throws -> [UInt8] {
+        let manifest = Manifest()
+        while true {
+            guard let item = try await upstream.receive() else { throw TreeExchange.brokenOff }
+            if item.first == TreeItem.manifestEnd { break }
+            guard item.first == TreeItem.manifest else { throw PackedReader.damaged }
+            try manifest.add(piece: item.dropFirst())
+        }
+        let ends = legs.map { _ -> (Channel<[UInt8]>, Channel<[UInt8]>) in runtime.makeChannel() }
+        var results = [Result<FileReport, MartletError>](repeating: .failure(TreeExchange.brokenOff), count: count)
+        try await withThrowingTaskGroup(of: (Int, [Result<FileReport, MartletError>]).self) { group in
+            for (number, leg) in legs.enumerated() {
+                let far = ends[number].1
+                group.addTask { (number, await self.answer(leg, far)) }
+            }
+            do { try await feed(manifest, upstream, ends.map(\.0)) } catch {
+                for (near, _) in ends { near.close() }
+                group.cancelAll()
+                throw error
+            }
+            for try await (number, ended) in group {
+                for (target, result) in zip(legs[number].numbers, ended) { results[target] = result }
+            }
+        }
+        for (near, _) in ends { near.close() }
+        return SyncLeg.pack(results)
+    }
+
+    private func answer(_ leg: SyncLeg, _ far: Channel<[UInt8]>) async -> [Result<FileReport, MartletError>] {
+        do {
+            if leg.address == runtime.node.address {
+                let target = try TreeTarget(leg.request.path, leg.request.options, isHere: false)
+                do { try await TreeExchange.receive(target, far) { _ in } } catch {
+                    far.close()
+                    throw error
+                }
+                return [.success(target.report)]
+            }
+            let task = FileTask(channel: far, request: leg.request.packed)
+            return try leg.results(try await Context(below: runtime, leg.address).call(task))
+        } catch {
+            let failure = error as? MartletError ?? MartletError(.fileFailed, ErrorText.of(error))
+            return leg.numbers.map { _ in .failure(failure) }
+        }
+    }
+
+    private func feed(_ manifest: Manifest, _ upstream: Channel<[UInt8]>, _ ends: [Channel<[UInt8]>]) async throws {
+        let wanted = await withTaskGroup(of: (Int, WantedFiles?).self) { group in
+            for (number, end) in ends.enumerated() {
+                nonisolated(unsafe) let manifest = manifest
+                group.addTask { (number, try? await TreeExchange.offer(manifest, end)) }
+            }
+            var wanted = [WantedFiles?](repeating: nil, count: ends.count)
+            for await (number, files) in group { wanted[number] = files }
+            return wanted
+        }
+        var union = WantedFiles()
+        for case let files? in wanted { union.formUnion(files) }
+        try await upstream.send(union.packed)
+        var isOpen = wanted.map { $0 != nil }
+        var current: Int?
+        while true {
+            guard let item = try await upstream.receive() else { throw TreeExchange.brokenOff }
+            guard item.first == TreeItem.contents else { throw PackedReader.damaged }
+            let (files, isLast) = try Self.files(in: item, &current)
+            for (number, end) in ends.enumerated() where isOpen[number] {
+                guard isLast || files.contains(where: { wanted[number]![$0] }) else { continue }
+                // Why it does not take any more, its answer says.
+                do { try await end.send(item) } catch is CancellationError { throw CancellationError() } catch {
+                    isOpen[number] = false
+                }
+            }
+            if isLast { return }
+        }
+    }
+
+    /// Of which files there is something in an item.
+    private static func files(in item: [UInt8], _ current: inout Int?) throws(MartletError) -> ([Int], isLast: Bool) {
+        var files = current.map { [$0] } ?? []
+        var (index, isLast) = (current, false)
+        try item.unpacked { reader throws(MartletError) in
+            _ = try reader.byte()
+            while !reader.isAtEnd {
+                switch try reader.byte() {
+                case ContentRecord.file:
+                    index = try reader.count()
+                    _ = try reader.count()
+                    files.append(index!)
+                case ContentRecord.data:
+                    let head = try reader.part(4)
+                    _ = try reader.part(Int(UInt32(littleEndian: head.loadUnaligned(as: UInt32.self))))
+                case ContentRecord.hole: _ = try reader.count()
+                case ContentRecord.end:
+                    _ = try reader.fixed()
+                    index = nil
+                case ContentRecord.failed:
+                    files.append(try reader.count())
+                    _ = try reader.text()
+                    index = nil
+                case ContentRecord.done: isLast = true
+                default: throw PackedReader.damaged
+                }
+            }
+        }
+        current = index
+        return (files, isLast)
+    }
+}
