@@ -13,7 +13,7 @@ import Testing
     }
 
     @Test func `Who means the same host in the same way shares one context`() async throws {
-        try await withScreen(.quiet) { _ in
+        try await withScreen(.quiet) { _ async throws in
             let first = try await agent(.host("local"))
             for host in [OperationHost("local"), OperationHost("local:"), OperationHost(.local, name: "mine")] {
                 #expect(try await agent(.host(host)) == first)
@@ -37,7 +37,7 @@ import Testing
         try await TestFolder.with { folder in
             // A way in that waits until it may go on.
             try folder.writeProgram("slow", "touch \(folder.file("begun"))-$$; while [ ! -e \(folder.file("go")) ]; do sleep 0.05; done; exec \"$@\"")
-            try await withScreen(.quiet) { _ in
+            try await withScreen(.quiet) { _ async throws in
                 let host = OperationHost(.command([folder.file("slow"), "/bin/sh", "-c"]))
                 let waiting = Task { try await remote("echo here", .host(host)).lines }
                 let impatient = Task { try await remote("echo never", .host(host)) }
@@ -48,7 +48,7 @@ import Testing
                 #expect(try await waiting.value == ["here"])
                 #expect(folder.count("begun") == 1)
             }
-            try await withScreen(.quiet) { _ in
+            try await withScreen(.quiet) { _ async throws in
                 try await local(["rm", folder.file("go")])
                 let host = OperationHost(.command([folder.file("slow"), "/bin/sh", "-c"]))
                 let alone = Task { try await remote("echo never", .host(host)) }
@@ -80,7 +80,7 @@ import Testing
     }
 
     @Test func `A context that is lost is connected anew by the next operation`() async throws {
-        try await withScreen(.quiet) { _ in
+        try await withScreen(.quiet) { _ async throws in
             for host in ["local", "local/local"] as [OperationHost] {
                 let first = try await agent(.host(host))
                 try await cutOff(first)
@@ -132,7 +132,7 @@ import Testing
         try await withLocalContext(OutputLog().options) { martlet, context in
             // Without any scope too.
             #expect(try await remote("echo hi", .host(context), .quiet).lines == ["hi"])
-            try await withOperations(on: martlet, .quiet, .host(context)) {
+            try await withOperations(on: martlet, .quiet, .host(context)) { () async throws in
                 #expect(try await remote("echo hi").lines == ["hi"])
                 #expect(try await hostContext() === context)
             }
@@ -145,7 +145,7 @@ import Testing
         #expect(none.advice?.contains(".host(\"web1\")") == true)
         let nobody = try await operationError(.misuse) { try await remote("true", .quiet, .host("local")) }
         #expect(nobody.advice?.contains("withOperations") == true)
-        try await withScreen(.quiet) { _ in
+        try await withScreen(.quiet) { _ async throws in
             await #expect(throws: SpecError.self) { try await remote("true", .host("ssh:a?prot=1")) }
         }
     }

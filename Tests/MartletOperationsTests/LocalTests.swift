@@ -50,7 +50,7 @@ func withScreen(
 
     @Test func `A directory of its own, for local commands only, also nested`() async throws {
         try await TestFolder.with { folder in
-            try await withScreen(.quiet) { _ in
+            try await withScreen(.quiet) { _ async throws in
                 try await local(["mkdir", "-p", folder.file("it's a 'b'")])
                 let before = try await local("pwd").lines
                 try await lcd(folder.path) {
@@ -109,7 +109,7 @@ func withScreen(
     }
 
     @Test func `A signal is told by its name, and is no success`() async throws {
-        try await withScreen(.quiet) { _ in
+        try await withScreen(.quiet) { _ async throws in
             let result = try await local("kill -9 $$", .warnOnly)
             #expect(result.signal == "KILL" && result.failed && result.exitCode == nil)
             let error = try await operationError(.commandSignalled) { try await local("kill -TERM $$") }
@@ -131,7 +131,7 @@ func withScreen(
     }
 
     @Test func `Variables and input arrive as they are`() async throws {
-        try await withScreen(.quiet) { _ in
+        try await withScreen(.quiet) { _ async throws in
             for value in ["a b", "a; echo pwned", "it's", "\"$HOME\" `id`", "two\nlines", "", "grüße 🐦"] {
                 try await env(["MARTLET_A": value]) { () async throws in
                     #expect(try await local("printf %s \"$MARTLET_A\"").output == value)
@@ -186,7 +186,7 @@ func withScreen(
 
     @Test func `What is only shown is not run`() async throws {
         try await TestFolder.with { folder in
-            try await withScreen(.dryRun()) { screen in
+            try await withScreen(.dryRun()) { screen async throws in
                 #expect(try await local(["touch", folder.file("x")]).succeeded)
                 #expect(try await remote("rm -rf /", .host("no-such-host.invalid")).succeeded)
                 #expect(!folder.has("x"))
@@ -196,7 +196,7 @@ func withScreen(
     }
 
     @Test func `Local commands at once, with all their settings`() async throws {
-        try await withScreen(.quiet) { _ in
+        try await withScreen(.quiet) { _ async throws in
             let results = try await execute(.parallel, over: Array(1...12)) { number in
                 try await env(["N": "\(number)"]) { try await local("echo $N; sleep 0.05; echo $N >&2") }
             }

@@ -99,7 +99,7 @@ func withRemote(
     }
 
     @Test func `Settings, arguments, declarations: each operation takes the nearest`() async throws {
-        try await withRemote(.quiet) { sshd, screen in
+        try await withRemote(.quiet) { sshd, screen async throws in
             let here: Setting = .host("local")
             for (settings, argument, home) in [([], nil, true), ([here], nil, false), ([], here, false)] as [([Setting], Setting?, Bool)] {
                 try await withSettings(settings) {

@@ -33,12 +33,12 @@ struct SudoTests {
                         #expect(error.message.contains("Permission denied"), "\(error)")
                     }
                 }
-                try await env(["A": "x; echo pwned 'q'"]) {
+                try await env(["A": "x; echo pwned 'q'"]) { () async throws in
                     #expect(try await remoteSudo("printf %s \"$A\"").output == "x; echo pwned 'q'")
                 }
                 try await prefix("B=2") { () async throws in #expect(try await remoteSudo("echo $B").lines == ["2"]) }
                 // All of a scope, and back.
-                try await withSettings(.sudo(user: "ann")) {
+                try await withSettings(.sudo(user: "ann")) { () async throws in
                     #expect(try await remote("id -un").lines == ["ann"])
                     #expect(try await remoteSudo("id -un").lines == ["ann"])
                     #expect(try await remoteSudo("id -un", user: "root").lines == ["root"])

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Martlet
 import MartletPython
+import MartletReactor
 
 /// `martlet run`.
 struct RunCommand: AsyncParsableCommand {

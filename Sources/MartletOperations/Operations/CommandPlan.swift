@@ -4,6 +4,8 @@ import Martlet
 struct CommandPlan: Hashable, Sendable {
     /// What a user asks for.
     enum Request: Hashable, Sendable {
+        /// The account's own shell, for a person.
+        case loginShell
         /// For a shell.
         case line(String)
         /// A program and its arguments, without any shell.
@@ -11,6 +13,7 @@ struct CommandPlan: Hashable, Sendable {
 
         var text: String {
             switch self {
+            case .loginShell: "the login shell"
             case .line(let line): line
             case .words(let words): words.map(shellQuoted).joined(separator: " ")
             }
@@ -20,7 +23,8 @@ struct CommandPlan: Hashable, Sendable {
     /// How it is run.
     enum Program: Hashable, Sendable {
         case executable(String, [String])
-        case login(String)
+        /// The account's shell with a line, or with `nil` as after a login.
+        case login(String?)
     }
 
     /// As it is shown, and as results have it.
@@ -34,6 +38,7 @@ struct CommandPlan: Hashable, Sendable {
         let combines = settings[CombineKey.self] ?? false
         directory = settings.directory(isLocal: isLocal)
         switch request {
+        case .loginShell: (shown, program) = (request.text, .login(nil))
         case .line(let line):
             shown = (prefixes + [line]).joined(separator: " && ")
             program =

@@ -8,6 +8,11 @@ struct CommandRun {
     private let isLocal: Bool
     private let host: String
 
+    /// Runs the login shell. How a person leaves it is no failure.
+    static func loginShell(_ settings: Settings) async throws -> OperationResult {
+        try await CommandRun(.loginShell, settings.applying([.interactive()]), isLocal: false).result()
+    }
+
     /// Shows the command, runs it, and judges what came of it.
     ///
     /// - Throws: ``OperationError``; `MartletError` if the host is not reached or is lost; `SpecError`; `CancellationError`.
@@ -46,7 +51,9 @@ struct CommandRun {
             } catch let error as MartletError where error.code == .contextLost {
                 settings[ConnectionsKey.self]?.lost(connection.context)
                 throw error
-            } catch let error as OperationError {
+            } catch var error as OperationError {
+                error.host = error.host ?? host
+                error.route = error.route ?? connection.context.route
                 writer.fatal("\(error.message) [\(connection.context.route)]")
                 throw settings.failure(error)
             }
@@ -60,9 +67,11 @@ struct CommandRun {
         }
         let context = connection.context
         guard case .executable(let path, let arguments) = plan.program,
-            settings[TerminalKey.self] == nil, settings[WatchersKey.self]?.isEmpty ?? true
+            settings[TerminalKey.self] == nil, settings[WatchersKey.self]?.isEmpty ?? true,
+            !(settings[InteractiveKey.self] ?? false)
         else {
-            fatalError("SESSION")
+            let session = CommandSession(plan, settings, writer, options)
+            return result(try await session.run(on: context))
         }
         let show: @Sendable (OutputLine) async throws -> Void = { [writer] in writer.line($0) }
         return result(

@@ -11,5 +11,3 @@ public struct OperationTerminal: Sendable, Hashable {
     /// A terminal.
     public init(size: TerminalSize? = nil, type: String = "xterm") { (self.size, self.type) = (size, type) }
 }
-
-public struct TerminalSize: Sendable, Hashable {}

@@ -37,6 +37,12 @@ struct LineWriter: Sendable {
         write(pipe, pipe == .output ? "out" : "err", bytes)
     }
 
+    /// As it came, without the template.
+    func raw(_ pipe: OutputLine.Pipe, _ bytes: [UInt8]) {
+        guard shows(pipe == .output ? .output : .errors) else { return }
+        sink.write(pipe, bytes)
+    }
+
     func warn(_ message: String) { failure("Warning: ", message) }
     func fatal(_ message: String) { failure("Fatal error: ", message) }
 

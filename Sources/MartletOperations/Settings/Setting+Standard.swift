@@ -93,6 +93,10 @@ extension Setting {
     /// Commands get a terminal like this, or with `nil` none.
     public static func pty(_ terminal: OperationTerminal?) -> Setting { .set(TerminalKey.self, to: terminal) }
 
+    /// Commands are joined to this program's terminal: they have one of its size, get what is typed, and what they write is
+    /// shown as it comes, without a template. An editor works so. Default: `false`.
+    public static func interactive(_ isInteractive: Bool = true) -> Setting { .set(InteractiveKey.self, to: isInteractive) }
+
     /// Reads what commands write, and answers, besides those that do already: ``Responder``, ``FailingResponder``.
     public static func watch(_ watchers: any OutputWatcher...) -> Setting {
         Setting { $0[WatchersKey.self] = ($0[WatchersKey.self] ?? []) + watchers }
@@ -190,6 +194,7 @@ enum ShellKey: SettingKey { typealias Value = CommandShell }
 enum TimeoutKey: SettingKey { typealias Value = Duration }
 enum InputKey: SettingKey { typealias Value = CommandInput }
 enum TerminalKey: SettingKey { typealias Value = OperationTerminal }
+enum InteractiveKey: SettingKey { typealias Value = Bool }
 enum WatchersKey: SettingKey { typealias Value = [any OutputWatcher] }
 enum NiceKey: SettingKey { typealias Value = Int }
 enum OutputLimitKey: SettingKey { typealias Value = Int }

@@ -8,12 +8,12 @@ import Musl
 
 /// Our terminal while keys are the far machine's: nothing is shown, gathered into lines or made a signal here. It is as before
 /// when this is closed, released, or when the program is ended by a signal.
-final class RawTerminal: Sendable {
+package final class RawTerminal: Sendable {
     // One at a time: the program has one standard input.
     private static let before = Mutex<termios?>(nil)
 
     /// - Returns: `nil` if standard input is no terminal.
-    init?() {
+    package init?() {
         var settings = termios()
         guard tcgetattr(0, &settings) == 0 else { return nil }
         let before = settings
@@ -24,10 +24,10 @@ final class RawTerminal: Sendable {
 
     deinit { Self.restore() }
 
-    func close() { Self.restore() }
+    package func close() { Self.restore() }
 
     /// Makes the terminal what it was.
-    static func restore() {
+    package static func restore() {
         before.withLock { before in
             guard var settings = before else { return }
             before = nil

@@ -1,4 +1,3 @@
-import MartletReactor
 import Synchronization
 
 #if canImport(Glibc)
@@ -10,32 +9,18 @@ import Musl
 /// Our standard input, as it comes, at the pace of whoever wants it.
 ///
 /// One iteration only. It ends early when its task is cancelled, though nothing may ever come.
-struct StandardInput: AsyncSequence, Sendable {
-    typealias Element = [UInt8]
-    typealias Failure = any Error
+package struct StandardInput: AsyncSequence, Sendable {
+    package typealias Element = [UInt8]
+    package typealias Failure = any Error
 
-    func makeAsyncIterator() -> Iterator { Iterator() }
+    package init() {}
 
-    struct Iterator: AsyncIteratorProtocol {
+    package func makeAsyncIterator() -> Iterator { Iterator() }
+
+    package struct Iterator: AsyncIteratorProtocol {
         private let feed = Feed()
 
-        func next() async throws -> [UInt8]? { try await feed.next() }
-    }
-
-    /// All of it.
-    ///
-    /// - Throws: ``CommandFailure`` if it is more than `limit` bytes, or cannot be read.
-    static func all(limit: Int) async throws -> [UInt8] {
-        var bytes: [UInt8] = []
-        for try await chunk in StandardInput() {
-            bytes += chunk
-            guard bytes.count <= limit else {
-                throw CommandFailure(
-                    "standard input has more than \(Format.bytes(limit)), which is the limit when it goes to several hosts"
-                )
-            }
-        }
-        return bytes
+        package func next() async throws -> [UInt8]? { try await feed.next() }
     }
 
     /// What can be polled is read when something is there, in a description of its own: being non-blocking is a property
@@ -110,14 +95,14 @@ struct StandardInput: AsyncSequence, Sendable {
             }
         }
 
-        private func read() throws(CommandFailure) -> [UInt8]? {
+        private func read() throws(SystemError) -> [UInt8]? {
             var buffer = [UInt8](repeating: 0, count: Self.size)
             while true {
                 let count = buffer.withUnsafeMutableBytes { Self.read($0) }
                 if count > 0 { return Array(buffer[..<count]) }
                 if count == 0 { return nil }
                 guard errno == EINTR else {
-                    throw CommandFailure("cannot read standard input: \(SystemCalls.lastError)")
+                    throw SystemError(errno, "read standard input")
                 }
             }
         }
