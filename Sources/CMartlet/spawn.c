@@ -67,7 +67,9 @@ static int child_main(void *argument) {
     }                         \
   } while (0)
 
-  if (spawn->new_session)
+  if (spawn->stays_in_group)
+    TRY(prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0, MARTLET_SPAWN_GROUP);
+  else if (spawn->new_session)
     TRY(setsid() < 0 || (spawn->terminal >= 0 && ioctl(spawn->terminal, TIOCSCTTY, 0) < 0), MARTLET_SPAWN_GROUP);
   else
     TRY(setpgid(0, 0) < 0, MARTLET_SPAWN_GROUP);
