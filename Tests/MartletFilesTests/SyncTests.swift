@@ -50,6 +50,23 @@ import Testing
         }
     }
 
+    @Test func `A link into the folder leads to the copy, any other stays as it is`() async throws {
+        try await withFolderAndContext { folder, context async throws in
+            let (tree, there) = ("\(folder)/tree", "\(folder)/there")
+            Trees.makeFolder(tree)
+            Trees.write("\(tree)/file", [1])
+            let links = ["relative": "file", "inside": "\(tree)/file", "outside": "/etc/passwd", "beside": "\(tree)x/file"]
+            for (name, target) in links { symlink(target, "\(tree)/\(name)") }
+            _ = try await context.sync(tree, to: there)
+            let found = Trees.all(there)
+            for (name, target) in links {
+                let wanted = name == "inside" ? "\(there)/file" : target
+                #expect(found[Array(name.utf8)]?.content == Array(wanted.utf8))
+            }
+            #expect(try await context.sync(tree, to: there).changes == [])
+        }
+    }
+
     @Test func `Size and time decide, or the content`() async throws {
         try await withFolderAndContext { folder, context async throws in
             let (tree, there) = ("\(folder)/tree", "\(folder)/there")

@@ -23,6 +23,8 @@ struct FileEntry {
     var checksum: UInt64?
     /// Of a link.
     var target: [UInt8] = []
+    /// The link's target is a path in the tree, not one of the machine.
+    var isInside = false
     /// Of a `leave`: not all that is in the folder could be seen.
     var isIncomplete = false
 
@@ -61,7 +63,7 @@ final class Manifest {
         case .leave: packed.bytes.append(entry.isIncomplete ? FileEntry.flag : 0)
         case .file, .folder, .link:
             var tag = entry.kind.rawValue
-            if entry.checksum != nil { tag |= FileEntry.flag }
+            if entry.checksum != nil || entry.isInside { tag |= FileEntry.flag }
             if entry.mode == nil { tag |= FileEntry.noMode }
             packed.bytes.append(tag)
             packed.add(entry.name)
@@ -151,6 +153,7 @@ struct ManifestCursor {
             if tag & FileEntry.flag != 0 { entry.checksum = try reader.fixed() }
         } else if kind == .link {
             entry.target = try reader.string()
+            entry.isInside = tag & FileEntry.flag != 0
         }
         return entry
     }

@@ -76,7 +76,8 @@ final class TreeSource {
         guard !path.isEmpty, !path.contains(0) else { throw MartletError(.misuse, "\"\(path.shown)\" is no path") }
         var scan = TreeScan(
             filters: options.filters, followsLinks: options.contains(.followsLinks),
-            hasChecksums: options.comparison == .byContent, isIncluded: isIncluded)
+            hasChecksums: options.comparison == .byContent, rebasesLinks: options.contains(.isSync),
+            isIncluded: isIncluded)
         try scan.run(path)
         (root, self.options, manifest, failures) = (path, options, scan.manifest, scan.failures)
         self.path = realPath(path) ?? path

@@ -174,7 +174,7 @@ final class TreeTarget {
         let isSame: Bool
         switch entry.kind {
         case .folder, .leave: isSame = true
-        case .link: isSame = kind == MARTLET_LINK && readLink(folder, name) == entry.target
+        case .link: isSame = kind == MARTLET_LINK && readLink(folder, name) == linkTarget(entry)
         case .file:
             let isSameTime = Self.isSameTime(entry, file)
             switch options.comparison {
@@ -193,6 +193,10 @@ final class TreeTarget {
         if entry.kind == .folder, !options.contains(.isSync) { return .keep }
         if entry.kind == .link || options.comparison == .ifNewer { return .keep }
         return needsMetadata(entry, file) ? .metadata : .keep
+    }
+
+    func linkTarget(_ entry: FileEntry) -> [UInt8] {
+        entry.isInside ? report.path.appending(path: entry.target) : entry.target
     }
 
     /// Some file systems know no parts of a second.

@@ -80,6 +80,7 @@ final class TreeWork {
             guard case .file(let file, let entry, let path, var checksum) = current else { return }
             guard count <= max(entry.size, 0) else { throw PackedReader.damaged }
             checksum.add(zeros: count)
+            try Task.checkCancellation()
             current = .file(file, entry, path, checksum)
             try check(file.skip(count), path)
             progress.bytes += count
@@ -144,7 +145,8 @@ final class TreeWork {
                 throw FileError("write", target.shown(path), 0, "it did not arrive as it was sent")
             }
             let (folder, name) = try place(entry)
-            let (old, number) = fileStatus(folder, name, follows: false)
+            let isNew = target.step(entry.index) == .create
+            let (old, number) = isNew ? (martlet_file(), ENOENT) : fileStatus(folder, name, follows: false)
             let isThere = number == 0 && old.kind == UInt32(MARTLET_FILE)
             try file.commit(
                 mode: target.mode(entry, isThere ? old : nil), owner: target.owner(entry), keeping: isThere ? old : nil,
@@ -213,7 +215,7 @@ final class TreeWork {
         let (folder, name) = try place(entry)
         if step == .replace { try remove(folder, name, path) }
         func make(_ name: [UInt8]) -> Int32 {
-            withPath(entry.target) { to in withPath(name) { symlinkat(to, folder, $0) } } == 0 ? 0 : errno
+            withPath(target.linkTarget(entry)) { to in withPath(name) { symlinkat(to, folder, $0) } } == 0 ? 0 : errno
         }
         func settle(_ name: [UInt8]) {
             if let (user, group) = target.owner(entry) { _ = withPath(name) { fchownat(folder, $0, user, group, AT_SYMLINK_NOFOLLOW) } }

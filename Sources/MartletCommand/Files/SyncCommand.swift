@@ -68,7 +68,7 @@ struct SyncCommand: AsyncParsableCommand {
         options.followsLinks = followLinks
         let settled = options
         try await Session.run(colour: wayOptions.color) { session in
-            let source = try SyncSource(command.local, settled)
+            let source = try await session.interruption.cancelling { try SyncSource(command.local, settled) }
             let run = TransferRun(
                 hosts: hosts, limit: command.hostOptions.limit, wayIn: try command.wayOptions.wayIn(),
                 agent: command.wayOptions.agent, report: command.report, lists: command.dryRun || command.verbose,
