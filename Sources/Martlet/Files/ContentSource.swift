@@ -231,7 +231,8 @@ final class ContentSource {
     }
 
     private func relative(_ entry: FileEntry) -> [UInt8] {
-        folders.isEmpty ? [] : folders.dropFirst().reduce([UInt8]()) { $0.appending(path: $1.name) }.appending(path: entry.name)
+        folders.isEmpty
+            ? [] : folders.dropFirst().reduce([UInt8]()) { $0.appending(path: $1.name) }.appending(path: entry.name)
     }
 
     /// The folder that the cursor is in.

@@ -93,7 +93,8 @@ final class Manifest {
     }
 
     static let tooLarge = MartletError(
-        .limitExceeded, "the names alone of this tree are more than \(limit >> 20) MiB", advice: "copy its folders one by one")
+        .limitExceeded, "the names alone of this tree are more than \(limit >> 20) MiB",
+        advice: "copy its folders one by one")
 }
 
 /// Goes through a manifest, be it while it comes.
@@ -170,7 +171,11 @@ struct WantedFiles {
         get { index >> 3 < bits.count && bits[index >> 3] & 1 << UInt8(index & 7) != 0 }
         set {
             while bits.count <= index >> 3 { bits.append(0) }
-            if newValue { bits[index >> 3] |= 1 << UInt8(index & 7) } else { bits[index >> 3] &= ~(1 << UInt8(index & 7)) }
+            if newValue {
+                bits[index >> 3] |= 1 << UInt8(index & 7)
+            } else {
+                bits[index >> 3] &= ~(1 << UInt8(index & 7))
+            }
         }
     }
 

@@ -74,6 +74,7 @@ final class TreeSource {
         _ path: [UInt8], _ options: FileOptions, isIncluded: (@Sendable ([UInt8], FileStatus) -> Bool)? = nil
     ) throws {
         guard !path.isEmpty, !path.contains(0) else { throw MartletError(.misuse, "\"\(path.shown)\" is no path") }
+        let path = path.expandingHome
         var scan = TreeScan(
             filters: options.filters, followsLinks: options.contains(.followsLinks),
             hasChecksums: options.comparison == .byContent, rebasesLinks: options.contains(.isSync),

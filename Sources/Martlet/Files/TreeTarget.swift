@@ -54,7 +54,7 @@ final class TreeTarget {
         guard !destination.isEmpty, !destination.contains(0) else {
             throw MartletError(.misuse, "\"\(destination.shown)\" is no path")
         }
-        (self.destination, self.options, self.isHere) = (destination, options, isHere)
+        (self.destination, self.options, self.isHere) = (destination.expandingHome, options, isHere)
         owner = try options.owner?.numbers()
         work = TreeWork(self)
     }
@@ -181,7 +181,8 @@ final class TreeTarget {
             case .always, .never: isSame = false
             case .ifNewer:
                 isSame =
-                    kind == MARTLET_FILE && (isSameTime || (file.seconds, file.nanoseconds) > (entry.seconds, entry.nanoseconds))
+                    kind == MARTLET_FILE
+                    && (isSameTime || (file.seconds, file.nanoseconds) > (entry.seconds, entry.nanoseconds))
             case .byTime: isSame = kind == MARTLET_FILE && isSameTime && file.size == Int64(entry.size)
             case .byContent:
                 isSame =
@@ -289,7 +290,9 @@ final class TreeTarget {
     private func findPart(_ entry: FileEntry, _ folder: Int32, _ name: [UInt8]) {
         guard folder >= 0, let part = partName(entry) else { return }
         let file = [UInt8(ascii: ".")] + name.prefix(200) + Array(".martlet-partial-".utf8) + part
-        guard let source = try? FileSource(folder, file, follows: false, file), source.status.user == geteuid() else { return }
+        guard let source = try? FileSource(folder, file, follows: false, file), source.status.user == geteuid() else {
+            return
+        }
         var checksum = FileChecksum()
         guard checksum.add(contentOf: source.descriptor, limit: entry.size) == 0, checksum.count > 0 else { return }
         wanted.parts[entry.index] = (checksum.count, checksum.value)
@@ -338,7 +341,8 @@ final class TreeTarget {
             let number = errno
             var error = FileError("write", destination, number).error(isHere: isHere)
             if number == ENOENT {
-                error.advice = "make the folder \(folder.withoutSlashes.shown) first, or have it made: createsParents, --parents"
+                error.advice =
+                    "make the folder \(folder.withoutSlashes.shown) first, or have it made: createsParents, --parents"
             }
             throw error
         }
@@ -347,7 +351,11 @@ final class TreeTarget {
     }
 
     private func makeFolders(_ path: [UInt8]) throws(FileError) {
-        for end in path.indices.dropFirst() where path[end] == [UInt8].slash { _ = withPath(Array(path[..<end])) { mkdir($0, 0o777) } }
-        guard withPath(path, { mkdir($0, 0o777) }) == 0 || errno == EEXIST else { throw FileError("write", path, errno) }
+        for end in path.indices.dropFirst() where path[end] == [UInt8].slash {
+            _ = withPath(Array(path[..<end])) { mkdir($0, 0o777) }
+        }
+        guard withPath(path, { mkdir($0, 0o777) }) == 0 || errno == EEXIST else {
+            throw FileError("write", path, errno)
+        }
     }
 }

@@ -78,11 +78,13 @@ final class TreeWork {
         case ContentRecord.hole:
             let count = try reader.count()
             guard case .file(let file, let entry, let path, var checksum) = current else { return }
-            guard count <= max(entry.size, 0) else { throw PackedReader.damaged }
-            checksum.add(zeros: count)
+            current = .none
+            let number = file.skip(count)
+            // Not before the system has taken it: a hole may be of any size.
+            if number == 0 { checksum.add(zeros: count) }
             try Task.checkCancellation()
             current = .file(file, entry, path, checksum)
-            try check(file.skip(count), path)
+            try check(number, path)
             progress.bytes += count
         case ContentRecord.end:
             let wanted = try reader.fixed()
@@ -218,7 +220,9 @@ final class TreeWork {
             withPath(target.linkTarget(entry)) { to in withPath(name) { symlinkat(to, folder, $0) } } == 0 ? 0 : errno
         }
         func settle(_ name: [UInt8]) {
-            if let (user, group) = target.owner(entry) { _ = withPath(name) { fchownat(folder, $0, user, group, AT_SYMLINK_NOFOLLOW) } }
+            if let (user, group) = target.owner(entry) {
+                _ = withPath(name) { fchownat(folder, $0, user, group, AT_SYMLINK_NOFOLLOW) }
+            }
             if options.contains(.preservesTimes) {
                 _ = withPath(name) { martlet_set_modified(folder, $0, entry.seconds, entry.nanoseconds) }
             }
@@ -351,7 +355,8 @@ final class TreeWork {
             }
         }
         guard isEmpty else { return }
-        guard withPath(name, { unlinkat(folder, $0, AT_REMOVEDIR) }) == 0 || errno == ENOENT || errno == ENOTEMPTY else {
+        guard withPath(name, { unlinkat(folder, $0, AT_REMOVEDIR) }) == 0 || errno == ENOENT || errno == ENOTEMPTY
+        else {
             throw FileError("write", target.shown(path), errno)
         }
     }

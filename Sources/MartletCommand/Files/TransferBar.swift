@@ -26,7 +26,9 @@ final class TransferBar: Sendable {
         }
     }
 
-    func progressed(_ host: Host, _ progress: TransferProgress) { state.withLock { $0.progress[host.index] = progress } }
+    func progressed(_ host: Host, _ progress: TransferProgress) {
+        state.withLock { $0.progress[host.index] = progress }
+    }
 
     /// Shows it, and shows it anew, until the task is cancelled.
     func run() async {
@@ -39,7 +41,8 @@ final class TransferBar: Sendable {
             state.withLock { state in
                 guard !state.isStopped else { return }
                 output.show(
-                    status: Self.line(Array(state.progress.values), state.waiting.map(\.label), state.ended, total, duration))
+                    status: Self.line(
+                        Array(state.progress.values), state.waiting.map(\.label), state.ended, total, duration))
             }
         }
     }
