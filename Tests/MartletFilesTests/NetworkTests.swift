@@ -1,7 +1,6 @@
 import Foundation
 import MartletTestKit
 import MartletTestSupport
-import Synchronization
 import Testing
 
 @testable import Martlet
@@ -44,21 +43,17 @@ struct NetworkTests {
                     }
                     // The cut.
                     let target = network.hidden[0]
-                    try await hidden[0].put(
-                        bytes: [1], to: "/root/alone/old",
-                        options: {
-                            var o = TransferOptions(); o.createsParents = true; return o
-                        }())
+                    var alone = TransferOptions()
+                    alone.createsParents = true
+                    try await hidden[0].put(bytes: [1], to: "/root/alone/old", options: alone)
                     try await network.slow(target, to: 16_000)
-                    let isCut = Mutex(false)
-                    let error = await failure {
-                        async let put = hidden[0].put("\(tree)/large", to: "/root/alone/old") { progress in
-                            if progress.byteCount > 1 << 20 { isCut.withLock { $0 = true } }
-                        }
-                        await eventually { isCut.withLock { $0 } }
-                        try await network.cut(target)
-                        _ = try await put
+                    let (updates, report) = TransferProgress.makeStream()
+                    let put = Task { [first = hidden[0]] in
+                        try await first.put("\(tree)/large", to: "/root/alone/old", onProgress: report)
                     }
+                    for await progress in updates where progress.byteCount > 1 << 20 { break }
+                    try await network.cut(target)
+                    let error = await failure { _ = try await put.value }
                     #expect(error?.code == .contextLost, "\(error as Any)")
                     let list = target.machine.commandPrefix + ["sh", "-c", "ls -A /root/alone; wc -c </root/alone/old"]
                     await eventually(within: .seconds(40)) { (try? await runProgram(list).output) == "old\n1\n" }

@@ -65,7 +65,7 @@ final class ContentSource {
         (self.manifest, self.root, self.wanted, self.followsLinks) = (manifest, root, wanted, followsLinks)
         var cursor = ManifestCursor()
         while let entry = (try? cursor.next(manifest)) ?? nil {
-            if entry.kind == .file, wanted[entry.index] { totals = (totals.files + 1, totals.bytes + entry.size) }
+            if entry.kind == .file, wanted[entry.index] { totals = (totals.files + 1, totals.bytes &+ entry.size) }
         }
     }
 

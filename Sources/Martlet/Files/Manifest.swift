@@ -75,7 +75,7 @@ final class Manifest {
             if entry.kind == .file {
                 packed.add(entry.size)
                 if let checksum = entry.checksum { packed.add(fixed: checksum) }
-                contentCount += entry.size
+                contentCount &+= entry.size
                 fileCount += 1
             } else if entry.kind == .link {
                 packed.add(entry.target)

@@ -122,7 +122,8 @@ final class TreeTarget {
         switch (entry.kind, step) {
         case (.file, .create), (.file, .update), (.file, .replace):
             wanted[entry.index] = true
-            report.wantedCount += entry.size
+            // Whoever lies may claim any sizes: they are for people, and must not add up to a crash.
+            report.wantedCount &+= entry.size
             report.wantedFiles += 1
             if options.contains(.resumes) { findPart(entry, folder, name) }
         case (.folder, _): try enter(entry, path, folder, name, step)

@@ -74,7 +74,7 @@ final class TreeWork {
             checksum.add(data)
             current = .file(file, entry, path, checksum)
             try check(file.write(data), path)
-            progress.bytes += count
+            progress.bytes &+= count
         case ContentRecord.hole:
             let count = try reader.count()
             guard case .file(let file, let entry, let path, var checksum) = current else { return }
@@ -85,7 +85,7 @@ final class TreeWork {
             try Task.checkCancellation()
             current = .file(file, entry, path, checksum)
             try check(number, path)
-            progress.bytes += count
+            progress.bytes &+= count
         case ContentRecord.end:
             let wanted = try reader.fixed()
             guard case .file(let file, let entry, let path, let checksum) = current else { return current = .none }
@@ -130,7 +130,7 @@ final class TreeWork {
                 }
                 checksum = there
             }
-            progress = (progress.files, progress.bytes + start, path)
+            progress = (progress.files, progress.bytes &+ start, path)
             current = .file(file, entry, path, checksum)
         } catch { try target.fail(path, error) }
     }
@@ -157,7 +157,7 @@ final class TreeWork {
             progress.files += 1
             target.report.checksum = checksum.value
             target.report.fileCount += 1
-            target.report.byteCount += checksum.count
+            target.report.byteCount &+= checksum.count
         } catch { try target.fail(path, error) }
     }
 
