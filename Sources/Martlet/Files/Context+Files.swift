@@ -204,7 +204,10 @@ extension Context {
         defer { teller.finish() }
         do {
             return try await withTaskExecutorPreference(runtime.reactor) { try await body(teller) }
-        } catch let error as FileError { throw error.error(isHere: true) }
+        } catch {
+            if Task.isCancelled { throw CancellationError() }
+            throw (error as? FileError)?.error(isHere: true) ?? error
+        }
     }
 
     /// Asks the far side, with a channel to it.

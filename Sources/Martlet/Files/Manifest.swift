@@ -45,8 +45,6 @@ final class Manifest {
     private(set) var byteCount = 0
     /// How many entries there are.
     private(set) var count = 0
-    /// How much content its files have, as far as is known.
-    private(set) var contentCount = 0
     private(set) var fileCount = 0
 
     func add(_ entry: FileEntry) throws(MartletError) {
@@ -75,7 +73,6 @@ final class Manifest {
             if entry.kind == .file {
                 packed.add(entry.size)
                 if let checksum = entry.checksum { packed.add(fixed: checksum) }
-                contentCount &+= entry.size
                 fileCount += 1
             } else if entry.kind == .link {
                 packed.add(entry.target)
