@@ -2,6 +2,7 @@
 import gzip
 import os
 import shutil
+import tempfile
 
 import counts
 
@@ -138,6 +139,57 @@ def python_bulk(way):
                 Row("Python: channel, 1 MiB items, " + way, "MB/s", "rate", AT_LEAST_PEERS))
 
 
+# Files: in memory, so that it is the copying that is measured.
+
+def files(case, *rows):
+    def runs(m):
+        folder = tempfile.mkdtemp(prefix="martlet-bench-", dir="/dev/shm")
+        os.mkdir(folder + "/near")
+        if case == "tree":
+            count = fewer(m, 10_000)
+            for number in range(count):
+                inner = "%s/near/tree/%d" % (folder, number // 100)
+                os.makedirs(inner, exist_ok=True)
+                with open("%s/%d" % (inner, number), "wb") as file:
+                    file.write(os.urandom(number % 2048))
+        open(folder + "/near/large", "wb").close()
+        if case != "tree":
+            with open(folder + "/near/large", "wb") as file:
+                for _ in range(fewer(m, 256)):
+                    file.write(os.urandom(1 << 20))
+        here = os.path.dirname(os.path.abspath(__file__))
+
+        def ours():
+            sample = m.ours(case, "ssh", folder=folder)()
+            shutil.rmtree(folder + "/ours", ignore_errors=True)
+            if os.path.exists(folder + "/ours"):
+                os.unlink(folder + "/ours")
+            return sample
+
+        def other(who):
+            return lambda: m.sample(who, [m.python, "-B", here + "/files.py", who, case, m.config, folder])
+
+        return Sweeping([other("floor"), ours, *[other(who) for who in ("scp", "sftp", "rsync")]],
+                        lambda: shutil.rmtree(folder, ignore_errors=True))
+    return Case("files/" + case, runs, *rows)
+
+
+class Sweeping(list):
+    """The runs of a round, in either order, and what is done behind the last."""
+
+    def __init__(self, runs, clean):
+        super().__init__(runs)
+        self.clean = clean
+
+    def __iter__(self):
+        yield from super().__iter__()
+        self.clean()
+
+    def __reversed__(self):
+        yield from super().__reversed__()
+        self.clean()
+
+
 def fan_local(m):
     count = 20 if m.quick else 100
     return [m.floor("many", count, "/bin/true"), m.ours("fan", "local", count), *m.peers("fan", "local")]
@@ -193,6 +245,10 @@ CASES = [
          Row("  median", "ms", "median"), Row("  the channel meanwhile", "MB/s", "rate")),
     run("local", 0.75),
     run("ssh", 0.75),
+    files("put", Row("put 256 MiB, ssh", "MB/s", "rate", AT_LEAST_RATIO, 0.95)),
+    files("get", Row("get 256 MiB, ssh", "MB/s", "rate", AT_LEAST_RATIO, 0.95)),
+    files("tree", Row("10,000 small files, ssh, first copy", "s", "seconds", AT_MOST_PEERS),
+          Row("  nothing to do", "s", "again", floor="-")),
     Case("fan/local", fan_local, Row("100 local contexts at once", "s", "seconds", AT_MOST, 0.6)),
     Case("fan/ssh", fan_ssh, Row("100 ssh contexts at once", "s", "seconds", RATIO, 1.1)),
     python_connect("local"),

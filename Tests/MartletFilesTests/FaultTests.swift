@@ -85,7 +85,8 @@ import Testing
                     isPut
                     ? try await context.put(large, to: there, options: options)
                     : try await context.get(large, to: there, options: options)
-                let moved = isPut ? context.linkTraffic.sent - before.sent : context.linkTraffic.received - before.received
+                let moved =
+                    isPut ? context.linkTraffic.sent - before.sent : context.linkTraffic.received - before.received
                 #expect(result.byteCount == 32 << 20 && Trees.bytes(there) == pattern(32 << 20))
                 #expect(moved < UInt64(29 << 20), "\(moved), \(part) were there")
                 #expect(leftovers(folder) == [])
@@ -110,7 +111,9 @@ import Testing
                 Trees.write(folder.file("large"), pattern(8 << 20))
                 Trees.write("\(small)/old", [1])
                 let full = await failure { try await context.put(folder.file("large"), to: "\(small)/old") }
-                #expect(full?.message == "write \(small)/old: No space left on device" && full?.advice?.hasPrefix("make room") == true)
+                #expect(
+                    full?.message == "write \(small)/old: No space left on device"
+                        && full?.advice?.hasPrefix("make room") == true)
                 #expect(Trees.bytes("\(small)/old") == [1] && Trees.names(small) == ["old"])
                 let here = await failure { try await context.get(folder.file("large"), to: "\(small)/old") }
                 #expect(here?.message == "write \(small)/old here: No space left on device")
@@ -118,7 +121,8 @@ import Testing
                 for number in 0..<40 { Trees.write(folder.file("tree/\(number)"), pattern(100_000)) }
                 let tree = await failure { try await context.put(folder.file("tree"), to: small) }
                 #expect(tree?.message.hasSuffix("No space left on device") == true)
-                #expect(Trees.names("\(small)/tree").allSatisfy { Trees.bytes("\(small)/tree/\($0)") == pattern(100_000) })
+                #expect(
+                    Trees.names("\(small)/tree").allSatisfy { Trees.bytes("\(small)/tree/\($0)") == pattern(100_000) })
             }
         }
     }
@@ -132,7 +136,11 @@ import Testing
                 let isFirst = Mutex(true)
                 return await failure {
                     try await context.put(here, to: there) { _ in
-                        if isFirst.withLock({ first in defer { first = false }; return first }) { change() }
+                        if isFirst.withLock({ first in
+                            defer { first = false }; return first
+                        }) {
+                            change()
+                        }
                     }
                 }
             }

@@ -29,7 +29,8 @@ import Testing
     @Test(arguments: [
         ("*.o", "a.o", false, true), ("*.o", "sub/a.o", false, true), ("*.o", "a.c", false, false),
         ("/a.o", "a.o", false, true), ("/a.o", "sub/a.o", false, false), ("build/", "build", true, true),
-        ("build/", "build", false, false), ("sub/*.o", "x/sub/a.o", false, true), ("sub/*.o", "sub/y/a.o", false, false),
+        ("build/", "build", false, false), ("sub/*.o", "x/sub/a.o", false, true),
+        ("sub/*.o", "sub/y/a.o", false, false),
         ("sub/**.o", "sub/y/a.o", false, true), ("/**/a", "x/y/a", false, true), ("a?c", "abc", false, true),
         ("a?c", "a/c", false, false), ("[a-c]x", "bx", false, true), ("[!a-c]x", "bx", false, false),
         ("[]x]", "]", false, true), ("[", "[", false, true), ("\\*", "*", false, true), ("\\*", "a", false, false),
@@ -48,13 +49,16 @@ import Testing
     }
 
     @Test func `No filter takes long`() {
-        let filter = FileFilter.exclude(String(repeating: "*a", count: 30) + "**" + String(repeating: "*b", count: 30) + "c")
+        let filter = FileFilter.exclude(
+            String(repeating: "*a", count: 30) + "**" + String(repeating: "*b", count: 30) + "c")
         #expect(!filter.matches([UInt8](repeating: 97, count: 200), isFolder: false))
     }
 
     @Test func `A manifest gives back what was put in`() throws {
         let manifest = Manifest()
-        var entries = [FileEntry(kind: .folder, name: [1], mode: 0o755, user: 1, group: .max, seconds: -5, nanoseconds: 7)]
+        var entries = [
+            FileEntry(kind: .folder, name: [1], mode: 0o755, user: 1, group: .max, seconds: -5, nanoseconds: 7)
+        ]
         for number in 0..<5000 {
             entries.append(
                 FileEntry(
@@ -79,7 +83,8 @@ import Testing
 
 /// What a hostile far side may send.
 @Suite struct HostileTreeTests {
-    private func withTarget(_ options: FileOptions = FileOptions(), _ body: (TreeTarget, String) throws -> Void) throws {
+    private func withTarget(_ options: FileOptions = FileOptions(), _ body: (TreeTarget, String) throws -> Void) throws
+    {
         let folder = FileManager.default.temporaryDirectory.appending(path: "martlet-hostile-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: "\(folder)/target", withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }

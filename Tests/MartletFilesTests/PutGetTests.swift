@@ -31,7 +31,9 @@ import Testing
         }
     }
 
-    @Test func `Bytes and streams become files, with the mode that is there, or given, or left by the umask`() async throws {
+    @Test func `Bytes and streams become files, with the mode that is there, or given, or left by the umask`()
+        async throws
+    {
         try await withFolderAndContext { folder, context async throws in
             let path = "\(folder)/file"
             let mask = umask(0)
@@ -60,16 +62,22 @@ import Testing
         }
     }
 
-    @Test func `A folder as the destination takes the file in, a link stays, and the kernel's files are read whole`() async throws {
+    @Test func `A folder as the destination takes the file in, a link stays, and the kernel's files are read whole`()
+        async throws
+    {
         try await withFolderAndContext { folder, context async throws in
             Trees.write("\(folder)/a.conf", [1], mode: 0o600, modified: 1_000_000_000)
             Trees.makeFolder("\(folder)/etc")
-            #expect(try await context.put("\(folder)/a.conf", to: "\(folder)/etc").path == Array("\(folder)/etc/a.conf".utf8))
+            #expect(
+                try await context.put("\(folder)/a.conf", to: "\(folder)/etc").path
+                    == Array("\(folder)/etc/a.conf".utf8))
             try await context.put("\(folder)/a.conf", to: "\(folder)/etc/")
             #expect(Trees.names("\(folder)/etc") == ["a.conf"])
             symlink("a.conf", "\(folder)/link")
             try await context.put(bytes: [2, 2], to: "\(folder)/link")
-            #expect(Trees.bytes("\(folder)/a.conf") == [2, 2] && Trees.status("\(folder)/link")!.st_mode & S_IFMT == S_IFLNK)
+            #expect(
+                Trees.bytes("\(folder)/a.conf") == [2, 2] && Trees.status("\(folder)/link")!.st_mode & S_IFMT == S_IFLNK
+            )
             try await context.get("\(folder)/etc/a.conf", to: "\(folder)/link")
             #expect(Trees.bytes("\(folder)/a.conf") == [1])
             #expect(try await context.read("/proc/version") == Trees.bytes("/proc/version"))
@@ -102,20 +110,31 @@ import Testing
             #expect(missing?.code == .fileFailed && missing?.route == context.route)
             let noFolder = await failure { try await context.put(here, to: "\(folder)/none/x") }
             #expect(noFolder?.message == "write \(folder)/none/x: No such file or directory")
-            #expect(noFolder?.advice == "make the folder \(folder)/none first, or have it made: createsParents, --parents")
+            #expect(
+                noFolder?.advice == "make the folder \(folder)/none first, or have it made: createsParents, --parents")
             let near = await failure { try await context.put("\(folder)/none", to: there) }
             #expect(near?.message == "read \(folder)/none here: No such file or directory")
             let back = await failure { try await context.get(there, to: "\(folder)/none/x") }
             #expect(back?.message == "write \(folder)/none/x here: No such file or directory")
-            #expect(try await failure { try await context.put(here, to: "/dev/full") }?.message == "write /dev/full: it is no regular file")
-            #expect(try await failure { try await context.put(bytes: [1], to: folder) }?.message == "write \(folder): Is a directory")
-            #expect(try await failure { _ = try await context.read("/dev/null") }?.message.hasSuffix("nor a folder") == true)
-            #expect(try await failure { _ = try await context.read(folder) }?.message == "this is a folder: copy it with get")
+            #expect(
+                try await failure { try await context.put(here, to: "/dev/full") }?.message
+                    == "write /dev/full: it is no regular file")
+            #expect(
+                try await failure { try await context.put(bytes: [1], to: folder) }?.message
+                    == "write \(folder): Is a directory")
+            #expect(
+                try await failure { _ = try await context.read("/dev/null") }?.message.hasSuffix("nor a folder") == true
+            )
+            #expect(
+                try await failure { _ = try await context.read(folder) }?.message
+                    == "this is a folder: copy it with get")
             #expect(try await failure { _ = try await context.read(there, limit: 1) }?.code == .limitExceeded)
             var options = TransferOptions()
             options.overwrite = .never
             #expect(try await failure { try await context.put(here, to: there, options: options) }?.code == .fileExists)
-            #expect(try await failure { try await context.put(bytes: [9], to: there, options: options) }?.code == .fileExists)
+            #expect(
+                try await failure { try await context.put(bytes: [9], to: there, options: options) }?.code
+                    == .fileExists)
             #expect(try await failure { try await context.get(there, to: here, options: options) }?.code == .fileExists)
             options.overwrite = .always
             options.owner = FileOwner(user: "nobody-of-this-name")
@@ -188,13 +207,20 @@ import Testing
             var all: [TransferProgress] = []
             for await progress in updates { all.append(progress) }
             _ = try await put
-            #expect(all.last?.byteCount == 2_000_000 && all.last?.isFinished == true && all.last?.totalBytes == 2_000_000)
+            #expect(
+                all.last?.byteCount == 2_000_000 && all.last?.isFinished == true && all.last?.totalBytes == 2_000_000)
             #expect(all.map(\.byteCount) == all.map(\.byteCount).sorted())
             let seen = Mutex<[TransferProgress]>([])
-            try await context.get("\(folder)/there", to: "\(folder)/back") { progress in seen.withLock { $0.append(progress) } }
+            try await context.get("\(folder)/there", to: "\(folder)/back") { progress in
+                seen.withLock { $0.append(progress) }
+            }
             let last = try #require(seen.withLock { $0.last })
             #expect(last.isFinished && last.byteCount == 2_000_000 && last.totalFiles == 1 && last.fileCount == 1)
-            _ = await failure { try await context.get("\(folder)/none", to: "\(folder)/back") { progress in seen.withLock { $0 = [progress] } } }
+            _ = await failure {
+                try await context.get("\(folder)/none", to: "\(folder)/back") { progress in
+                    seen.withLock { $0 = [progress] }
+                }
+            }
             #expect(seen.withLock { $0.last?.isFinished } == true)
         }
     }

@@ -11,7 +11,10 @@ import Testing
         changes.map { "\($0.kind.rawValue) \($0.path.shown)\($0.isFolder ? "/" : "")" }
     }
 
-    @Test func `Only what changed is copied, what is asked for is deleted, and a dry run says the same and does nothing`() async throws {
+    @Test
+    func `Only what changed is copied, what is asked for is deleted, and a dry run says the same and does nothing`()
+        async throws
+    {
         try await withFolderAndContext { folder, context async throws in
             let (tree, there) = ("\(folder)/tree", "\(folder)/there")
             Trees.make(tree)
@@ -50,6 +53,25 @@ import Testing
         }
     }
 
+    @Test func `A link into the folder leads to the copy, any other stays as it is`() async throws {
+        try await withFolderAndContext { folder, context async throws in
+            let (tree, there) = ("\(folder)/tree", "\(folder)/there")
+            Trees.makeFolder(tree)
+            Trees.write("\(tree)/file", [1])
+            let links = [
+                "relative": "file", "inside": "\(tree)/file", "outside": "/etc/passwd", "beside": "\(tree)x/file",
+            ]
+            for (name, target) in links { symlink(target, "\(tree)/\(name)") }
+            _ = try await context.sync(tree, to: there)
+            let found = Trees.all(there)
+            for (name, target) in links {
+                let wanted = name == "inside" ? "\(there)/file" : target
+                #expect(found[Array(name.utf8)]?.content == Array(wanted.utf8))
+            }
+            #expect(try await context.sync(tree, to: there).changes == [])
+        }
+    }
+
     @Test func `Size and time decide, or the content`() async throws {
         try await withFolderAndContext { folder, context async throws in
             let (tree, there) = ("\(folder)/tree", "\(folder)/there")
@@ -63,20 +85,24 @@ import Testing
             options.comparesContent = true
             options.isDryRun = true
             func files(_ outcome: SyncOutcome) -> [String] { shown(outcome.changes.filter { !$0.isFolder }) }
-            #expect(files(try await context.sync(tree, to: there, options: options)) == ["updated other", "metadata same"])
+            #expect(
+                files(try await context.sync(tree, to: there, options: options)) == ["updated other", "metadata same"])
             options.isDryRun = false
             options.comparesContent = false
             #expect(files(try await context.sync(tree, to: there, options: options)) == ["updated same"])
             options.comparesContent = true
             #expect(files(try await context.sync(tree, to: there, options: options)) == ["updated other"])
-            #expect(Trees.bytes("\(there)/other") == [1, 2, 3] && Trees.status("\(there)/same")?.st_mtim.tv_sec == 1000)
+            #expect(
+                Trees.bytes("\(there)/other") == [1, 2, 3] && Trees.status("\(there)/same")?.st_mtim.tv_sec == 1000)
         }
     }
 
     @Test func `Filters say what is copied, and what is excluded is not deleted`() async throws {
         try await withFolderAndContext { folder, context async throws in
             let (tree, there) = ("\(folder)/tree", "\(folder)/there")
-            for path in [tree, "\(tree)/.git", "\(tree)/src", there, "\(there)/old", "\(there)/gone"] { Trees.makeFolder(path) }
+            for path in [tree, "\(tree)/.git", "\(tree)/src", there, "\(there)/old", "\(there)/gone"] {
+                Trees.makeFolder(path)
+            }
             for name in [".git/x", "src/a.o", "src/keep.o", "src/a.c"] { Trees.write("\(tree)/\(name)", [1]) }
             for name in ["old/b.o", "old/c.c", "gone/x"] { Trees.write("\(there)/\(name)", [2]) }
             var options = SyncOptions()
@@ -105,7 +131,9 @@ import Testing
             var options = SyncOptions()
             options.deletes = true
             let outcome = try await context.sync(tree, to: there, options: options)
-            #expect(!outcome.succeeded && outcome.failures.map(\.description) == ["b: it is neither a regular file, a folder nor a link"])
+            #expect(
+                !outcome.succeeded
+                    && outcome.failures.map(\.description) == ["b: it is neither a regular file, a folder nor a link"])
             #expect(throws: MartletError.self) { try outcome.get() }
             #expect(Trees.names(there) == ["a", "c"])
             unlink("\(tree)/b")
@@ -114,7 +142,10 @@ import Testing
             Trees.write("\(there)/a2/x", [1])
             Trees.write("\(tree)/a2", [7])
             options.deletes = false
-            #expect(try await context.sync(tree, to: there, options: options).failures.map(\.description) == ["a2: a folder is there"])
+            #expect(
+                try await context.sync(tree, to: there, options: options).failures.map(\.description) == [
+                    "a2: a folder is there"
+                ])
             options.deletes = true
             #expect(try await context.sync(tree, to: there, options: options).succeeded)
             #expect(Trees.all(there) == Trees.all(tree))
@@ -128,7 +159,10 @@ import Testing
     @Test func `Many targets get each what it lacks, and one that fails stops no other`() async throws {
         try await TestFolder.with { folder async throws in
             try await withMartlet(OutputLog().options) { martlet async throws in
-                let contexts = [try await martlet.connect(.local), try await martlet.connect(.local), try await martlet.connect(.local)]
+                let contexts = [
+                    try await martlet.connect(.local), try await martlet.connect(.local),
+                    try await martlet.connect(.local),
+                ]
                 let tree = folder.file("tree")
                 Trees.make(tree)
                 Trees.makeFolder(folder.file("b"))
@@ -145,7 +179,9 @@ import Testing
                     tree, to: targets, onProgress: { number, now in progress.withLock { $0[number] = now } },
                     onFinish: { number, _ in finished.withLock { _ = $0.insert(number) } })
                 #expect(outcomes.map(\.succeeded) == [true, true, false, false, true])
-                #expect(outcomes[2].error?.message == "write \(folder.path)/none/c: No such file or directory", "\(outcomes[2].error as Any)")
+                #expect(
+                    outcomes[2].error?.message == "write \(folder.path)/none/c: No such file or directory",
+                    "\(outcomes[2].error as Any)")
                 #expect(outcomes[3].error?.code == .fileFailed && outcomes[3].error?.route == contexts[2].route)
                 #expect(finished.withLock { $0 } == [0, 1, 2, 3, 4])
                 #expect(progress.withLock { $0[1]?.isFinished } == true)
@@ -158,33 +194,37 @@ import Testing
     }
 
     @Test func `Behind one link everything goes over it once, and one that is lost stops no other`() async throws {
-        try await TestFolder.with { scratch async throws in try await withLocalContext { martlet, bastion async throws in
-            let folder = scratch.path
-            let tree = "\(folder)/tree"
-            Trees.make(tree)
-            Trees.write("\(tree)/huge", pattern(8 << 20))
-            let inner = [try await bastion.connect(.local), try await bastion.connect(.local)]
-            let deep = [try await inner[1].connect(.local), try await inner[1].connect(.local)]
-            let contexts = [bastion, inner[0], inner[1]] + deep
-            let targets = contexts.enumerated().map { SyncTarget($1, "\(folder)/t\($0)") } + [SyncTarget(inner[0], "\(folder)/none/x")]
-            let size = Trees.all(tree).values.reduce(0) { $0 + ($1.kind == "file" ? $1.content.count : 0) }
-            let before = bastion.linkTraffic.sent
-            let outcomes = try await martlet.sync(tree, to: targets)
-            let sent = Int(bastion.linkTraffic.sent - before)
-            #expect(outcomes.map(\.succeeded) == [true, true, true, true, true, false], "\(outcomes.map(\.error))")
-            #expect(sent > size && sent < size + size / 8 + 100_000, "\(sent) for \(size)")
-            for number in 0..<5 { #expect(Trees.all("\(folder)/t\(number)") == Trees.all(tree)) }
-            // One lacks something, one is killed while it comes.
-            unlink("\(folder)/t3/plain")
-            Trees.remove("\(folder)/t1")
-            let pid = inner[0].facts.processID
-            let killed = try await martlet.sync(tree, to: Array(targets[1...3])) { _, progress in
-                if progress.byteCount > 1 << 20, !progress.isFinished { kill(pid, SIGKILL) }
+        try await TestFolder.with { scratch async throws in
+            try await withLocalContext { martlet, bastion async throws in
+                let folder = scratch.path
+                let tree = "\(folder)/tree"
+                Trees.make(tree)
+                Trees.write("\(tree)/huge", pattern(8 << 20))
+                let inner = [try await bastion.connect(.local), try await bastion.connect(.local)]
+                let deep = [try await inner[1].connect(.local), try await inner[1].connect(.local)]
+                let contexts = [bastion, inner[0], inner[1]] + deep
+                let targets =
+                    contexts.enumerated().map { SyncTarget($1, "\(folder)/t\($0)") } + [
+                        SyncTarget(inner[0], "\(folder)/none/x")
+                    ]
+                let size = Trees.all(tree).values.reduce(0) { $0 + ($1.kind == "file" ? $1.content.count : 0) }
+                let before = bastion.linkTraffic.sent
+                let outcomes = try await martlet.sync(tree, to: targets)
+                let sent = Int(bastion.linkTraffic.sent - before)
+                #expect(outcomes.map(\.succeeded) == [true, true, true, true, true, false], "\(outcomes.map(\.error))")
+                #expect(sent > size && sent < size + size / 8 + 100_000, "\(sent) for \(size)")
+                for number in 0..<5 { #expect(Trees.all("\(folder)/t\(number)") == Trees.all(tree)) }
+                // One lacks something, one is killed while it comes.
+                unlink("\(folder)/t3/plain")
+                Trees.remove("\(folder)/t1")
+                let pid = inner[0].facts.processID
+                let killed = try await martlet.sync(tree, to: Array(targets[1...3])) { _, progress in
+                    if progress.byteCount > 1 << 20, !progress.isFinished { kill(pid, SIGKILL) }
+                }
+                #expect(killed.map(\.succeeded) == [false, true, true], "\(killed.map(\.error))")
+                #expect(killed[0].error?.code == .contextLost && killed[2].fileCount == 1)
+                #expect(Trees.all("\(folder)/t3") == Trees.all(tree))
             }
-            #expect(killed.map(\.succeeded) == [false, true, true], "\(killed.map(\.error))")
-            #expect(killed[0].error?.code == .contextLost && killed[2].fileCount == 1)
-            #expect(Trees.all("\(folder)/t3") == Trees.all(tree))
-        } }
+        }
     }
 }
-

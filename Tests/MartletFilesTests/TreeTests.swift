@@ -47,7 +47,9 @@ import Testing
     @Test func `What is there and not in the source stays, and what is of another kind is told`() async throws {
         try await withFolderAndContext { folder, context async throws in
             let (tree, there) = ("\(folder)/tree", "\(folder)/there")
-            for path in [tree, "\(tree)/a", "\(tree)/b", there, "\(there)/c", "\(there)/real"] { Trees.makeFolder(path) }
+            for path in [tree, "\(tree)/a", "\(tree)/b", there, "\(there)/c", "\(there)/real"] {
+                Trees.makeFolder(path)
+            }
             Trees.write("\(tree)/a/x", [1])
             Trees.write("\(tree)/b/x", [2])
             Trees.write("\(tree)/c", [3])
@@ -63,7 +65,9 @@ import Testing
                     b: a file is there, where a folder is to be
                     c: a folder is there
                     """)
-            #expect(Trees.bytes("\(there)/d") == [4] && Trees.bytes("\(there)/b") == [5] && Trees.bytes("\(there)/stays") == [6])
+            #expect(
+                Trees.bytes("\(there)/d") == [4] && Trees.bytes("\(there)/b") == [5]
+                    && Trees.bytes("\(there)/stays") == [6])
             #expect(Trees.names("\(there)/real") == [] && leftovers(there) == [])
         }
     }
@@ -84,7 +88,9 @@ import Testing
             #expect(found[Array("folder/file".utf8)]?.content == [1, 2] && found[Array("file".utf8)]?.kind == "file")
             #expect(found[Array("dangling".utf8)]?.kind == "link")
             symlink("..", "\(folder)/tree/sub/circle")
-            let error = await failure { try await context.get("\(folder)/tree", to: "\(folder)/back", options: options) }
+            let error = await failure {
+                try await context.get("\(folder)/tree", to: "\(folder)/back", options: options)
+            }
             #expect(error?.detail == "sub/circle: the link leads to a folder that it is in")
             #expect(Trees.bytes("\(folder)/back/folder/file") == [1, 2])
         }
@@ -101,7 +107,11 @@ import Testing
             let isFirst = Mutex(true)
             // While the first is on its way others go and change.
             let onProgress: @Sendable (TransferProgress) -> Void = { progress in
-                guard isFirst.withLock({ first in defer { first = false }; return first }) else { return }
+                guard
+                    isFirst.withLock({ first in
+                        defer { first = false }; return first
+                    })
+                else { return }
                 unlink("\(tree)/z8")
                 truncate("\(tree)/z9", 100)
             }
@@ -112,7 +122,9 @@ import Testing
                     try await context.get(tree, to: "\(folder)/there", onProgress: onProgress)
                 }
             }
-            #expect(error?.message.hasSuffix("of its files could not be copied, all others were") == true, "\(error as Any)")
+            #expect(
+                error?.message.hasSuffix("of its files could not be copied, all others were") == true, "\(error as Any)"
+            )
             let lines = Set((error?.detail ?? "").split(separator: "\n").map(String.init))
             #expect(lines.contains("pipe: it is neither a regular file, a folder nor a link"), "\(lines)")
             #expect(lines.contains("z8: it has vanished"), "\(lines)")
@@ -136,7 +148,8 @@ import Testing
                 #expect(error?.detail == "secret: Permission denied" && error?.route == nobody.route)
                 #expect(Trees.bytes(folder.file("back/open")) == [2])
                 try await nobody.put(folder.file("tree/secret"), to: folder.file("theirs"))
-                #expect(Trees.status(folder.file("theirs"))?.st_uid == 65534 && Trees.mode(folder.file("theirs")) == 0o600)
+                #expect(
+                    Trees.status(folder.file("theirs"))?.st_uid == 65534 && Trees.mode(folder.file("theirs")) == 0o600)
                 Trees.makeFolder(folder.file("mine"))
                 let denied = await failure { try await nobody.put(bytes: [1], to: folder.file("mine/x")) }
                 #expect(denied?.message == "write \(folder.path)/mine/x: Permission denied")

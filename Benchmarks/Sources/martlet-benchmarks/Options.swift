@@ -32,6 +32,9 @@ struct Options: Sendable {
         (values["concurrency"] ?? "64,256,1024").split(separator: ",").compactMap { Int($0) }
     }
 
+    /// Where the files lie that are copied.
+    var folder: String { values["folder"] ?? "/dev/shm" }
+
     /// Which way in a case takes that exists for several: `local`, `ssh`, `nested`.
     var way: String { values["way"] ?? "local" }
 

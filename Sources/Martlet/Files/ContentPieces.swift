@@ -92,6 +92,8 @@ struct ContentReader {
             case .zeros(var count):
                 while count > 0 {
                     let part = min(count, ContentRecord.pieceSize)
+                    checksum.add(zeros: part)
+                    try Task.checkCancellation()
                     try await take([UInt8](repeating: 0, count: part)[...])
                     count -= part
                 }
@@ -115,9 +117,7 @@ struct ContentReader {
             checksum.add(try reader.part(count))
             return .data(start..<start + count)
         case ContentRecord.hole:
-            let count = try reader.count()
-            checksum.add(zeros: count)
-            return .zeros(count)
+            return .zeros(try reader.count())
         case ContentRecord.end:
             guard try reader.fixed() == checksum.value else {
                 throw MartletError(.fileFailed, "it did not arrive as it was sent")

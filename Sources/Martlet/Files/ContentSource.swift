@@ -37,13 +37,10 @@ final class ContentSource {
     private var folders: [(name: [UInt8], descriptor: Int32)] = []
     private var current: Current?
     private var isDone = false
-    /// What was read, without holes.
-    private(set) var readCount = 0
     private(set) var progress = (files: 0, bytes: 0, path: [UInt8]())
     /// What is wanted.
     private(set) var totals = (files: 0, bytes: 0)
     private(set) var failures: [FileFailure] = []
-    private(set) var lastChecksum: UInt64 = 0
 
     private final class Current {
         let index: Int
@@ -65,7 +62,7 @@ final class ContentSource {
         (self.manifest, self.root, self.wanted, self.followsLinks) = (manifest, root, wanted, followsLinks)
         var cursor = ManifestCursor()
         while let entry = (try? cursor.next(manifest)) ?? nil {
-            if entry.kind == .file, wanted[entry.index] { totals = (totals.files + 1, totals.bytes + entry.size) }
+            if entry.kind == .file, wanted[entry.index] { totals = (totals.files + 1, totals.bytes &+ entry.size) }
         }
     }
 
@@ -151,15 +148,13 @@ final class ContentSource {
                 room[count] = ContentRecord.data
                 room.storeBytes(of: UInt32(part).littleEndian, toByteOffset: count + 1, as: UInt32.self)
                 count = start + part
-                readCount += part
                 progress.bytes += part
             }
         }
     }
 
     private func end(_ file: Current, _ add: (UInt8, (inout PackedBytes) -> Void) -> Void) {
-        lastChecksum = file.checksum.value
-        add(ContentRecord.end) { $0.add(fixed: lastChecksum) }
+        add(ContentRecord.end) { $0.add(fixed: file.checksum.value) }
         progress.files += 1
         current = nil
     }
@@ -231,7 +226,8 @@ final class ContentSource {
     }
 
     private func relative(_ entry: FileEntry) -> [UInt8] {
-        folders.isEmpty ? [] : folders.dropFirst().reduce([UInt8]()) { $0.appending(path: $1.name) }.appending(path: entry.name)
+        folders.isEmpty
+            ? [] : folders.dropFirst().reduce([UInt8]()) { $0.appending(path: $1.name) }.appending(path: entry.name)
     }
 
     /// The folder that the cursor is in.

@@ -5,7 +5,8 @@ import MartletWire
 ///
 /// Whatever is written, there or here, is written beside its name, checked by size and XXH64, made durable and then renamed:
 /// whoever looks at a name sees the old content or the new one, never a part. Memory stays bounded, whatever the size; of a
-/// tree both sides keep the names. Holes in files stay holes.
+/// tree both sides keep the names. Holes in files stay holes. Paths are those of the machine that they are on; `~/` is the
+/// home there, and relative ones begin where the context does.
 extension Context {
     /// Copies a file or a folder from this machine to the context's.
     ///
@@ -87,7 +88,8 @@ extension Context {
         let teller = ProgressTeller(onProgress)
         defer { teller.finish() }
         let (now, manifest) = (Timestamp.now, Manifest())
-        var entry = FileEntry(kind: .file, mode: nil, seconds: now.seconds, nanoseconds: now.nanoseconds, size: size ?? 0)
+        var entry = FileEntry(
+            kind: .file, mode: nil, seconds: now.seconds, nanoseconds: now.nanoseconds, size: size ?? 0)
         if options.comparison == .byContent { entry.checksum = checksum }
         try manifest.add(entry)
         var options = options
@@ -202,7 +204,10 @@ extension Context {
         defer { teller.finish() }
         do {
             return try await withTaskExecutorPreference(runtime.reactor) { try await body(teller) }
-        } catch let error as FileError { throw error.error(isHere: true) }
+        } catch {
+            if Task.isCancelled { throw CancellationError() }
+            throw (error as? FileError)?.error(isHere: true) ?? error
+        }
     }
 
     /// Asks the far side, with a channel to it.

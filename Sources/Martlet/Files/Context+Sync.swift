@@ -44,7 +44,9 @@ package struct SyncSource: @unchecked Sendable {
     fileprivate let tree: TreeSource
 
     package init(_ local: some PathName, _ options: SyncOptions) throws {
-        do { tree = try TreeSource(local.pathBytes, options.wire, isIncluded: options.isIncluded) } catch let error as FileError {
+        do { tree = try TreeSource(local.pathBytes, options.wire, isIncluded: options.isIncluded) } catch let error
+            as FileError
+        {
             throw error.error(isHere: true)
         }
         guard !tree.isSingle else {

@@ -9,9 +9,13 @@ public struct FileFilter: Sendable, Hashable {
     var isIncluded: Bool
 
     /// What matches is copied.
-    public static func include(_ pattern: String) -> FileFilter { .init(pattern: Array(pattern.utf8), isIncluded: true) }
+    public static func include(_ pattern: String) -> FileFilter {
+        .init(pattern: Array(pattern.utf8), isIncluded: true)
+    }
     /// What matches is not copied, and never deleted.
-    public static func exclude(_ pattern: String) -> FileFilter { .init(pattern: Array(pattern.utf8), isIncluded: false) }
+    public static func exclude(_ pattern: String) -> FileFilter {
+        .init(pattern: Array(pattern.utf8), isIncluded: false)
+    }
 
     /// Whether a path in the tree is meant.
     static func includes(_ path: [UInt8], isFolder: Bool, _ filters: [FileFilter]) -> Bool {
@@ -84,7 +88,9 @@ public struct FileFilter: Sendable, Hashable {
             let first = next
             var isMember = false
             while next < pattern.endIndex, pattern[next] != UInt8(ascii: "]") || next == first {
-                if next + 2 < pattern.endIndex, pattern[next + 1] == UInt8(ascii: "-"), pattern[next + 2] != UInt8(ascii: "]") {
+                if next + 2 < pattern.endIndex, pattern[next + 1] == UInt8(ascii: "-"),
+                    pattern[next + 2] != UInt8(ascii: "]")
+                {
                     if pattern[next] <= byte && byte <= pattern[next + 2] { isMember = true }
                     next += 3
                 } else {

@@ -85,7 +85,9 @@ func readLink(_ directory: Int32, _ name: [UInt8]) -> [UInt8]? {
     var number = 0
     let target = [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { room, count in
         number = withPath(name) { path in
-            readlinkat(directory, path, UnsafeMutableRawPointer(room.baseAddress!).assumingMemoryBound(to: CChar.self), room.count)
+            readlinkat(
+                directory, path, UnsafeMutableRawPointer(room.baseAddress!).assumingMemoryBound(to: CChar.self),
+                room.count)
         }
         count = max(0, number)
     }

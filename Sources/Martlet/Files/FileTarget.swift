@@ -45,7 +45,9 @@ package final class FileTarget {
             if descriptor >= 0 {
                 let status = descriptorStatus(descriptor)
                 // Somebody else's, or somebody else is at it: not to be touched.
-                if status.kind == UInt32(MARTLET_FILE), status.user == geteuid(), flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
+                if status.kind == UInt32(MARTLET_FILE), status.user == geteuid(),
+                    flock(descriptor, LOCK_EX | LOCK_NB) == 0
+                {
                     (temporary, isPartial, count) = (file, true, Int(status.size))
                     return
                 }

@@ -25,7 +25,8 @@ struct FileTask: RemoteTask {
     var request: [UInt8]
 
     func run(in context: RemoteContext) async throws(MartletError) -> [UInt8] {
-        do { return try await perform(context) } catch let error as FileError { throw error.error(isHere: false) } catch {
+        do { return try await perform(context) } catch let error as FileError { throw error.error(isHere: false) } catch
+        {
             guard let error = error as? MartletError else {
                 throw MartletError(.fileFailed, error is CancellationError ? "cancelled" : ErrorText.of(error))
             }
@@ -38,7 +39,8 @@ struct FileTask: RemoteTask {
         var answer = PackedBytes()
         switch request.operation {
         case .status:
-            let (file, number) = fileStatus(request.path, follows: request.options.contains(.followsLinks))
+            let (file, number) = fileStatus(
+                request.path.expandingHome, follows: request.options.contains(.followsLinks))
             if number == ENOENT || number == ENOTDIR { return [] }
             guard number == 0 else { throw FileError("read", request.path, number) }
             return try CBOREncoder().encode(FileStatus(file))

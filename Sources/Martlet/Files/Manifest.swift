@@ -23,6 +23,8 @@ struct FileEntry {
     var checksum: UInt64?
     /// Of a link.
     var target: [UInt8] = []
+    /// The link's target is a path in the tree, not one of the machine.
+    var isInside = false
     /// Of a `leave`: not all that is in the folder could be seen.
     var isIncomplete = false
 
@@ -43,8 +45,6 @@ final class Manifest {
     private(set) var byteCount = 0
     /// How many entries there are.
     private(set) var count = 0
-    /// How much content its files have, as far as is known.
-    private(set) var contentCount = 0
     private(set) var fileCount = 0
 
     func add(_ entry: FileEntry) throws(MartletError) {
@@ -61,7 +61,7 @@ final class Manifest {
         case .leave: packed.bytes.append(entry.isIncomplete ? FileEntry.flag : 0)
         case .file, .folder, .link:
             var tag = entry.kind.rawValue
-            if entry.checksum != nil { tag |= FileEntry.flag }
+            if entry.checksum != nil || entry.isInside { tag |= FileEntry.flag }
             if entry.mode == nil { tag |= FileEntry.noMode }
             packed.bytes.append(tag)
             packed.add(entry.name)
@@ -73,7 +73,6 @@ final class Manifest {
             if entry.kind == .file {
                 packed.add(entry.size)
                 if let checksum = entry.checksum { packed.add(fixed: checksum) }
-                contentCount += entry.size
                 fileCount += 1
             } else if entry.kind == .link {
                 packed.add(entry.target)
@@ -91,7 +90,8 @@ final class Manifest {
     }
 
     static let tooLarge = MartletError(
-        .limitExceeded, "the names alone of this tree are more than \(limit >> 20) MiB", advice: "copy its folders one by one")
+        .limitExceeded, "the names alone of this tree are more than \(limit >> 20) MiB",
+        advice: "copy its folders one by one")
 }
 
 /// Goes through a manifest, be it while it comes.
@@ -151,6 +151,7 @@ struct ManifestCursor {
             if tag & FileEntry.flag != 0 { entry.checksum = try reader.fixed() }
         } else if kind == .link {
             entry.target = try reader.string()
+            entry.isInside = tag & FileEntry.flag != 0
         }
         return entry
     }
@@ -167,7 +168,11 @@ struct WantedFiles {
         get { index >> 3 < bits.count && bits[index >> 3] & 1 << UInt8(index & 7) != 0 }
         set {
             while bits.count <= index >> 3 { bits.append(0) }
-            if newValue { bits[index >> 3] |= 1 << UInt8(index & 7) } else { bits[index >> 3] &= ~(1 << UInt8(index & 7)) }
+            if newValue {
+                bits[index >> 3] |= 1 << UInt8(index & 7)
+            } else {
+                bits[index >> 3] &= ~(1 << UInt8(index & 7))
+            }
         }
     }
 

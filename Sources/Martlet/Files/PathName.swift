@@ -22,6 +22,15 @@ package func withPath<R>(_ path: [UInt8], _ body: (UnsafePointer<CChar>) -> R) -
 extension [UInt8] {
     static let slash = UInt8(ascii: "/")
 
+    /// With the home of the user in front, if it begins with `~/`.
+    var expandingHome: [UInt8] {
+        let tilde = UInt8(ascii: "~")
+        guard first == tilde, count == 1 || self[1] == Self.slash, let home = ProcessEnvironment.current["HOME"] else {
+            return self
+        }
+        return Array(home.utf8) + dropFirst()
+    }
+
     /// As people read it.
     package var shown: String { String(decoding: self, as: UTF8.self) }
 
@@ -47,6 +56,7 @@ extension [UInt8] {
     /// Whether it is the name of something in a folder, and of nothing elsewhere.
     var isFileName: Bool {
         let dot = UInt8(ascii: ".")
-        return (1...255).contains(count) && !contains(Self.slash) && !contains(0) && self != [dot] && self != [dot, dot]
+        return (1...255).contains(count) && !contains(Self.slash) && !contains(0) && self != [dot]
+            && self != [dot, dot]
     }
 }

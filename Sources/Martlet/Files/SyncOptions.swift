@@ -18,7 +18,8 @@ public struct SyncOptions: Sendable {
     public var owner: FileOwner?
     /// Makes the folders that lead to the destination. Default: no; then it is an error if they are not there.
     public var createsParents = false
-    /// Copies what links stand for. Default: links are copied as links.
+    /// Copies what links stand for. Default: links are copied as links; one with an absolute path to something in the folder
+    /// leads to the copy of that.
     public var followsLinks = false
     /// All is on the disk when it is over. Default: yes.
     public var isDurable = true

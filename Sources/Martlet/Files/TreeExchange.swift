@@ -61,26 +61,24 @@ enum TreeExchange {
 final class TreeSource {
     /// Without links.
     let path: [UInt8]
-    /// What is in the root is meant, not the root itself.
-    let isContents: Bool
     let manifest: Manifest
     private let root: [UInt8]
     private let options: FileOptions
     private(set) var failures: [FileFailure]
-    private(set) var checksum: UInt64?
 
     /// Looks at all of it.
     init(
         _ path: [UInt8], _ options: FileOptions, isIncluded: (@Sendable ([UInt8], FileStatus) -> Bool)? = nil
     ) throws {
         guard !path.isEmpty, !path.contains(0) else { throw MartletError(.misuse, "\"\(path.shown)\" is no path") }
+        let path = path.expandingHome
         var scan = TreeScan(
             filters: options.filters, followsLinks: options.contains(.followsLinks),
-            hasChecksums: options.comparison == .byContent, isIncluded: isIncluded)
+            hasChecksums: options.comparison == .byContent, rebasesLinks: options.contains(.isSync),
+            isIncluded: isIncluded)
         try scan.run(path)
         (root, self.options, manifest, failures) = (path, options, scan.manifest, scan.failures)
         self.path = realPath(path) ?? path
-        isContents = Self.isContents(path)
     }
 
     /// Whether a path stands for what is in a folder: it ends in `/`, `.` or `..`.
@@ -107,6 +105,5 @@ final class TreeSource {
         }
         failures += contents.failures
         if isSingle, let failure = failures.first { throw FileError("read", root, 0, failure.reason) }
-        if isSingle, contents.progress.files == 1 { checksum = contents.lastChecksum }
     }
 }

@@ -14,14 +14,17 @@ struct TreeScan {
     private let filters: [FileFilter]
     private let followsLinks: Bool
     private let hasChecksums: Bool
+    /// Links by absolute paths to what is in the tree lead to its copy.
+    private let rebasesLinks: Bool
+    private var root: [UInt8] = []
     private let isIncluded: (@Sendable ([UInt8], FileStatus) -> Bool)?
 
     init(
-        filters: [FileFilter], followsLinks: Bool, hasChecksums: Bool,
+        filters: [FileFilter], followsLinks: Bool, hasChecksums: Bool, rebasesLinks: Bool = false,
         isIncluded: (@Sendable ([UInt8], FileStatus) -> Bool)? = nil
     ) {
         (self.filters, self.followsLinks, self.hasChecksums) = (filters, followsLinks, hasChecksums)
-        self.isIncluded = isIncluded
+        (self.rebasesLinks, self.isIncluded) = (rebasesLinks, isIncluded)
     }
 
     /// - Parameter path: its last link is followed.
@@ -41,6 +44,7 @@ struct TreeScan {
             let folder = openFolder(AT_FDCWD, path, follows: true)
             guard folder >= 0 else { throw FileError("read", path, errno) }
             defer { closeDescriptor(folder) }
+            root = rebasesLinks ? (realPath(path) ?? path).withoutSlashes + [[UInt8].slash] : []
             try manifest.add(Self.entry(.folder, name, file))
             try scan(folder, [], [(file.device, file.number)])
         default: throw FileError("read", path, 0, "it is neither a regular file nor a folder")
@@ -126,6 +130,10 @@ struct TreeScan {
             guard let target = readLink(folder, name) else { throw FileError("read", path, errno) }
             entry = Self.entry(.link, name, file)
             entry.target = target
+            if rebasesLinks, target.starts(with: root), target.count > root.count {
+                entry.target = Array(target.dropFirst(root.count))
+                entry.isInside = true
+            }
         default: throw FileError("read", path, 0, "it is neither a regular file, a folder nor a link")
         }
         do { try manifest.add(entry) } catch { throw FileError("read", path, 0, error.message) }

@@ -54,7 +54,7 @@ final class TreeTarget {
         guard !destination.isEmpty, !destination.contains(0) else {
             throw MartletError(.misuse, "\"\(destination.shown)\" is no path")
         }
-        (self.destination, self.options, self.isHere) = (destination, options, isHere)
+        (self.destination, self.options, self.isHere) = (destination.expandingHome, options, isHere)
         owner = try options.owner?.numbers()
         work = TreeWork(self)
     }
@@ -122,7 +122,8 @@ final class TreeTarget {
         switch (entry.kind, step) {
         case (.file, .create), (.file, .update), (.file, .replace):
             wanted[entry.index] = true
-            report.wantedCount += entry.size
+            // Whoever lies may claim any sizes: they are for people, and must not add up to a crash.
+            report.wantedCount &+= entry.size
             report.wantedFiles += 1
             if options.contains(.resumes) { findPart(entry, folder, name) }
         case (.folder, _): try enter(entry, path, folder, name, step)
@@ -174,14 +175,15 @@ final class TreeTarget {
         let isSame: Bool
         switch entry.kind {
         case .folder, .leave: isSame = true
-        case .link: isSame = kind == MARTLET_LINK && readLink(folder, name) == entry.target
+        case .link: isSame = kind == MARTLET_LINK && readLink(folder, name) == linkTarget(entry)
         case .file:
             let isSameTime = Self.isSameTime(entry, file)
             switch options.comparison {
             case .always, .never: isSame = false
             case .ifNewer:
                 isSame =
-                    kind == MARTLET_FILE && (isSameTime || (file.seconds, file.nanoseconds) > (entry.seconds, entry.nanoseconds))
+                    kind == MARTLET_FILE
+                    && (isSameTime || (file.seconds, file.nanoseconds) > (entry.seconds, entry.nanoseconds))
             case .byTime: isSame = kind == MARTLET_FILE && isSameTime && file.size == Int64(entry.size)
             case .byContent:
                 isSame =
@@ -193,6 +195,10 @@ final class TreeTarget {
         if entry.kind == .folder, !options.contains(.isSync) { return .keep }
         if entry.kind == .link || options.comparison == .ifNewer { return .keep }
         return needsMetadata(entry, file) ? .metadata : .keep
+    }
+
+    func linkTarget(_ entry: FileEntry) -> [UInt8] {
+        entry.isInside ? report.path.appending(path: entry.target) : entry.target
     }
 
     /// Some file systems know no parts of a second.
@@ -285,7 +291,9 @@ final class TreeTarget {
     private func findPart(_ entry: FileEntry, _ folder: Int32, _ name: [UInt8]) {
         guard folder >= 0, let part = partName(entry) else { return }
         let file = [UInt8(ascii: ".")] + name.prefix(200) + Array(".martlet-partial-".utf8) + part
-        guard let source = try? FileSource(folder, file, follows: false, file), source.status.user == geteuid() else { return }
+        guard let source = try? FileSource(folder, file, follows: false, file), source.status.user == geteuid() else {
+            return
+        }
         var checksum = FileChecksum()
         guard checksum.add(contentOf: source.descriptor, limit: entry.size) == 0, checksum.count > 0 else { return }
         wanted.parts[entry.index] = (checksum.count, checksum.value)
@@ -334,7 +342,8 @@ final class TreeTarget {
             let number = errno
             var error = FileError("write", destination, number).error(isHere: isHere)
             if number == ENOENT {
-                error.advice = "make the folder \(folder.withoutSlashes.shown) first, or have it made: createsParents, --parents"
+                error.advice =
+                    "make the folder \(folder.withoutSlashes.shown) first, or have it made: createsParents, --parents"
             }
             throw error
         }
@@ -343,7 +352,11 @@ final class TreeTarget {
     }
 
     private func makeFolders(_ path: [UInt8]) throws(FileError) {
-        for end in path.indices.dropFirst() where path[end] == [UInt8].slash { _ = withPath(Array(path[..<end])) { mkdir($0, 0o777) } }
-        guard withPath(path, { mkdir($0, 0o777) }) == 0 || errno == EEXIST else { throw FileError("write", path, errno) }
+        for end in path.indices.dropFirst() where path[end] == [UInt8].slash {
+            _ = withPath(Array(path[..<end])) { mkdir($0, 0o777) }
+        }
+        guard withPath(path, { mkdir($0, 0o777) }) == 0 || errno == EEXIST else {
+            throw FileError("write", path, errno)
+        }
     }
 }

@@ -74,15 +74,18 @@ final class TreeWork {
             checksum.add(data)
             current = .file(file, entry, path, checksum)
             try check(file.write(data), path)
-            progress.bytes += count
+            progress.bytes &+= count
         case ContentRecord.hole:
             let count = try reader.count()
             guard case .file(let file, let entry, let path, var checksum) = current else { return }
-            guard count <= max(entry.size, 0) else { throw PackedReader.damaged }
-            checksum.add(zeros: count)
+            current = .none
+            let number = file.skip(count)
+            // Not before the system has taken it: a hole may be of any size.
+            if number == 0 { checksum.add(zeros: count) }
+            try Task.checkCancellation()
             current = .file(file, entry, path, checksum)
-            try check(file.skip(count), path)
-            progress.bytes += count
+            try check(number, path)
+            progress.bytes &+= count
         case ContentRecord.end:
             let wanted = try reader.fixed()
             guard case .file(let file, let entry, let path, let checksum) = current else { return current = .none }
@@ -127,7 +130,7 @@ final class TreeWork {
                 }
                 checksum = there
             }
-            progress = (progress.files, progress.bytes + start, path)
+            progress = (progress.files, progress.bytes &+ start, path)
             current = .file(file, entry, path, checksum)
         } catch { try target.fail(path, error) }
     }
@@ -144,7 +147,8 @@ final class TreeWork {
                 throw FileError("write", target.shown(path), 0, "it did not arrive as it was sent")
             }
             let (folder, name) = try place(entry)
-            let (old, number) = fileStatus(folder, name, follows: false)
+            let isNew = target.step(entry.index) == .create
+            let (old, number) = isNew ? (martlet_file(), ENOENT) : fileStatus(folder, name, follows: false)
             let isThere = number == 0 && old.kind == UInt32(MARTLET_FILE)
             try file.commit(
                 mode: target.mode(entry, isThere ? old : nil), owner: target.owner(entry), keeping: isThere ? old : nil,
@@ -153,7 +157,7 @@ final class TreeWork {
             progress.files += 1
             target.report.checksum = checksum.value
             target.report.fileCount += 1
-            target.report.byteCount += checksum.count
+            target.report.byteCount &+= checksum.count
         } catch { try target.fail(path, error) }
     }
 
@@ -213,10 +217,12 @@ final class TreeWork {
         let (folder, name) = try place(entry)
         if step == .replace { try remove(folder, name, path) }
         func make(_ name: [UInt8]) -> Int32 {
-            withPath(entry.target) { to in withPath(name) { symlinkat(to, folder, $0) } } == 0 ? 0 : errno
+            withPath(target.linkTarget(entry)) { to in withPath(name) { symlinkat(to, folder, $0) } } == 0 ? 0 : errno
         }
         func settle(_ name: [UInt8]) {
-            if let (user, group) = target.owner(entry) { _ = withPath(name) { fchownat(folder, $0, user, group, AT_SYMLINK_NOFOLLOW) } }
+            if let (user, group) = target.owner(entry) {
+                _ = withPath(name) { fchownat(folder, $0, user, group, AT_SYMLINK_NOFOLLOW) }
+            }
             if options.contains(.preservesTimes) {
                 _ = withPath(name) { martlet_set_modified(folder, $0, entry.seconds, entry.nanoseconds) }
             }
@@ -349,7 +355,8 @@ final class TreeWork {
             }
         }
         guard isEmpty else { return }
-        guard withPath(name, { unlinkat(folder, $0, AT_REMOVEDIR) }) == 0 || errno == ENOENT || errno == ENOTEMPTY else {
+        guard withPath(name, { unlinkat(folder, $0, AT_REMOVEDIR) }) == 0 || errno == ENOENT || errno == ENOTEMPTY
+        else {
             throw FileError("write", target.shown(path), errno)
         }
     }

@@ -27,7 +27,8 @@ struct TransferArguments: ParsableArguments {
     var mode: String?
 
     @Option(
-        help: ArgumentHelp("Give files this owner, by names or numbers: user, user:group or :group.", valueName: "owner"))
+        help: ArgumentHelp(
+            "Give files this owner, by names or numbers: user, user:group or :group.", valueName: "owner"))
     var owner: String?
 
     @Flag(name: .shortAndLong, help: "Keep the times of the last change.")
@@ -85,7 +86,8 @@ struct TransferArguments: ParsableArguments {
         guard parts.count <= 2, parts.contains(where: { !$0.isEmpty }) else {
             throw ValidationError("--owner wants user, user:group or :group, not \"\(text)\"")
         }
-        return FileOwner(user: parts[0].isEmpty ? nil : parts[0], group: parts.count > 1 && !parts[1].isEmpty ? parts[1] : nil)
+        return FileOwner(
+            user: parts[0].isEmpty ? nil : parts[0], group: parts.count > 1 && !parts[1].isEmpty ? parts[1] : nil)
     }
 }
 

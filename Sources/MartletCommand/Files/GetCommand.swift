@@ -86,7 +86,8 @@ struct LocalTemplate {
         guard parts.count > 1 else {
             guard hosts.count <= 1 else {
                 throw ValidationError(
-                    "\(hosts.count) hosts would write to \(parts[0]); put {host} into the path, as in \(parts[0])\(parts[0].hasSuffix("/") ? "" : "-"){host}")
+                    "\(hosts.count) hosts would write to \(parts[0]); put {host} into the path, as in \(parts[0])\(parts[0].hasSuffix("/") ? "" : "-"){host}"
+                )
             }
             return (hosts.map { _ in parts[0] }, false)
         }

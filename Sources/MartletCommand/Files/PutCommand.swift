@@ -10,7 +10,7 @@ struct PutCommand: AsyncParsableCommand {
         discussion: """
             If REMOTE is a folder or ends in a slash, what is copied goes into it under its own name; of a LOCAL that ends in \
             a slash only what is in it. A file is checked and on the disk before it takes its name: nobody sees a part of it. \
-            Relative remote paths begin where a login does. With --sudo it is done as root.
+            Remote paths may begin with ~/ ('~/' in quotes). With --sudo it is done as root.
 
             Exit status: 0 if all succeeded; 1 if something was not copied; 3 if a host was not reached or was lost; 64 for \
             wrong usage; 130 after Ctrl-C (128 + the signal).

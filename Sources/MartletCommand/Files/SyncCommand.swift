@@ -32,7 +32,8 @@ struct SyncCommand: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "List what is done.")
     var verbose = false
 
-    @Option(help: ArgumentHelp("Give all this owner, by names or numbers: user, user:group or :group.", valueName: "owner"))
+    @Option(
+        help: ArgumentHelp("Give all this owner, by names or numbers: user, user:group or :group.", valueName: "owner"))
     var owner: String?
 
     @Flag(help: "Keep user and group, by their numbers.")
@@ -68,15 +69,17 @@ struct SyncCommand: AsyncParsableCommand {
         options.followsLinks = followLinks
         let settled = options
         try await Session.run(colour: wayOptions.color) { session in
-            let source = try SyncSource(command.local, settled)
+            let source = try await session.interruption.cancelling { try SyncSource(command.local, settled) }
             let run = TransferRun(
                 hosts: hosts, limit: command.hostOptions.limit, wayIn: try command.wayOptions.wayIn(),
                 agent: command.wayOptions.agent, report: command.report, lists: command.dryRun || command.verbose,
                 isDryRun: command.dryRun)
             return try await run.run(session) { context, _, onProgress in
-                let outcome = try await context.sync(source, to: command.remote, options: settled, onProgress: onProgress)
+                let outcome = try await context.sync(
+                    source, to: command.remote, options: settled, onProgress: onProgress)
                 return TransferSummary(
-                    path: outcome.target.path, files: outcome.fileCount, bytes: outcome.byteCount, changes: outcome.changes,
+                    path: outcome.target.path, files: outcome.fileCount, bytes: outcome.byteCount,
+                    changes: outcome.changes,
                     omittedChanges: outcome.omittedChanges, failures: outcome.failures)
             }
         }

@@ -26,7 +26,9 @@ final class TransferBar: Sendable {
         }
     }
 
-    func progressed(_ host: Host, _ progress: TransferProgress) { state.withLock { $0.progress[host.index] = progress } }
+    func progressed(_ host: Host, _ progress: TransferProgress) {
+        state.withLock { $0.progress[host.index] = progress }
+    }
 
     /// Shows it, and shows it anew, until the task is cancelled.
     func run() async {
@@ -39,7 +41,8 @@ final class TransferBar: Sendable {
             state.withLock { state in
                 guard !state.isStopped else { return }
                 output.show(
-                    status: Self.line(Array(state.progress.values), state.waiting.map(\.label), state.ended, total, duration))
+                    status: Self.line(
+                        Array(state.progress.values), state.waiting.map(\.label), state.ended, total, duration))
             }
         }
     }
@@ -55,10 +58,10 @@ final class TransferBar: Sendable {
     static func line(
         _ all: [TransferProgress], _ waiting: [String], _ ended: Int, _ hosts: Int, _ duration: Duration
     ) -> String {
-        let bytes = all.reduce(0) { $0 + $1.byteCount }
+        let bytes = max(0, all.reduce(0) { $0 &+ $1.byteCount })
         // What is not known of one is not known of all.
         let totals = all.compactMap(\.totalBytes)
-        let whole = totals.count == all.count && !all.isEmpty ? totals.reduce(0, +) : nil
+        let whole = totals.count == all.count && !all.isEmpty ? totals.reduce(0, &+) : nil
         let files = all.reduce(0) { $0 + $1.fileCount }
         let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
         var parts = [hosts == 1 ? waiting.first ?? "" : "\(ended)/\(hosts) hosts"]
@@ -71,7 +74,7 @@ final class TransferBar: Sendable {
         } else {
             parts.append(all.isEmpty ? "connecting" : Format.bytes(bytes))
         }
-        if bytes > 0, seconds > 0 { parts.append("\(Format.bytes(Int(Double(bytes) / seconds)))/s") }
+        if bytes > 0, seconds > 0 { parts.append("\(Format.bytes(Int(min(1e18, Double(bytes) / seconds))))/s") }
         let wholeFiles = all.compactMap(\.totalFiles).reduce(0, +)
         if wholeFiles > 1 { parts.append("\(files)/\(wholeFiles) files") }
         if hosts == 1, let path = all.first?.path, !path.isEmpty {

@@ -22,7 +22,8 @@ struct TransferReporter: Sendable {
             output.say("\(name): \(output.errorStyle.bad("error:")) \(text)", to: .error)
         case .value(let summary):
             for failure in summary.failures.prefix(20) {
-                output.say("\(name): \(output.errorStyle.bad("not copied:")) \(HarmlessText.of("\(failure)"))", to: .error)
+                output.say(
+                    "\(name): \(output.errorStyle.bad("not copied:")) \(HarmlessText.of("\(failure)"))", to: .error)
             }
             if summary.failures.count > 20 {
                 output.say("\(name): and \(summary.failures.count - 20) more that were not copied", to: .error)
@@ -100,7 +101,14 @@ struct TransferReporter: Sendable {
             object.add("changes", summary.changes.count + summary.omittedChanges)
             object.add("failures", summary.failures.map(\.description))
         }
-        object.add("interrupted", { switch outcome.result { case .interrupted, .notStarted: true; default: false } }())
+        object.add(
+            "interrupted",
+            {
+                switch outcome.result {
+                case .interrupted, .notStarted: true;
+                default: false
+                }
+            }())
         object.add("connect", outcome.timings?.total)
         object.add("duration", outcome.duration)
         object.add("error", outcome.error.map(JSONObject.init(error:)))

@@ -14,7 +14,9 @@ struct TransferRun: Sendable {
     /// - Returns: the exit status.
     func run(
         _ session: Session,
-        _ work: @escaping @Sendable (Context, Host, @escaping @Sendable (TransferProgress) -> Void) async throws -> TransferSummary
+        _ work:
+            @escaping @Sendable (Context, Host, @escaping @Sendable (TransferProgress) -> Void) async throws ->
+            TransferSummary
     ) async throws -> Int32 {
         let start = ContinuousClock.now
         let bar = TransferBar(session.output, total: hosts.count)

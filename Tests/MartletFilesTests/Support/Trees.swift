@@ -7,7 +7,9 @@ struct Thing: Equatable, CustomStringConvertible {
     var kind: String
     var mode: UInt32
     var content: [UInt8]
-    var description: String { "\(kind) \(String(mode, radix: 8)) \(content.count) bytes, hash \(content.hashValue & 0xffff)" }
+    var description: String {
+        "\(kind) \(String(mode, radix: 8)) \(content.count) bytes, hash \(content.hashValue & 0xffff)"
+    }
 }
 
 enum Trees {
@@ -16,7 +18,9 @@ enum Trees {
         precondition(descriptor >= 0, path)
         var offset = 0
         while offset < content.count {
-            offset += content.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + offset, content.count - offset) }
+            offset += content.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress! + offset, content.count - offset)
+            }
         }
         fchmod(descriptor, mode)
         close(descriptor)
@@ -73,7 +77,9 @@ enum Trees {
                     var content: [UInt8] = []
                     let descriptor = open(pointer, O_RDONLY | O_CLOEXEC)
                     var room = [UInt8](repeating: 0, count: 1 << 16)
-                    while case let count = read(descriptor, &room, room.count), count > 0 { content += room.prefix(count) }
+                    while case let count = read(descriptor, &room, room.count), count > 0 {
+                        content += room.prefix(count)
+                    }
                     close(descriptor)
                     found[name] = Thing(kind: "file", mode: mode, content: content)
                 }
@@ -99,7 +105,9 @@ enum Trees {
         symlink("/nowhere/at all", "\(folder)/sub/dangling")
         symlink("..", "\(folder)/sub/up")
         let odd = Array("\(folder)/odd-".utf8) + [0xff, 0x80, 0]
-        _ = odd.withUnsafeBytes { close(open($0.baseAddress!.assumingMemoryBound(to: CChar.self), O_CREAT | O_WRONLY | O_CLOEXEC, 0o644)) }
+        _ = odd.withUnsafeBytes {
+            close(open($0.baseAddress!.assumingMemoryBound(to: CChar.self), O_CREAT | O_WRONLY | O_CLOEXEC, 0o644))
+        }
     }
 
     static func remove(_ folder: String) {
