@@ -53,7 +53,7 @@ func withScreen(
             try await withScreen(.quiet) { _ async throws in
                 try await local(["mkdir", "-p", folder.file("it's a 'b'")])
                 let before = try await local("pwd").lines
-                try await lcd(folder.path) {
+                try await lcd(folder.path) { () async throws in
                     #expect(try await local("pwd -P").lines == [folder.path])
                     try await lcd("it's a 'b'") { () async throws in
                         #expect(try await local("pwd -P").lines == [folder.file("it's a 'b'")])
