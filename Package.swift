@@ -19,6 +19,7 @@ let package = Package(
         .library(name: "MartletFragment", targets: ["MartletFragment"]),
         .library(name: "MartletOperations", targets: ["MartletOperations"]),
         .library(name: "MartletPython", targets: ["MartletPython"]),
+        .library(name: "MartletShim", targets: ["MartletShim"]),
         .library(name: "MartletSocket", targets: ["MartletSocket"]),
         .library(name: "MartletTelemetry", targets: ["MartletTelemetry"]),
         .library(name: "MartletTestKit", targets: ["MartletTestKit"]),
@@ -80,6 +81,13 @@ let package = Package(
             ]
         ),
         .target(
+            name: "MartletShim",
+            dependencies: [
+                "CMartlet", "Martlet", "MartletLink", "MartletReactor", "MartletWire",
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]
+        ),
+        .target(
             name: "MartletSocket",
             dependencies: [
                 "CMartlet", "Martlet", "MartletReactor",
@@ -93,7 +101,8 @@ let package = Package(
         .target(
             name: "MartletCommand",
             dependencies: [
-                "Martlet", "MartletFragment", "MartletPython", "MartletReactor", "MartletSocket", "MartletWire",
+                "CMartlet", "Martlet", "MartletFragment", "MartletPython", "MartletReactor", "MartletShim", "MartletSocket",
+                "MartletWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
@@ -121,6 +130,9 @@ let package = Package(
             name: "MartletConnectorTests",
             dependencies: ["Martlet", "MartletPython", "MartletTestKit", "MartletTestSupport", "MartletWire"]),
         .testTarget(
+            name: "MartletFilesTests",
+            dependencies: ["Martlet", "MartletTestKit", "MartletTestSupport"]),
+        .testTarget(
             name: "MartletFragmentTests",
             dependencies: ["Martlet", "MartletFragment", "MartletReactor", "MartletTestKit"]),
         .testTarget(
@@ -132,6 +144,9 @@ let package = Package(
                 "Martlet", "MartletPython", "MartletTestKit", "MartletTestSupport", "MartletWire",
                 .product(name: "Logging", package: "swift-log"),
             ]),
+        .testTarget(
+            name: "MartletShimTests",
+            dependencies: ["Martlet", "MartletShim", "MartletReactor", "MartletTestKit", "MartletTestSupport"]),
         .testTarget(
             name: "MartletSocketTests",
             dependencies: ["Martlet", "MartletSocket", "MartletTestKit", "MartletTestSupport", "MartletReactor"]),

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +67,9 @@ static int child_main(void *argument) {
     }                         \
   } while (0)
 
-  if (spawn->new_session)
+  if (spawn->stays_in_group)
+    TRY(prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0, MARTLET_SPAWN_GROUP);
+  else if (spawn->new_session)
     TRY(setsid() < 0 || (spawn->terminal >= 0 && ioctl(spawn->terminal, TIOCSCTTY, 0) < 0), MARTLET_SPAWN_GROUP);
   else
     TRY(setpgid(0, 0) < 0, MARTLET_SPAWN_GROUP);
@@ -96,9 +99,13 @@ static int child_main(void *argument) {
   return 0;
 }
 
+/// One stack is kept for the next child: to unmap what another processor has just used interrupts that.
+static _Atomic(char *) kept_stack;
+enum { stack_size = 64 * 1024 };
+
 static pid_t start(struct request *request, int *pidfd) {
-  enum { stack_size = 64 * 1024 };
-  char *stack = mmap(NULL, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  char *stack = atomic_exchange(&kept_stack, NULL);
+  if (!stack) stack = mmap(NULL, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (stack == MAP_FAILED) return -errno;
   // No handler of ours may run in the child on our memory.
   sigset_t all, before;
@@ -110,7 +117,8 @@ static pid_t start(struct request *request, int *pidfd) {
   if (pid < 0 && errno == EINVAL) pid = clone(child_main, stack + stack_size, flags, request);
   int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  munmap(stack, stack_size);
+  char *none = NULL;
+  if (!atomic_compare_exchange_strong(&kept_stack, &none, stack)) munmap(stack, stack_size);
   return pid < 0 ? -error : pid;
 }
 

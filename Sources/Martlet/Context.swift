@@ -14,7 +14,7 @@ public final class Context: Sendable {
     public let facts: Facts
     /// How long each phase of the connect took.
     public let timings: ConnectTimings
-    let runtime: ContextRuntime
+    package let runtime: ContextRuntime
     /// A context that is there for this one alone.
     let bridge: Context?
 
@@ -41,7 +41,7 @@ public final class Context: Sendable {
             memory: 0)
     }
 
-    var node: ContextNode { runtime.node }
+    package var node: ContextNode { runtime.node }
 
     /// The bytes that have crossed this process's link towards the context. For tests.
     package var linkTraffic: (sent: UInt64, received: UInt64) {

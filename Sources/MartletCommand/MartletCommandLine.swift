@@ -13,6 +13,7 @@ struct MartletTool: AsyncParsableCommand {
         version: "martlet 0.1.0",
         subcommands: [
             RunCommand.self, ExecCommand.self, PythonCommand.self, ShellCommand.self,
+            PutCommand.self, GetCommand.self, SyncCommand.self, WithCommand.self, ForwardCommand.self,
             PingCommand.self, FactsCommand.self, DoctorCommand.self, CleanCommand.self,
             SpecsCommand.self, ServeCommand.self, DemoCommand.self,
         ]

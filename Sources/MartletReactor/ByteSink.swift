@@ -12,6 +12,7 @@ import Musl
 package final class ByteSink: EventHandler {
     private let source: EventSource
     private let onWritten: @Sendable (Int) -> Void
+    private let onEnd: (@Sendable (_ isBroken: Bool) -> Void)?
     private let state = Mutex(State())
 
     private struct State {
@@ -19,6 +20,7 @@ package final class ByteSink: EventHandler {
         var offset = 0
         var closesWhenDrained = false
         var isOver = false
+        var isBroken = false
         /// A thread is in `drain`; it sees to what others add.
         var isDraining = false
         /// The pipe is full: the polling thread tells when it is not.
@@ -31,15 +33,22 @@ package final class ByteSink: EventHandler {
     package init(_ source: EventSource, onWritten: @escaping @Sendable (Int) -> Void = { _ in }) {
         self.source = source
         self.onWritten = onWritten
+        onEnd = nil
     }
 
     /// Takes `descriptor` over.
     ///
     /// - Parameter onWritten: gets the size of each chunk that was written whole, or dropped because nobody reads the
     ///   pipe any more. It is called from the thread that wrote, one call at a time, and may call ``write(_:)``.
-    package init(_ descriptor: Int32, reactor: Reactor, onWritten: @escaping @Sendable (Int) -> Void = { _ in }) {
+    /// - Parameter onEnd: told when all is written after ``finish()``, or when nobody reads any more. With it, the descriptor is a
+    ///   connection's, whose one direction ``finish()`` ends.
+    package init(
+        _ descriptor: Int32, reactor: Reactor, onWritten: @escaping @Sendable (Int) -> Void = { _ in },
+        onEnd: (@Sendable (_ isBroken: Bool) -> Void)? = nil
+    ) {
         source = EventSource(descriptor, reactor: reactor)
         self.onWritten = onWritten
+        self.onEnd = onEnd
     }
 
     package func write(_ chunk: [UInt8]) {
@@ -83,10 +92,18 @@ package final class ByteSink: EventHandler {
         if isOther { return }
         while true {
             let (written, isDone) = state.withLock { drainOnce(&$0) }
-            if isDone { source.close() }
+            if isDone { end() }
             if written.isEmpty { return }
             for count in written { onWritten(count) }
         }
+    }
+
+    private func end() {
+        guard let onEnd else { return source.close() }
+        let isBroken = state.withLock { $0.isBroken }
+        if !isBroken { _ = shutdown(source.descriptor, Int32(SHUT_WR)) }
+        source.close()
+        onEnd(isBroken)
     }
 
     /// The lock is held across the writes, so that no other thread closes the descriptor meanwhile.
@@ -104,7 +121,7 @@ package final class ByteSink: EventHandler {
                     state.isFull = true
                     return (written, false)
                 }
-                if count < 0 { state.isOver = true } else { state.offset += count }
+                if count < 0 { (state.isOver, state.isBroken) = (true, true) } else { state.offset += count }
                 if !state.isOver, state.offset < chunk.count { continue }
             }
             written.append(chunk.count)

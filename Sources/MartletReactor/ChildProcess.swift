@@ -296,7 +296,8 @@ private func martlet_spawn_request(
         descriptors: request.descriptors,
         new_session: request.newSession,
         nice: request.nice,
-        terminal: request.terminal ?? -1
+        terminal: request.terminal ?? -1,
+        stays_in_group: false
     )
 }
 

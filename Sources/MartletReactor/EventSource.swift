@@ -20,12 +20,14 @@ package final class EventSource: Sendable {
     }
 
     /// Takes `descriptor` over: makes it non-blocking and close-on-exec.
-    package init(_ descriptor: Int32, reactor: Reactor) {
+    ///
+    /// - Parameter isShared: others have the same open file: then it stays as it is, and whoever reads asks not to wait.
+    package init(_ descriptor: Int32, reactor: Reactor, isShared: Bool = false) {
         self.descriptor = descriptor
         self.reactor = reactor
         registration = Mutex(Registration(token: nil, interest: []))
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+        if !isShared { _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK) }
     }
 
     deinit { close() }

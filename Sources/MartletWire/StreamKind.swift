@@ -22,6 +22,10 @@ package enum StreamKind: UInt8, Sendable, CaseIterable {
     case status = 9
     /// Something that was offered: the payload is the offer's token and a name.
     case fetch = 10
+    /// A connection that the context makes, or one that it has accepted; bytes flow both ways.
+    case dial = 12
+    /// A port or socket on which the context listens; each connection is told.
+    case listen = 13
     /// Let the context live on without its parent, for a time.
     case detach = 16
 }

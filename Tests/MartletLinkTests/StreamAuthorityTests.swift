@@ -27,7 +27,7 @@ import Testing
         let isBelow = [.child, .descendant].contains(relation)
         let expected =
             switch kind {
-            case .call, .command, .connect, .disconnect, .status, .detach: isAbove
+            case .call, .command, .connect, .disconnect, .status, .detach, .dial, .listen: isAbove
             case .echo: isAbove || isBelow
             case .channel: relation != .itself
             case .fetch: isBelow

@@ -50,6 +50,7 @@ struct martlet_spawn {
   bool new_session;           ///< setsid, so that the child has no terminal; else a process group of its own
   int nice;                   ///< added to our nice level
   int terminal;               ///< with new_session: becomes the session's controlling terminal; -1: none
+  bool stays_in_group;        ///< ours, so that the terminal is its too; it gets SIGTERM when the thread that starts it ends
 };
 
 enum martlet_spawn_step {
@@ -65,6 +66,10 @@ enum martlet_spawn_step {
 /// `*pidfd` is a descriptor that polls readable when the child has ended, or -1 where the kernel has none (before 5.3).
 /// `*guard_slot` is the group's slot in the guard's table, taken before the program runs; NULL: it is not guarded.
 pid_t martlet_spawn(const struct martlet_spawn *spawn, int *pidfd, int *guard_slot, int *failed_step);
+
+/// Starts a program with our own input, outputs, process group and terminal; from now on the keys that end programs are its alone.
+/// It gets SIGTERM if the calling thread ends, however it ends. Not guarded. Returns its id or -errno; `*pidfd` as above.
+pid_t martlet_spawn_in_front(const char *path, char *const *argv, char *const *envp, int *pidfd);
 
 /// Whether a process group has a process that has not ended. One that has ended but was not reaped by its parent does not
 /// count: where nobody adopts orphans, as in many containers, it stays for ever.
@@ -165,6 +170,49 @@ int martlet_socket_forget(const char *path);
 int64_t martlet_socket_peer(int descriptor);
 /// Makes a directory for this user alone, unless there is one. Returns 0 or -errno; -EPERM if others may get at it.
 int martlet_private_directory(const char *path);
+
+// MARK: Forwarded connections (forward.c)
+
+/// Whether a text is an address of numbers, IPv4 or IPv6: the following take no others.
+bool martlet_is_address(const char *text);
+/// Begins to connect; writable when that is over, see martlet_socket_error. Returns the descriptor or -errno.
+int martlet_dial(const char *address, uint16_t port);
+/// What became of it: 0 or errno.
+int martlet_socket_error(int descriptor);
+/// A socket that listens; port 0: one that is free. Returns the descriptor or -errno.
+int martlet_listen(const char *address, uint16_t port, int backlog);
+/// Which port it has.
+uint16_t martlet_local_port(int descriptor);
+/// Returns the connection or -errno; `peer` becomes who it is from, empty for a local socket.
+int martlet_accept(int listener, char *peer, size_t room);
+
+// MARK: The ssh that is lent to tools (shim.c)
+
+/// Where the program listens that lends it: a path, or `@` and a name that is in no file system. With it in its environment, a
+/// process whose name is `ssh`, or the path that the third variable has, never comes to main.
+#define MARTLET_SSH_SOCKET_VARIABLE "MARTLET_SSH_SOCKET"
+/// What entitles to it.
+#define MARTLET_SSH_TOKEN_VARIABLE "MARTLET_SSH_TOKEN"
+/// What tools are to run as ssh.
+#define MARTLET_SSH_PROGRAM_VARIABLE "MARTLET_SSH_PROGRAM"
+
+/// Each message: its length (4 bytes, the machine's order), one of these, and so many bytes. The first carries two
+/// descriptors, to read standard input from and to write standard output to.
+enum {
+  MARTLET_SHIM_HELLO = 1,   ///< the token, 1 byte of flags (terminals), columns, rows, argc, arguments, environment
+  MARTLET_SHIM_SIZE = 2,    ///< the terminal's columns and rows have changed
+  MARTLET_SHIM_BEGIN = 3,   ///< to the shim, 1 byte: 1 standard input is wanted, 2 the terminal is to be raw
+  MARTLET_SHIM_ERROR = 4,   ///< to the shim: for standard error
+  MARTLET_SHIM_STATUS = 5,  ///< to the shim, 1 byte: with what it exits
+};
+
+/// A socket that listens at a path, or with `@` in no file system. Returns it or -errno.
+int martlet_shim_listen(const char *place, int backlog);
+/// Reads what is there, with at most two descriptors (-1: none). Returns the count, 0 at the end, or -errno.
+ssize_t martlet_shim_receive(int socket, void *bytes, size_t count, int descriptors[2]);
+/// Reads from, or writes to, a socket that others may share, without waiting. Returns the count or -errno.
+ssize_t martlet_socket_read(int socket, void *bytes, size_t count);
+ssize_t martlet_socket_write(int socket, const void *bytes, size_t count);
 
 // MARK: Polling (poll.c)
 

@@ -43,7 +43,7 @@ enum CommandShell: String, Codable, Sendable {
 }
 
 /// The first byte of a `data` message to a context, for a command that was opened so.
-enum CommandControl: UInt8, Sendable {
+package enum CommandControl: UInt8, Sendable {
     /// Input follows.
     case input = 0
     /// The terminal's new columns and rows, two bytes each.
@@ -67,7 +67,7 @@ struct CommandImage: Codable, Sendable {
 }
 
 /// The first byte of a command's `data` messages, from the context; to the context they are input as it is.
-enum CommandPipe: UInt8, Sendable {
+package enum CommandPipe: UInt8, Sendable {
     case output = 1
     case error = 2
     /// What a program that was sent writes to its connection.

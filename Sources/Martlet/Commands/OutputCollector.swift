@@ -1,20 +1,20 @@
 /// Keeps what a command writes, up to a limit, and cuts it into lines.
-struct OutputCollector {
-    private(set) var output: [UInt8] = []
-    private(set) var error: [UInt8] = []
-    private(set) var isTruncated = false
+package struct OutputCollector {
+    package private(set) var output: [UInt8] = []
+    package private(set) var error: [UInt8] = []
+    package private(set) var isTruncated = false
     private let limit: Int
     private let splitsLines: Bool
     private var outputLines = LineSplitter()
     private var errorLines = LineSplitter()
 
-    init(limit: Int, splitsLines: Bool) {
+    package init(limit: Int, splitsLines: Bool) {
         self.limit = limit
         self.splitsLines = splitsLines
     }
 
     /// - Returns: the lines that are complete now.
-    mutating func append(_ pipe: CommandPipe, _ bytes: ArraySlice<UInt8>) -> [OutputLine] {
+    package mutating func append(_ pipe: CommandPipe, _ bytes: ArraySlice<UInt8>) -> [OutputLine] {
         switch pipe {
         case .output: if Self.keep(bytes, in: &output, limit) { isTruncated = true }
         case .error: if Self.keep(bytes, in: &error, limit) { isTruncated = true }
@@ -38,7 +38,7 @@ struct OutputCollector {
     }
 
     /// - Returns: what stands behind the last end of a line.
-    mutating func finish() -> [OutputLine] {
+    package mutating func finish() -> [OutputLine] {
         [
             outputLines.finishLine().map { OutputLine(pipe: .output, bytes: $0.bytes, end: $0.end) },
             errorLines.finishLine().map { OutputLine(pipe: .error, bytes: $0.bytes, end: $0.end) },

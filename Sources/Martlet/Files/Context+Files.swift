@@ -180,11 +180,18 @@ extension Context {
         var options = FileOptions()
         if followsLinks { options.flags.insert(.followsLinks) }
         let request = FileTask.Request(.status, path.pathBytes, options)
-        let answer = try await call(FileTask(channel: nil, request: request.packed))
+        let answer = try await perform(FileTask(channel: nil, request: request.packed))
         return answer.isEmpty ? nil : try CBORDecoder().decode(FileStatus.self, from: answer)
     }
 
     // MARK: The transfer
+
+    private func perform(_ task: FileTask) async throws -> [UInt8] {
+        do { return try await call(task) } catch var error as MartletError where error.route.steps.isEmpty {
+            error.route = route
+            throw error
+        }
+    }
 
     /// Runs what blocks on disks where that holds nobody up, and has its errors as users see them.
     private func transferring(
@@ -205,7 +212,7 @@ extension Context {
         _ request: FileTask.Request, _ body: (Channel<[UInt8]>) async throws -> R
     ) async throws -> (R, [UInt8]) {
         let (near, far) = makeChannel(of: [UInt8].self)
-        async let answer = call(FileTask(channel: far, request: request.packed))
+        async let answer = perform(FileTask(channel: far, request: request.packed))
         let result: R
         do { result = try await body(near) } catch {
             near.close()

@@ -17,9 +17,40 @@ extension Context {
     ) async throws -> SyncOutcome {
         let report = onProgress.map { report in { @Sendable (_: Int, progress: TransferProgress) in report(progress) } }
         let run = SyncRun([SyncTarget(self, path)], options, runtime, report, nil)
-        let outcome = try await run.run(local.pathBytes)[0]
-        if let error = outcome.error { throw error }
-        return outcome
+        return try await run.run { try SyncSource(local, options) }[0].orError()
+    }
+
+    /// As ``sync(_:to:options:onProgress:)``, with a source that was looked at before, with the same options.
+    package func sync(
+        _ source: SyncSource, to path: some PathName, options: SyncOptions,
+        onProgress: (@Sendable (TransferProgress) -> Void)? = nil
+    ) async throws -> SyncOutcome {
+        let report = onProgress.map { report in { @Sendable (_: Int, progress: TransferProgress) in report(progress) } }
+        let run = SyncRun([SyncTarget(self, path)], options, runtime, report, nil)
+        return try await run.run { source }[0].orError()
+    }
+}
+
+extension SyncOutcome {
+    fileprivate func orError() throws -> SyncOutcome {
+        if let error { throw error }
+        return self
+    }
+}
+
+/// A folder of this machine, looked at once for any number of targets. It blocks.
+package struct SyncSource: @unchecked Sendable {
+    /// Once it is made, it is only read.
+    fileprivate let tree: TreeSource
+
+    package init(_ local: some PathName, _ options: SyncOptions) throws {
+        do { tree = try TreeSource(local.pathBytes, options.wire, isIncluded: options.isIncluded) } catch let error as FileError {
+            throw error.error(isHere: true)
+        }
+        guard !tree.isSingle else {
+            throw MartletError(
+                .fileFailed, "\(local.pathBytes.shown) here is no folder", advice: "copy a single file with put")
+        }
     }
 }
 
@@ -41,7 +72,7 @@ extension Controller {
         onFinish: (@Sendable (_ target: Int, _ outcome: SyncOutcome) -> Void)? = nil
     ) async throws -> [SyncOutcome] {
         guard !targets.isEmpty else { throw MartletError(.misuse, "there is no target to sync to") }
-        return try await SyncRun(targets, options, runtime, onProgress, onFinish).run(local.pathBytes)
+        return try await SyncRun(targets, options, runtime, onProgress, onFinish).run { try SyncSource(local, options) }
     }
 }
 
@@ -61,21 +92,13 @@ private struct SyncRun: Sendable {
         (self.onProgress, self.onFinish) = (onProgress, onFinish)
     }
 
-    func run(_ local: [UInt8]) async throws -> [SyncOutcome] {
+    func run(_ makeSource: @Sendable () throws -> SyncSource) async throws -> [SyncOutcome] {
         try await withTaskExecutorPreference(runtime.reactor) {
-            let source: TreeSource
-            do { source = try TreeSource(local, options.wire, isIncluded: options.isIncluded) } catch let error as FileError {
-                throw error.error(isHere: true)
-            }
-            guard !source.isSingle else {
-                throw MartletError(.fileFailed, "\(local.shown) here is no folder", advice: "copy a single file with put")
-            }
-            // It is only read from now on.
-            nonisolated(unsafe) let shared = source
+            let source = try makeSource()
             let all = targets.map { SyncRelay.Target(address: $0.context.address, path: $0.path) }
             let legs = SyncLeg.legs(all, options.wire, from: runtime.node.address)
             return try await withThrowingTaskGroup(of: [(Int, SyncOutcome)].self) { group in
-                for leg in legs { group.addTask { await drive(leg, shared) } }
+                for leg in legs { group.addTask { await drive(leg, source) } }
                 var outcomes = targets.map { SyncOutcome(target: $0) }
                 for try await ended in group {
                     for (number, outcome) in ended { outcomes[number] = outcome }
@@ -86,8 +109,8 @@ private struct SyncRun: Sendable {
         }
     }
 
-    private func drive(_ leg: SyncLeg, _ source: TreeSource) async -> [(Int, SyncOutcome)] {
-        let start = ContinuousClock.now
+    private func drive(_ leg: SyncLeg, _ shared: SyncSource) async -> [(Int, SyncOutcome)] {
+        let (start, source) = (ContinuousClock.now, shared.tree)
         let tellers = leg.numbers.map { number in
             ProgressTeller(onProgress.map { report in { @Sendable in report(number, $0) } })
         }

@@ -60,6 +60,8 @@ final class TreeTarget {
     }
 
     deinit {
+        // A file that is not whole goes first: its folder must be open for that.
+        work = nil
         for folder in folders { closeDescriptor(folder.descriptor) }
         closeDescriptor(parent)
     }
@@ -78,7 +80,7 @@ final class TreeTarget {
 
     /// Notes that something could not be done. It throws what ends the transfer.
     func fail(_ path: [UInt8], _ error: FileError) throws(FileError) {
-        if isSingle || error.endsAll { throw error }
+        if isSingle || path.isEmpty || error.endsAll { throw error }
         report.fail(path, error.reason)
     }
 
@@ -297,22 +299,30 @@ final class TreeTarget {
         report.path = destination
         let (there, number) = fileStatus(destination, follows: true)
         var folder = destination
+        // What the other side says; looked at before anything is made of it.
         var name = entry.name
+        func checkName() throws {
+            if name.isEmpty { throw FileError("write", destination, EISDIR) }
+            guard name.isFileName else {
+                throw FileError("write", destination, 0, "\"\(name.shown)\" cannot be the name of a file in it")
+            }
+        }
         if number == 0, there.kind == UInt32(MARTLET_DIRECTORY) {
             if options.contains(.isExact) {
                 guard entry.kind == .folder else { throw FileError("write", destination, EISDIR) }
                 name = [UInt8(ascii: ".")]
+            } else {
+                try checkName()
             }
         } else if number != 0 && number != ENOENT {
             throw FileError("write", destination, number)
         } else if options.contains(.isExact) || destination.last != [UInt8].slash {
             (folder, name) = destination.splitPath
+            try checkName()
+        } else {
+            try checkName()
         }
         if entry.kind == .file, let real = realPath(folder.appending(path: name)) { (folder, name) = real.splitPath }
-        if name.isEmpty { throw FileError("write", destination, EISDIR) }
-        guard name.isFileName || name == [UInt8(ascii: ".")] else {
-            throw FileError("write", destination, 0, "\"\(name.shown)\" cannot be the name of a file in it")
-        }
         rootName = name
         parent = openFolder(AT_FDCWD, folder, follows: true)
         if parent < 0, errno == ENOENT, options.contains(.createsParents) {

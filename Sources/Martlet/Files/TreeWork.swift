@@ -37,7 +37,10 @@ final class TreeWork {
 
     init(_ target: TreeTarget) { self.target = target }
 
-    deinit { for folder in folders { closeDescriptor(folder.descriptor) } }
+    deinit {
+        current = .none
+        for folder in folders { closeDescriptor(folder.descriptor) }
+    }
 
     private var options: FileOptions { target.options }
 
@@ -263,7 +266,7 @@ final class TreeWork {
             if let old = folder.old, old.mode & 0o300 != 0o300 { _ = fchmod(folder.descriptor, mode_t(old.mode)) }
         } else {
             do throws(FileError) { try setMetadata(folder.descriptor, folder.entry, folder.old, folder.path) } catch {
-                try target.fail(folder.path, error)
+                target.report.fail(folder.path, error.reason)
             }
         }
         if folders.isEmpty, options.contains(.isDurable) { _ = martlet_sync_system(folder.descriptor) }

@@ -1,7 +1,7 @@
 import CMartlet
-import MartletLink
-import MartletReactor
-import MartletWire
+package import MartletLink
+package import MartletReactor
+package import MartletWire
 import Synchronization
 
 /// This process's place in the tree: its links, the streams that end here, and those that it relays.
@@ -9,14 +9,14 @@ import Synchronization
 /// The decisions are `LinkNode`'s; this gives it threads and descriptors. A frame goes to its link under the same lock
 /// under which its stream was looked at, so that the order on the link is the order of the decisions. Lock order: `state`,
 /// then a link's own, then the reactor's.
-final class ContextNode: Sendable {
+package final class ContextNode: Sendable {
     /// Answers a stream that another context opens: returns its owner, or why not. It must not block.
     typealias Acceptor =
         @Sendable (ContextNode, StreamKey, StreamKind, UnsafeRawBufferPointer, FrameHeader.Flags) ->
         Result<any AcceptedStreamOwner, StreamRefusal>
 
     let address: ContextAddress
-    let reactor: Reactor
+    package let reactor: Reactor
     private let state: Mutex<State>
     private let acceptor: Acceptor
     private let onLost: @Sendable (ContextNode, Neighbour, LinkEnd) -> Void
@@ -187,7 +187,7 @@ final class ContextNode: Sendable {
     ///   - payload: what follows the kind, at most ``maximumOpenPayload`` bytes.
     ///   - flags: `more`, `last` and `bulk` as wanted.
     /// - Returns: `nil` if no link leads to `acceptor`.
-    func open(
+    package func open(
         to acceptor: ContextAddress,
         _ kind: StreamKind,
         owner: any StreamOwner,
@@ -206,10 +206,10 @@ final class ContextNode: Sendable {
         }
     }
 
-    static let maximumOpenPayload = FrameHeader.maximumPayload - 1
+    package static let maximumOpenPayload = FrameHeader.maximumPayload - 1
 
     /// What became of a message that was to be sent.
-    enum SendResult: Sendable {
+    package enum SendResult: Sendable {
         case sent
         /// Wait for ``StreamOwner/creditArrived()`` and try again.
         case noCredit
@@ -218,7 +218,7 @@ final class ContextNode: Sendable {
     }
 
     /// Sends a message, or a part of one, of at most ``FrameHeader/maximumPayload`` bytes.
-    func sendData(
+    package func sendData(
         _ key: StreamKey,
         _ payload: UnsafeRawBufferPointer,
         flags: FrameHeader.Flags = []
@@ -235,7 +235,7 @@ final class ContextNode: Sendable {
 
     /// The largest payload that should be sent now as bulk; `nil` if the stream is over. None while the link is full: what is
     /// sent all the same waits there as a copy. ``StreamOwner/creditArrived()`` tells when to ask again.
-    func sendablePayload(_ key: StreamKey) -> Int? {
+    package func sendablePayload(_ key: StreamKey) -> Int? {
         state.withLock { state in
             guard let payload = state.node.streams.sendablePayload(key) else { return nil }
             if let owner = state.node.streams.owner(of: key), link(for: key, state)?.isFull(for: owner) == true {
@@ -249,7 +249,7 @@ final class ContextNode: Sendable {
     ///
     /// - Returns: `false` if the stream is over already.
     @discardableResult
-    func sendEnd(_ key: StreamKey, _ payload: [UInt8] = [], flags: FrameHeader.Flags = []) -> Bool {
+    package func sendEnd(_ key: StreamKey, _ payload: [UInt8] = [], flags: FrameHeader.Flags = []) -> Bool {
         state.withLock { state in
             guard state.node.streams.sentLast(key) else { return false }
             let header = header(.end, key, flags.union(.last), payload.count)
@@ -262,7 +262,7 @@ final class ContextNode: Sendable {
     ///
     /// - Returns: `false` if it is over already.
     @discardableResult
-    func reset(_ key: StreamKey, _ reason: ResetReason) -> Bool {
+    package func reset(_ key: StreamKey, _ reason: ResetReason) -> Bool {
         state.withLock { state in
             guard state.node.streams.remove(key) != nil else { return false }
             sendReset(key, reason, state)
@@ -284,7 +284,7 @@ final class ContextNode: Sendable {
     }
 
     /// The owner has taken a `data` payload: lets the other end send more, when it is worth a frame.
-    func consumed(_ key: StreamKey, payload count: Int) {
+    package func consumed(_ key: StreamKey, payload count: Int) {
         state.withLock { state in
             let credit = state.node.streams.consumed(key, payload: count)
             guard credit > 0 else { return }

@@ -1,13 +1,13 @@
 import CMartlet
 import Logging
 import MartletLink
-import MartletReactor
+package import MartletReactor
 import MartletWire
 import Synchronization
 
 /// Everything that one process is as a context: its place in the tree, the children that it started, the programs and
 /// tasks that run in it. The controller and every agent have one.
-final class ContextRuntime: ContextScope {
+package final class ContextRuntime: ContextScope {
     /// What differs between the contexts of one tree.
     struct Configuration: Sendable {
         var address = ContextAddress.root
@@ -45,17 +45,18 @@ final class ContextRuntime: ContextScope {
     }
 
     let configuration: Configuration
-    let reactor: Reactor
+    package let reactor: Reactor
     let host: Host?
     /// What this process was as a context before it was detached; what began there goes on.
     let predecessor: ContextRuntime?
     // Set once, before anybody else can see this object: the node's closures need `self`.
-    nonisolated(unsafe) private(set) var node: ContextNode!
+    nonisolated(unsafe) package private(set) var node: ContextNode!
     /// Passes on what is printed here and by children; the controller has none.
     nonisolated(unsafe) private(set) var outputForwarder: OutputForwarder?
     private let state = Mutex(State())
     private let connects = ConnectPacer()
     let channels = ChannelOffers()
+    let forwards = AcceptedConnections()
     let resources = ResourceOffers()
     let logs = LogIntake.make()
     /// What hands lines to the program's handler; agents pass theirs on instead.
@@ -107,7 +108,7 @@ final class ContextRuntime: ContextScope {
         }
     }
 
-    var route: Route { configuration.route }
+    package var route: Route { configuration.route }
     var runtime: ContextRuntime { self }
     var images: ImageStore { configuration.images }
     var pacer: ConnectPacer { connects }
@@ -150,6 +151,11 @@ final class ContextRuntime: ContextScope {
             return .success(IncomingStatus(key, runtime: self))
         case .fetch:
             do throws(StreamRefusal) { return .success(try IncomingFetch(key, payload, runtime: self)) } catch {
+                return .failure(error)
+            }
+        case .dial: return acceptDial(key, payload)
+        case .listen:
+            do throws(StreamRefusal) { return .success(try IncomingListen(key, payload, self)) } catch {
                 return .failure(error)
             }
         case .log:
@@ -227,7 +233,7 @@ final class ContextRuntime: ContextScope {
         )
     }
 
-    func add(_ program: ChildProcess) {
+    package func add(_ program: ChildProcess) {
         state.withLock { state in
             // Programs whose last process has gone need nobody's care.
             if state.programs.count % 64 == 63 { state.programs = state.programs.filter { $0.value.isAlive } }
@@ -238,7 +244,7 @@ final class ContextRuntime: ContextScope {
 
     func add(connector: ChildProcess) { state.withLock { $0.connectors[ObjectIdentifier(connector)] = connector } }
 
-    func ended(_ program: ChildProcess) {
+    package func ended(_ program: ChildProcess) {
         guard !program.isAlive else { return }
         state.withLock { state in
             state.programs[ObjectIdentifier(program)] = nil

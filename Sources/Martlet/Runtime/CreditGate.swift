@@ -2,7 +2,7 @@ import MartletWire
 import Synchronization
 
 /// Lets tasks wait until a stream has credit, or is over.
-final class CreditGate: Sendable {
+package final class CreditGate: Sendable {
     private let state = Mutex(State())
 
     private struct State {
@@ -12,10 +12,10 @@ final class CreditGate: Sendable {
     }
 
     /// To be asked before the attempt that found no credit.
-    var generation: UInt64 { state.withLock { $0.generation } }
+    package var generation: UInt64 { state.withLock { $0.generation } }
 
     /// Waits until the gate was opened after `generation` was read.
-    func wait(since generation: UInt64) async {
+    package func wait(since generation: UInt64) async {
         await withUnsafeContinuation { continuation in
             let isNow = state.withLock { state in
                 guard state.generation == generation else { return true }
@@ -26,7 +26,9 @@ final class CreditGate: Sendable {
         }
     }
 
-    func open() {
+    package init() {}
+
+    package func open() {
         let waiters = state.withLock { state in
             state.generation += 1
             defer { state.waiters = [] }
