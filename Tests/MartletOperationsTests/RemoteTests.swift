@@ -1,6 +1,7 @@
 import Foundation
 import Martlet
 import MartletOperations
+import MartletShim
 import MartletTestKit
 import MartletTestSupport
 import Testing
@@ -130,6 +131,26 @@ func withRemote(
         #expect(try await download("sent", to: folder.file("got"), more) == folder.file("got"))
         let taken = try await operationError(.fileExists) { try await upload(text: "x", to: "sent", .overwrite(.never), more) }
         #expect(taken.host == name)
+    }
+
+    @Test func `Ports lead there and back while their scope is open`() async throws {
+        try await withRemote(.quiet, .shell(.program("/bin/bash", ["-c"])), .warnOnly) { sshd, _ in
+            let server = ForwardPlace.port(UInt16(sshd.port), host: "127.0.0.1")
+            // What it says first.
+            let banner: @Sendable (UInt16) -> String = { "exec 3<>/dev/tcp/127.0.0.1/\($0) && read -r line <&3 && echo \"$line\"" }
+            let there = try await forwardLocal(to: server) { forwarding in
+                let port = try #require(forwarding.port)
+                #expect(try await local(banner(port)).output.hasPrefix("SSH-2.0"))
+                return port
+            }
+            #expect(try await local(banner(there)).failed)
+            let back = try await forwardRemote(to: server) { forwarding in
+                let port = try #require(forwarding.port)
+                #expect(try await remote(banner(port)).output.hasPrefix("SSH-2.0"))
+                return port
+            }
+            #expect(try await remote(banner(back)).failed)
+        }
     }
 
     @Test func `A timeout there ends the far group too`() async throws {
