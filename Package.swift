@@ -101,7 +101,8 @@ let package = Package(
         .target(
             name: "MartletCommand",
             dependencies: [
-                "CMartlet", "Martlet", "MartletFragment", "MartletPython", "MartletReactor", "MartletShim", "MartletSocket",
+                "CMartlet", "Martlet", "MartletFragment", "MartletPython", "MartletReactor", "MartletShim",
+                "MartletSocket",
                 "MartletWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]

@@ -34,7 +34,9 @@ extension Setting {
             let nothing = try await hide { try await local("cat /etc/passwd; echo x >&2", .discardOutput) }
             #expect(screen.text == "" && nothing.lines == [] && nothing.errorLines == [])
             // TB-07: at once, in order.
-            let all = try await hide { try await execute(.parallel, over: ["c", "a", "b"]) { try await local("echo \($0)").lines } }
+            let all = try await hide {
+                try await execute(.parallel, over: ["c", "a", "b"]) { try await local("echo \($0)").lines }
+            }
             #expect(all == [["c"], ["a"], ["b"]])
         }
     }
@@ -69,7 +71,8 @@ extension Setting {
                 #expect(try await remote(try #require(single(["echo a", "cd /tmp", "pwd"]))).lines == ["a", "/tmp"])
                 // TB-19: one after the other.
                 let commands = ["echo 1", "echo 2", "echo 3", "echo 4"]
-                #expect(try await execute(over: commands) { try await remote($0).lines } == [["1"], ["2"], ["3"], ["4"]])
+                #expect(
+                    try await execute(over: commands) { try await remote($0).lines } == [["1"], ["2"], ["3"], ["4"]])
                 // TB-21, TB-22: errors of some at once, thrown or as values.
                 let failed = try await #require(throws: ExecutionError.self) {
                     try await execute(.parallel, over: [0, 1, 0]) { try await remote("exit \($0)") }
@@ -95,15 +98,15 @@ extension Setting {
                 #expect(there == [true, false, true])
                 // TB-24: up, changed there, down, changed here.
                 try "foo".write(toFile: here.file("a"), atomically: true, encoding: .utf8)
-                try await upload(here.file("a"), to: "~/work/a")
-                try await remote("printf bar >>~/work/a")
-                try await download("~/work/a", to: here.file("a"))
+                try await upload(here.file("a"), to: "~/shop/a")
+                try await remote("printf bar >>~/shop/a")
+                try await download("~/shop/a", to: here.file("a"))
                 try await local("printf baz >>\(here.file("a"))")
                 #expect(here.text("a") == "foobarbaz")
                 // TB-46: a script.
                 try here.writeProgram("script.sh", "echo hello, world")
-                try await upload(here.file("script.sh"), to: "~/work/script.sh", .mode(0o600))
-                try await cd("~/work") {
+                try await upload(here.file("script.sh"), to: "~/shop/script.sh", .mode(0o600))
+                try await cd("~/shop") {
                     try await remote("chmod +x script.sh")
                     #expect(try await remote("./script.sh").lines == ["hello, world"])
                 }

@@ -64,21 +64,31 @@ func withRemote(
                 #expect(try await remote("pwd").lines == [sshd.home + "/one two"])
                 try await cd("it's \"3\"") {
                     #expect(try await remote("pwd").lines == [sshd.home + "/one two/it's \"3\""])
-                    try await cd("$HOME") { () async throws in #expect(try await remote("basename \"$PWD\"").lines == ["$HOME"]) }
-                    try await cd("..") { () async throws in #expect(try await remote("pwd -P").lines == [sshd.home + "/one two"]) }
+                    try await cd("$HOME") { () async throws in
+                        #expect(try await remote("basename \"$PWD\"").lines == ["$HOME"])
+                    }
+                    try await cd("..") { () async throws in
+                        #expect(try await remote("pwd -P").lines == [sshd.home + "/one two"])
+                    }
                     try await cd("/tmp") { () async throws in #expect(try await remote("pwd").lines == ["/tmp"]) }
                     try await cd("~") { () async throws in #expect(try await remote("pwd").lines == [sshd.home]) }
-                    try await cd("~/one two") { () async throws in #expect(try await remote("pwd").lines == [sshd.home + "/one two"]) }
+                    try await cd("~/one two") { () async throws in
+                        #expect(try await remote("pwd").lines == [sshd.home + "/one two"])
+                    }
                     try await cd("~root") { () async throws in #expect(try await remote("pwd").lines == ["/root"]) }
                 }
-                try await prefix("A=$(basename \"$PWD\")") { () async throws in #expect(try await remote("echo $A").lines == ["one two"]) }
+                try await prefix("A=$(basename \"$PWD\")") { () async throws in
+                    #expect(try await remote("echo $A").lines == ["one two"])
+                }
             }
             let missing = try await operationError(.commandNotStarted) {
                 try await cd("/no/such") { try await remote("touch ~/wrong", .warnOnly) }
             }
             #expect(missing.message.contains("/no/such: No such file"), "\(missing)")
             #expect(missing.route?.steps.count == 1)
-            let nobody = try await operationError(.commandNotStarted) { try await cd("~no-such-user") { try await remote("true") } }
+            let nobody = try await operationError(.commandNotStarted) {
+                try await cd("~no-such-user") { try await remote("true") }
+            }
             #expect(nobody.message == "there is no home directory ~no-such-user")
             #expect(!FileManager.default.fileExists(atPath: sshd.home + "/wrong"))
         }
@@ -111,7 +121,10 @@ func withRemote(
                 let here: Setting = .all([.host("local"), .directory(folder.path)])
                 try await withSettings(.directory("/")) { try await check(folder, arguments: [here], isHere: true) }
                 try await withSettings(here) { try await check(folder, arguments: [], isHere: true) }
-                try await withSettings(here) { try await check(folder, arguments: [.host(OperationHost(sshd.connector(.pipe), name: "web1"))], isHere: false) }
+                try await withSettings(here) {
+                    try await check(
+                        folder, arguments: [.host(OperationHost(sshd.connector(.pipe), name: "web1"))], isHere: false)
+                }
                 #expect(folder.text("sent") == "sent")
             }
         }
@@ -129,7 +142,9 @@ func withRemote(
         #expect(try await upload(text: "sent", to: "sent", more) == folder.file("sent"))
         #expect(try await downloadText("sent", more) == "sent")
         #expect(try await download("sent", to: folder.file("got"), more) == folder.file("got"))
-        let taken = try await operationError(.fileExists) { try await upload(text: "x", to: "sent", .overwrite(.never), more) }
+        let taken = try await operationError(.fileExists) {
+            try await upload(text: "x", to: "sent", .overwrite(.never), more)
+        }
         #expect(taken.host == name)
     }
 
@@ -137,7 +152,9 @@ func withRemote(
         try await withRemote(.quiet, .shell(.program("/bin/bash", ["-c"])), .warnOnly) { sshd, _ in
             let server = ForwardPlace.port(UInt16(sshd.port), host: "127.0.0.1")
             // What it says first.
-            let banner: @Sendable (UInt16) -> String = { "exec 3<>/dev/tcp/127.0.0.1/\($0) && read -r line <&3 && echo \"$line\"" }
+            let banner: @Sendable (UInt16) -> String = {
+                "exec 3<>/dev/tcp/127.0.0.1/\($0) && read -r line <&3 && echo \"$line\""
+            }
             let there = try await forwardLocal(to: server) { forwarding in
                 let port = try #require(forwarding.port)
                 #expect(try await local(banner(port)).output.hasPrefix("SSH-2.0"))
@@ -157,7 +174,8 @@ func withRemote(
         try await withRemote(.quiet) { sshd, _ in
             let marker = makeMarker()
             let error = try await operationError(.commandTimedOut) {
-                try await remote("echo early; trap '' HUP; sleep \(marker) & sleep \(marker)", .timeout(.milliseconds(500)))
+                try await remote(
+                    "echo early; trap '' HUP; sleep \(marker) & sleep \(marker)", .timeout(.milliseconds(500)))
             }
             #expect(error.result?.lines == ["early"])
             await eventually { ProcessTable.carrying(marker).isEmpty }
@@ -175,7 +193,9 @@ func withRemote(
                 }
                 let spec = "ssh:\(sshd.hostAlias)?config=\(sshd.configPath)"
                 #expect(try await remote("echo spec", .host(spec)).lines == ["spec"])
-                #expect(try await remote("echo set", .host("ssh:\(sshd.hostAlias)"), .sshConfiguration(sshd.configPath)).lines == ["set"])
+                #expect(
+                    try await remote("echo set", .host("ssh:\(sshd.hostAlias)"), .sshConfiguration(sshd.configPath))
+                        .lines == ["set"])
             }
         }
     }

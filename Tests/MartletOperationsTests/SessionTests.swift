@@ -25,7 +25,10 @@ private struct Counter: OutputWatcher {
             }
             #expect(try await local("stty size", .pty(.init(size: .init()))).lines == ["24 80"])
             #expect(try await local("test -t 0 || test -t 1 || echo none").lines == ["none"])
-            #expect(try await withSettings(terminal) { try await local("test -t 1 || echo none", .pty(nil)).lines } == ["none"])
+            #expect(
+                try await withSettings(terminal) { try await local("test -t 1 || echo none", .pty(nil)).lines } == [
+                    "none"
+                ])
         }
     }
 
@@ -37,7 +40,9 @@ private struct Counter: OutputWatcher {
         }
     }
 
-    @Test(arguments: [false, true]) func `A timeout ends all of it with a terminal and a watcher too`(isTerminal: Bool) async throws {
+    @Test(arguments: [false, true]) func `A timeout ends all of it with a terminal and a watcher too`(
+        isTerminal: Bool
+    ) async throws {
         try await withScreen(.quiet) { _ in
             let marker = makeMarker()
             let error = try await operationError(.commandTimedOut) {
@@ -64,7 +69,8 @@ private struct Counter: OutputWatcher {
                 for _ in 1...2 {
                     let result = try await local(script, .watch(Responder("[y/n] ", "n\n")))
                     #expect(result.lines.last == "ann n n.")
-                    let counted = try await local("printf '??'; sleep 0.1; printf '?'; read x; echo; echo $x", .watch(Counter()))
+                    let counted = try await local(
+                        "printf '??'; sleep 0.1; printf '?'; read x; echo; echo $x", .watch(Counter()))
                     #expect(counted.lines.last == "three")
                 }
             }

@@ -103,7 +103,8 @@ import Testing
                 let nothing = try await operationError(.transferFailed) {
                     try await upload(folder.file("none"), to: "~/made/none")
                 }
-                #expect("\(nothing)".contains(folder.file("none")) && "\(nothing)".contains("No such file"), "\(nothing)")
+                #expect(
+                    "\(nothing)".contains(folder.file("none")) && "\(nothing)".contains("No such file"), "\(nothing)")
                 #expect(try await remoteFileExists("~/made") == false)
                 let missing = try await operationError(.transferFailed) {
                     try await download("~/none", to: folder.file("made/none"))
@@ -132,7 +133,9 @@ import Testing
                 #expect(folder.text("made/motd") == "hi")
                 try await cd("/srv") { try await upload(folder.file("made/motd"), to: "app/") }
                 #expect(mock.files["/srv/app/motd"] == Array("hi".utf8))
-                _ = try await operationError(.fileExists) { try await upload(text: "x", to: "/etc/motd", .overwrite(.never)) }
+                _ = try await operationError(.fileExists) {
+                    try await upload(text: "x", to: "/etc/motd", .overwrite(.never))
+                }
                 _ = try await operationError(.transferFailed) { try await downloadText("/none") }
                 _ = try await operationError(.misuse) { try await upload(folder.path, to: "/x") }
             }
