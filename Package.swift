@@ -70,7 +70,7 @@ let package = Package(
         ),
         .target(
             name: "MartletOperations",
-            dependencies: ["CMartlet", "Martlet", "MartletReactor", "MartletWire"]
+            dependencies: ["CMartlet", "Martlet", "MartletReactor", "MartletShim", "MartletWire"]
         ),
         .target(
             name: "MartletPython",
@@ -101,7 +101,8 @@ let package = Package(
         .target(
             name: "MartletCommand",
             dependencies: [
-                "CMartlet", "Martlet", "MartletFragment", "MartletPython", "MartletReactor", "MartletShim", "MartletSocket",
+                "CMartlet", "Martlet", "MartletFragment", "MartletPython", "MartletReactor", "MartletShim",
+                "MartletSocket",
                 "MartletWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
@@ -137,7 +138,7 @@ let package = Package(
             dependencies: ["Martlet", "MartletFragment", "MartletReactor", "MartletTestKit"]),
         .testTarget(
             name: "MartletOperationsTests",
-            dependencies: ["Martlet", "MartletOperations", "MartletTestKit", "MartletTestSupport"]),
+            dependencies: ["Martlet", "MartletOperations", "MartletShim", "MartletTestKit", "MartletTestSupport"]),
         .testTarget(
             name: "MartletPythonTests",
             dependencies: [

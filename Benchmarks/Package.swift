@@ -10,6 +10,7 @@ let package = Package(
             name: "martlet-benchmarks",
             dependencies: [
                 .product(name: "Martlet", package: "martlet"),
+                .product(name: "MartletOperations", package: "martlet"),
                 .product(name: "MartletPython", package: "martlet"),
             ],
             // This program is what the ssh cases send: it is linked as a user's program for other machines would be.

@@ -86,6 +86,12 @@ def run(way, target):
     return Case("run/" + way, runs, Row("run true, " + way, "ms", "median", AT_MOST, target))
 
 
+def operation(way, target):
+    def runs(m):
+        return [m.floor("spawn", fewer(m, 300), "/bin/true"), m.ours("operation", way, fewer(m, 300)), *m.peers("run", way)]
+    return Case("operation/" + way, runs, Row("remote(\"true\"), " + way, "ms", "median", AT_MOST, target))
+
+
 def bulk(way, target):
     def runs(m):
         count = fewer(m, 1024 if way == "local" else 512)
@@ -249,6 +255,8 @@ CASES = [
     files("get", Row("get 256 MiB, ssh", "MB/s", "rate", AT_LEAST_RATIO, 0.95)),
     files("tree", Row("10,000 small files, ssh, first copy", "s", "seconds", AT_MOST_PEERS),
           Row("  nothing to do", "s", "again", floor="-")),
+    operation("local", 0.8),
+    operation("ssh", 0.8),
     Case("fan/local", fan_local, Row("100 local contexts at once", "s", "seconds", AT_MOST, 0.6)),
     Case("fan/ssh", fan_ssh, Row("100 ssh contexts at once", "s", "seconds", RATIO, 1.1)),
     python_connect("local"),

@@ -3,29 +3,34 @@ import Testing
 @testable import MartletOperations
 
 @Suite struct CommandPlanTests {
-    private func plan(_ request: CommandPlan.Request, _ settings: Setting..., isLocal: Bool = false) throws -> CommandPlan {
+    private func plan(
+        _ request: CommandPlan.Request, _ settings: Setting..., isLocal: Bool = false
+    ) throws -> CommandPlan {
         try CommandPlan(request, Settings().applying(settings), isLocal: isLocal)
     }
 
-    @Test(arguments: [
-        ([], .executable("/bin/sh", ["-c", "ls -l"]), "ls -l"),
-        ([.shell(.program("/bin/bash", ["-l", "-c"]))], .executable("/bin/bash", ["-l", "-c", "ls -l"]), "ls -l"),
-        ([.shell(.login)], .login("ls -l"), "ls -l"),
-        ([.combineErrors()], .executable("/bin/sh", ["-c", "exec 2>&1\nls -l"]), "ls -l"),
-        (
-            [.shell(.login), .combineErrors()],
-            .executable("/bin/sh", ["-c", "exec \"${SHELL:-/bin/sh}\" -c \"$1\" 2>&1", "sh", "ls -l"]), "ls -l"
-        ),
-        ([.prefix("a")], .executable("/bin/sh", ["-c", "a && {\nls -l\n}"]), "a && ls -l"),
-        ([.prefix("a"), .prefix("b")], .executable("/bin/sh", ["-c", "a && b && {\nls -l\n}"]), "a && b && ls -l"),
-        (
-            [.prefix("a"), .combineErrors()], .executable("/bin/sh", ["-c", "exec 2>&1\na && {\nls -l\n}"]),
-            "a && ls -l"
-        ),
-        ([.prefix("a"), .shell(.login)], .login("a && ls -l"), "a && ls -l"),
-        ([.directory("/a b"), .sudo()], .executable("/bin/sh", ["-c", "ls -l"]), "ls -l"),
-        ([.timeout(.seconds(1)), .pty], .executable("/bin/sh", ["-c", "ls -l"]), "ls -l"),
-    ] as [([Setting], CommandPlan.Program, String)])
+    @Test(
+        arguments: [
+            ([], .executable("/bin/sh", ["-c", "ls -l"]), "ls -l"),
+            ([.shell(.program("/bin/bash", ["-l", "-c"]))], .executable("/bin/bash", ["-l", "-c", "ls -l"]), "ls -l"),
+            ([.shell(.login)], .login("ls -l"), "ls -l"),
+            ([.combineErrors()], .executable("/bin/sh", ["-c", "exec 2>&1\nls -l"]), "ls -l"),
+            (
+                [.shell(.login), .combineErrors()],
+                .executable("/bin/sh", ["-c", "exec \"${SHELL:-/bin/sh}\" -c \"$1\" 2>&1", "sh", "ls -l"]), "ls -l"
+            ),
+            ([.prefix("a")], .executable("/bin/sh", ["-c", "a && {\nls -l\n}"]), "a && ls -l"),
+            (
+                [.prefix("a"), .prefix("b")], .executable("/bin/sh", ["-c", "a && b && {\nls -l\n}"]), "a && b && ls -l"
+            ),
+            (
+                [.prefix("a"), .combineErrors()], .executable("/bin/sh", ["-c", "exec 2>&1\na && {\nls -l\n}"]),
+                "a && ls -l"
+            ),
+            ([.prefix("a"), .shell(.login)], .login("a && ls -l"), "a && ls -l"),
+            ([.directory("/a b"), .sudo()], .executable("/bin/sh", ["-c", "ls -l"]), "ls -l"),
+            ([.timeout(.seconds(1)), .pty], .executable("/bin/sh", ["-c", "ls -l"]), "ls -l"),
+        ] as [([Setting], CommandPlan.Program, String)])
     func `A line is handed to its shell as it is`(
         settings: [Setting], program: CommandPlan.Program, shown: String
     ) throws {

@@ -33,10 +33,15 @@ import Testing
         }
     }
 
-    @Test func `One that is cancelled while it waits takes nobody along, and the last takes the connect along`() async throws {
+    @Test func `One that is cancelled while it waits takes nobody along, and the last takes the connect along`()
+        async throws
+    {
         try await TestFolder.with { folder in
             // A way in that waits until it may go on.
-            try folder.writeProgram("slow", "touch \(folder.file("begun"))-$$; while [ ! -e \(folder.file("go")) ]; do sleep 0.05; done; exec \"$@\"")
+            try folder.writeProgram(
+                "slow",
+                "touch \(folder.file("begun"))-$$; while [ ! -e \(folder.file("go")) ]; do sleep 0.05; done; exec \"$@\""
+            )
             try await withScreen(.quiet) { _ async throws in
                 let host = OperationHost(.command([folder.file("slow"), "/bin/sh", "-c"]))
                 let waiting = Task { try await remote("echo here", .host(host)).lines }
@@ -63,15 +68,21 @@ import Testing
         }
     }
 
-    @Test func `A connect that fails is an error for each who waits, as it is, and the next use tries again`() async throws {
+    @Test func `A connect that fails is an error for each who waits, as it is, and the next use tries again`()
+        async throws
+    {
         try await TestFolder.with { folder in
-            try folder.writeProgram("door", "[ -e \(folder.file("open")) ] || { echo closed >&2; exit 9; }; exec \"$@\"")
+            try folder.writeProgram(
+                "door", "[ -e \(folder.file("open")) ] || { echo closed >&2; exit 9; }; exec \"$@\"")
             try await withScreen(.quiet, .warnOnly) { _ in
                 let host = OperationHost(.command([folder.file("door"), "/bin/sh", "-c"]), name: "door")
-                let results = try await collect(.parallel, over: [1, 2, 3]) { _ in try await remote("true", .host(host)) }
+                let results = try await collect(.parallel, over: [1, 2, 3]) { _ in try await remote("true", .host(host))
+                }
                 for result in results {
                     let error = #expect(throws: MartletError.self) { try result.get() }
-                    #expect(error?.detail?.contains("closed") == true || error?.message.contains("closed") == true, "\(error as Any)")
+                    #expect(
+                        error?.detail?.contains("closed") == true || error?.message.contains("closed") == true,
+                        "\(error as Any)")
                 }
                 folder.touch("open")
                 #expect(try await remote("echo in", .host(host)).lines == ["in"])

@@ -17,7 +17,8 @@ import Testing
     @Test(arguments: [
         ("{line}", "hi"), ("[{host}] {pipe}: {line}\n", "[web1] out: hi\n"), ("{line}{line}", "hihi"),
         ("{year}-{month}-{day} {hour}:{minute}:{second}.{ms} {line}", "2026-03-04 05:06:07.008 hi"),
-        ("{command} > {line}", "echo hi > hi"), ("{{{line}}}", "{hi}"), ("→ {line} ←", "→ hi ←"), ("{{}} {line}", "{} hi"),
+        ("{command} > {line}", "echo hi > hi"), ("{{{line}}}", "{hi}"), ("→ {line} ←", "→ hi ←"),
+        ("{{}} {line}", "{} hi"),
     ])
     func `Fields stand for what they say`(template: String, line: String) throws {
         #expect(try shown(template) == line)
@@ -31,7 +32,9 @@ import Testing
         #expect(try shown(template, showsPrefix: false) == line)
     }
 
-    @Test(arguments: ["{lines}", "{}", "{host} only", "{line", "line}", "{line} {", "{line} }", "{ line }", "{LINE}", ""])
+    @Test(arguments: [
+        "{lines}", "{}", "{host} only", "{line", "line}", "{line} {", "{line} }", "{ line }", "{LINE}", "",
+    ])
     func `A template that is none is an error at once`(template: String) throws {
         let error = #expect(throws: OperationError.self) { _ = try Setting.lineTemplate(template) }
         #expect(error?.code == .misuse)
@@ -52,19 +55,20 @@ import Testing
         #expect(now[.month].count == 2 && now[.ms].count == 3 && now[.year].count == 4)
     }
 
-    @Test(arguments: [
-        ([], "[mock] run: c\n[mock] out: o\n[mock] err: e\n"),
-        ([.hide(.running)], "[mock] out: o\n[mock] err: e\n"),
-        ([.hide(.output)], "[mock] run: c\n[mock] err: e\n"),
-        ([.hide(.errors)], "[mock] run: c\n[mock] out: o\n"),
-        ([.hide([.output, .errors])], "[mock] run: c\n"), ([.quiet], ""),
-        ([.quiet, .show(.output)], "[mock] out: o\n"),
-        ([.displayPrefix(false)], "c\no\ne\n"),
-        ([.pipeName("backup")], "[mock] backup: c\n[mock] backup: o\n[mock] backup: e\n"),
-        ([.combineErrors(), .hide(.running)], "[mock] out: o\n[mock] out: e\n"),
-        ([.dryRun()], "[mock] run: c\n"),
-        ([.discardOutput], "[mock] run: c\n[mock] out: o\n[mock] err: e\n"),
-    ] as [([Setting], String)])
+    @Test(
+        arguments: [
+            ([], "[mock] run: c\n[mock] out: o\n[mock] err: e\n"),
+            ([.hide(.running)], "[mock] out: o\n[mock] err: e\n"),
+            ([.hide(.output)], "[mock] run: c\n[mock] err: e\n"),
+            ([.hide(.errors)], "[mock] run: c\n[mock] out: o\n"),
+            ([.hide([.output, .errors])], "[mock] run: c\n"), ([.quiet], ""),
+            ([.quiet, .show(.output)], "[mock] out: o\n"),
+            ([.displayPrefix(false)], "c\no\ne\n"),
+            ([.pipeName("backup")], "[mock] backup: c\n[mock] backup: o\n[mock] backup: e\n"),
+            ([.combineErrors(), .hide(.running)], "[mock] out: o\n[mock] out: e\n"),
+            ([.dryRun()], "[mock] run: c\n"),
+            ([.discardOutput], "[mock] run: c\n[mock] out: o\n[mock] err: e\n"),
+        ] as [([Setting], String)])
     func `What is shown is what the settings say`(settings: [Setting], text: String) async throws {
         let screen = Screen()
         let mock = MockHost { $0.on("c", .output("o\n", errors: "e\n")) }
@@ -78,7 +82,9 @@ import Testing
     @Test func `Standard error is shown there`() async throws {
         let screen = Screen()
         let mock = MockHost { $0.on("c", .output("o\n", errors: "e", exitCode: 3)) }
-        try await withSettings(screen.setting, .mock(mock), .warnOnly, .lineTemplate("{line}\n")) { try await remote("c") }
+        try await withSettings(screen.setting, .mock(mock), .warnOnly, .lineTemplate("{line}\n")) {
+            try await remote("c")
+        }
         #expect(screen.text(.output) == "c\no\n")
         #expect(screen.text(.error) == "e\nWarning: “c” ended with exit code 3\n")
     }

@@ -7,7 +7,8 @@ import Testing
 
 /// Runs `body` with operations that show nothing but on the screen that it gets.
 func withScreen(
-    _ settings: Setting..., options: MartletOptions = staticAgent == nil ? OutputLog().options : OutputLog().staticOptions,
+    _ settings: Setting...,
+    options: MartletOptions = staticAgent == nil ? OutputLog().options : OutputLog().staticOptions,
     _ body: @Sendable (Screen) async throws -> Void
 ) async throws {
     let screen = Screen()
@@ -53,14 +54,16 @@ func withScreen(
             try await withScreen(.quiet) { _ async throws in
                 try await local(["mkdir", "-p", folder.file("it's a 'b'")])
                 let before = try await local("pwd").lines
-                try await lcd(folder.path) {
+                try await lcd(folder.path) { () async throws in
                     #expect(try await local("pwd -P").lines == [folder.path])
                     try await lcd("it's a 'b'") { () async throws in
                         #expect(try await local("pwd -P").lines == [folder.file("it's a 'b'")])
                         #expect(try await local(["pwd", "-P"]).lines == [folder.file("it's a 'b'")])
                     }
                     try await lcd("/") { () async throws in #expect(try await local("pwd").lines == ["/"]) }
-                    try await lcd("~") { () async throws in #expect(try await local("pwd").lines == local("echo ~").lines) }
+                    try await lcd("~") { () async throws in
+                        #expect(try await local("pwd").lines == local("echo ~").lines)
+                    }
                     let error = try await operationError(.commandNotStarted) {
                         try await lcd("not there") { try await local("touch wrong", .warnOnly) }
                     }
@@ -175,7 +178,8 @@ func withScreen(
             #expect(lines == (1...20000).map { "\($0)" })
             #expect(screen.text == lines.joined(separator: "\n") + "\n")
             screen.clear()
-            let big = try await local("yes 'a line of some sixty characters, as programs write them, and more' | head -c 16000000")
+            let big = try await local(
+                "yes 'a line of some sixty characters, as programs write them, and more' | head -c 16000000")
             #expect(big.standardOutput.count == 16_000_000 && !big.isTruncated)
             #expect(screen.bytes.count == 16_000_000 + 1 || screen.bytes.count == 16_000_000)
             let cut = try await local("seq 1 20000", .outputLimit(100), .quiet)

@@ -1,6 +1,7 @@
 import Foundation
 import Martlet
 import MartletOperations
+import MartletShim
 import MartletTestKit
 import MartletTestSupport
 import Testing
@@ -56,27 +57,38 @@ func withRemote(
 
     @Test func `Directories: nested, odd names, home, and one that is not there`() async throws {
         try await withRemote(.quiet) { sshd, _ in
-            #expect(try await remote("pwd").lines == [sshd.home])
-            try await remote(["mkdir", "-p", "one two/it's \"3\"/$HOME"])
-            try await cd("one two") {
+            let start = try await remote("pwd").lines
+            #expect(try await remote("pwd", .directory(".")).lines == start)
+            try await cd("~") { try await remote(["mkdir", "-p", "one two/it's \"3\"/$HOME"]) }
+            try await cd("~/one two") {
                 #expect(try await remote("pwd").lines == [sshd.home + "/one two"])
                 try await cd("it's \"3\"") {
                     #expect(try await remote("pwd").lines == [sshd.home + "/one two/it's \"3\""])
-                    try await cd("$HOME") { () async throws in #expect(try await remote("basename \"$PWD\"").lines == ["$HOME"]) }
-                    try await cd("..") { () async throws in #expect(try await remote("pwd -P").lines == [sshd.home + "/one two"]) }
+                    try await cd("$HOME") { () async throws in
+                        #expect(try await remote("basename \"$PWD\"").lines == ["$HOME"])
+                    }
+                    try await cd("..") { () async throws in
+                        #expect(try await remote("pwd -P").lines == [sshd.home + "/one two"])
+                    }
                     try await cd("/tmp") { () async throws in #expect(try await remote("pwd").lines == ["/tmp"]) }
                     try await cd("~") { () async throws in #expect(try await remote("pwd").lines == [sshd.home]) }
-                    try await cd("~/one two") { () async throws in #expect(try await remote("pwd").lines == [sshd.home + "/one two"]) }
+                    try await cd("~/one two") { () async throws in
+                        #expect(try await remote("pwd").lines == [sshd.home + "/one two"])
+                    }
                     try await cd("~root") { () async throws in #expect(try await remote("pwd").lines == ["/root"]) }
                 }
-                try await prefix("A=$(basename \"$PWD\")") { () async throws in #expect(try await remote("echo $A").lines == ["one two"]) }
+                try await prefix("A=$(basename \"$PWD\")") { () async throws in
+                    #expect(try await remote("echo $A").lines == ["one two"])
+                }
             }
             let missing = try await operationError(.commandNotStarted) {
                 try await cd("/no/such") { try await remote("touch ~/wrong", .warnOnly) }
             }
             #expect(missing.message.contains("/no/such: No such file"), "\(missing)")
             #expect(missing.route?.steps.count == 1)
-            let nobody = try await operationError(.commandNotStarted) { try await cd("~no-such-user") { try await remote("true") } }
+            let nobody = try await operationError(.commandNotStarted) {
+                try await cd("~no-such-user") { try await remote("true") }
+            }
             #expect(nobody.message == "there is no home directory ~no-such-user")
             #expect(!FileManager.default.fileExists(atPath: sshd.home + "/wrong"))
         }
@@ -84,14 +96,17 @@ func withRemote(
 
     @Test func `Files that are there and that are not, relative to the directory too`() async throws {
         try await withRemote(.quiet) { sshd, _ in
-            try await remote("mkdir 'a b'; touch 'a b/it'\\''s'; ln -s nowhere broken")
-            #expect(try await remoteFileExists("a b/it's"))
+            try await cd("~") {
+                try await remote("mkdir 'a b'; touch 'a b/it'\\''s'; ln -s nowhere broken")
+                #expect(try await remoteFileExists("a b/it's"))
+                #expect(try await remoteFileExists("broken") == false)
+            }
             #expect(try await remoteFileExists("~/a b"))
-            #expect(try await cd("a b") { try await remoteFileExists("it's") })
+            #expect(try await cd("~/a b") { try await remoteFileExists("it's") })
             #expect(try await remoteFileExists("/etc/passwd"))
             #expect(try await remoteFileExists("a") == false)
             #expect(try await remoteFileExists("it's") == false)
-            #expect(try await remoteFileExists("it's", .directory("a b")), "an argument counts as a scope does")
+            #expect(try await remoteFileExists("it's", .directory("~/a b")), "an argument counts as a scope does")
             #expect(try await remoteFileExists("/etc/passwd/x") == false)
             #expect(try await remoteFileExists("-e") == false)
             #expect(try await remoteFileExists("/etc/passwd", .host("local")))
@@ -100,17 +115,58 @@ func withRemote(
 
     @Test func `Settings, arguments, declarations: each operation takes the nearest`() async throws {
         try await withRemote(.quiet) { sshd, screen async throws in
-            let here: Setting = .host("local")
-            for (settings, argument, home) in [([], nil, true), ([here], nil, false), ([], here, false)] as [([Setting], Setting?, Bool)] {
-                try await withSettings(settings) {
-                    let more: Setting = argument ?? .all([])
-                    try await remote("touch ~/mark", .environment(["HOME": sshd.home]), more)
-                    #expect(try await remote("pwd", more).lines == [sshd.home] || !home)
-                    #expect(try await remote("pwd", more).host == (home ? "web1" : "local"))
-                    #expect(try await remoteFileExists(sshd.home + "/mark", more))
-                    #expect(try await hostContext(more).route.steps == (home ? hostContext().route.steps : ["local"]))
+            // By a scope, and by an argument, which for every operation counts more.
+            try await TestFolder.with { folder in
+                folder.touch("mine")
+                let here: Setting = .all([.host("local"), .directory(folder.path)])
+                try await withSettings(.directory("/")) { try await check(folder, arguments: [here], isHere: true) }
+                try await withSettings(here) { try await check(folder, arguments: [], isHere: true) }
+                try await withSettings(here) {
+                    try await check(
+                        folder, arguments: [.host(OperationHost(sshd.connector(.pipe), name: "web1"))], isHere: false)
                 }
+                #expect(folder.text("sent") == "sent")
             }
+        }
+    }
+
+    private func check(_ folder: TestFolder, arguments: [Setting], isHere: Bool) async throws {
+        let more: Setting = .all(arguments)
+        let name = isHere ? "local" : "web1"
+        #expect(try await remote("pwd", more).host == name)
+        #expect(try await remote("pwd", more).lines == [folder.path])
+        #expect(try await remote(["pwd"], more).host == name)
+        #expect(try await remoteSudo("pwd", .dryRun(), more).host == name)
+        #expect(try await remoteFileExists("mine", more))
+        #expect(try await hostContext(more).route.steps[0].hasPrefix(isHere ? "local" : "ssh"))
+        #expect(try await upload(text: "sent", to: "sent", more) == folder.file("sent"))
+        #expect(try await downloadText("sent", more) == "sent")
+        #expect(try await download("sent", to: folder.file("got"), more) == folder.file("got"))
+        let taken = try await operationError(.fileExists) {
+            try await upload(text: "x", to: "sent", .overwrite(.never), more)
+        }
+        #expect(taken.host == name)
+    }
+
+    @Test func `Ports lead there and back while their scope is open`() async throws {
+        try await withRemote(.quiet, .shell(.program("/bin/bash", ["-c"])), .warnOnly) { sshd, _ in
+            let server = ForwardPlace.port(UInt16(sshd.port), host: "127.0.0.1")
+            // What it says first.
+            let banner: @Sendable (UInt16) -> String = {
+                "exec 3<>/dev/tcp/127.0.0.1/\($0) && read -r line <&3 && echo \"$line\""
+            }
+            let there = try await forwardLocal(to: server) { forwarding in
+                let port = try #require(forwarding.port)
+                #expect(try await local(banner(port)).output.hasPrefix("SSH-2.0"))
+                return port
+            }
+            #expect(try await local(banner(there)).failed)
+            let back = try await forwardRemote(to: server) { forwarding in
+                let port = try #require(forwarding.port)
+                #expect(try await remote(banner(port)).output.hasPrefix("SSH-2.0"))
+                return port
+            }
+            #expect(try await remote(banner(back)).failed)
         }
     }
 
@@ -118,7 +174,8 @@ func withRemote(
         try await withRemote(.quiet) { sshd, _ in
             let marker = makeMarker()
             let error = try await operationError(.commandTimedOut) {
-                try await remote("echo early; trap '' HUP; sleep \(marker) & sleep \(marker)", .timeout(.milliseconds(500)))
+                try await remote(
+                    "echo early; trap '' HUP; sleep \(marker) & sleep \(marker)", .timeout(.milliseconds(500)))
             }
             #expect(error.result?.lines == ["early"])
             await eventually { ProcessTable.carrying(marker).isEmpty }
@@ -136,7 +193,9 @@ func withRemote(
                 }
                 let spec = "ssh:\(sshd.hostAlias)?config=\(sshd.configPath)"
                 #expect(try await remote("echo spec", .host(spec)).lines == ["spec"])
-                #expect(try await remote("echo set", .host("ssh:\(sshd.hostAlias)"), .sshConfiguration(sshd.configPath)).lines == ["set"])
+                #expect(
+                    try await remote("echo set", .host("ssh:\(sshd.hostAlias)"), .sshConfiguration(sshd.configPath))
+                        .lines == ["set"])
             }
         }
     }

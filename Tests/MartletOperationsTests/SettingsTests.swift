@@ -117,11 +117,12 @@ private var region: String? { Settings.current[Region.self] }
         #expect(screen.text(.error).contains("clean-up failed"))
     }
 
-    @Test(arguments: [
-        (nil, "a", "a"), ("/srv", "a", "/srv/a"), ("/srv/", "a/b", "/srv/a/b"), ("/srv", "..", "/srv/.."),
-        ("a", "b", "a/b"), ("/srv", "/etc", "/etc"), ("/srv", "~", "~"), ("~/x", "y z", "~/x/y z"),
-        ("/srv", "~joe/b", "~joe/b"), ("/", "a", "/a"), ("/srv", "", "/srv"), (nil, "", "."),
-    ] as [(String?, String, String)])
+    @Test(
+        arguments: [
+            (nil, "a", "a"), ("/srv", "a", "/srv/a"), ("/srv/", "a/b", "/srv/a/b"), ("/srv", "..", "/srv/.."),
+            ("a", "b", "a/b"), ("/srv", "/etc", "/etc"), ("/srv", "~", "~"), ("~/x", "y z", "~/x/y z"),
+            ("/srv", "~joe/b", "~joe/b"), ("/", "a", "/a"), ("/srv", "", "/srv"), (nil, "", "."),
+        ] as [(String?, String, String)])
     func `A directory begins at the one outside, unless it says where`(outer: String?, path: String, whole: String) {
         #expect(RemotePath.joining(outer, path) == whole)
     }

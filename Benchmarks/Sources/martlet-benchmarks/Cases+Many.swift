@@ -1,4 +1,5 @@
 import Martlet
+import MartletOperations
 
 extension Cases {
     /// A program that does nothing, again and again in one context.
@@ -11,6 +12,20 @@ extension Cases {
             if round >= 0 { times.add(duration) }
         }
         return times.sample(1e3)
+    }
+
+    /// A command as operations run it: settings, shell, live lines, result.
+    static func operation(_ martlet: Controller, _ options: Options) async throws -> Sample {
+        let context = try await open(martlet, options)
+        return try await withOperations(on: martlet, .host(context), .quiet) {
+            var times = Times()
+            for round in -10..<options.count(300) {
+                let (result, duration) = try await time { try await remote("true") }
+                guard result.succeeded else { throw BenchmarkError("true: \(result.termination)") }
+                if round >= 0 { times.add(duration) }
+            }
+            return times.sample(1e3)
+        }
     }
 
     /// Many contexts at once, from nothing to the answer of each; over ssh by aliases `c-1`, `c-2` and so on.

@@ -20,6 +20,7 @@ enum Cases {
         "hold": hold,
         "idle": idle,
         "once": once,
+        "operation": operation,
         "python-bulk": pythonBulk,
         "python-call": pythonCall,
         "python-connect": pythonConnect,

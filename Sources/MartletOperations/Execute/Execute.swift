@@ -47,7 +47,9 @@ public func execute<R: Sendable>(
     _ body: @Sendable () async throws -> R
 ) async throws -> HostResults<R> {
     let hosts = try Settings.current.hosts(hosts)
-    let results = await Outcomes.of(hosts, mode, stopsAtFailure: true, settings: { [.host($0)] }) { _ in try await body() }
+    let results = await Outcomes.of(hosts, mode, stopsAtFailure: true, settings: { [.host($0)] }) { _ in
+        try await body()
+    }
     return HostResults(hosts, try raise(results, mode) { hosts[$0].name })
 }
 
@@ -96,7 +98,8 @@ extension Settings {
         let hosts = hosts ?? self[HostsKey.self] ?? []
         guard !hosts.isEmpty else {
             throw OperationError(
-                .noHost, "there are no hosts to run on", advice: "name them: execute(on: [\"web1\"]) or .hosts([\"web1\"])")
+                .noHost, "there are no hosts to run on",
+                advice: "name them: execute(on: [\"web1\"]) or .hosts([\"web1\"])")
         }
         return hosts
     }

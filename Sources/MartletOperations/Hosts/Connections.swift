@@ -50,14 +50,17 @@ final class Connections: Sendable {
     private func connection(
         _ key: ConnectionKey, parent: Context?, _ connect: @escaping @Sendable () async throws -> Context
     ) async throws -> Connection {
+        var tries = 0
         while true {
             let entry = try entry(key, parent, connect)
             let context: Context
             do { context = try await entry.connect.value() } catch {
+                // Who is cancelled alone leaves the connect to those who still wait.
+                if entry.connect.hasFailed { forget(key, entry.connect) }
                 try Task.checkCancellation()
-                forget(key, entry.connect)
                 // Those who waited before us were cancelled, and it with them.
-                if error is CancellationError { continue }
+                tries += 1
+                if error is CancellationError, tries < 10 { continue }
                 throw error
             }
             if entry.parent === parent, !entry.isLost, await isThere(context, entry) {

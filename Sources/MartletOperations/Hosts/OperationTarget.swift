@@ -10,7 +10,8 @@ enum OperationTarget {
         guard let host = settings[HostKey.self] else {
             throw OperationError(
                 .noHost, "there is no host for this operation",
-                advice: "name one for a scope, withSettings(.host(\"web1\")) { }, or for the operation, .host(\"web1\")")
+                advice: "name one for a scope, withSettings(.host(\"web1\")) { }, or for the operation, .host(\"web1\")"
+            )
         }
         self = try await Self.open(host, settings, sudo: settings[SudoKey.self])
     }

@@ -31,6 +31,8 @@ final class SharedConnect: Sendable {
     /// The context, if it is there.
     var context: Context? { state.withLock { try? $0.result?.get() } }
 
+    var hasFailed: Bool { state.withLock { if case .failure = $0.result { true } else { false } } }
+
     /// - Throws: what the connect throws; `CancellationError` at once if the caller is cancelled.
     func value() async throws -> Context {
         let id = state.withLock { state in

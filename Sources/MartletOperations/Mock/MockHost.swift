@@ -108,6 +108,22 @@ public final class MockHost: Sendable {
         set { state.withLock { $0.files = newValue } }
     }
 
+    /// - Returns: the path.
+    func write(_ bytes: [UInt8], to path: String, _ options: TransferOptions) throws -> String {
+        try state.withLock { state in
+            if options.overwrite == .never, state.files[path] != nil {
+                throw MartletError(.fileExists, "\(path) is there already")
+            }
+            state.files[path] = bytes
+        }
+        return path
+    }
+
+    func read(_ path: String) throws -> [UInt8] {
+        guard let bytes = files[path] else { throw MartletError(.fileFailed, "\(path): No such file or directory") }
+        return bytes
+    }
+
     // MARK: Running
 
     func run(_ plan: CommandPlan, _ settings: Settings, host: String) throws -> OperationResult {

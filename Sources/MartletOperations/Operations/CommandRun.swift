@@ -16,7 +16,8 @@ struct CommandRun {
     /// Shows the command, runs it, and judges what came of it.
     ///
     /// - Throws: ``OperationError``; `MartletError` if the host is not reached or is lost; `SpecError`; `CancellationError`.
-    static func of(_ request: CommandPlan.Request, _ settings: Settings, isLocal: Bool) async throws -> OperationResult {
+    static func of(_ request: CommandPlan.Request, _ settings: Settings, isLocal: Bool) async throws -> OperationResult
+    {
         let run = try CommandRun(request, settings, isLocal: isLocal)
         return try settings.judge(try await run.result(), run.writer)
     }

@@ -26,8 +26,8 @@ public func remote(_ words: [String], _ settings: Setting...) async throws -> Op
 /// Runs a line of shell on the host that is set as another user, by sudo, with directory, variables and all else as ``remote(_:_:)-(String,_)``.
 ///
 /// - Parameters:
-///   - user: default: root.
-///   - group: default: the user's own.
+///   - user: default: whom ``Setting/sudo(user:group:)`` names, else root.
+///   - group: default: the same, else the user's own.
 ///   - password: answers sudo's question. It is in no argument and no variable. Default: ``Setting/sudoPassword(_:)``.
 /// - Throws: as ``remote(_:_:)-(String,_)``; `MartletError` with sudo's own words if it refuses.
 @discardableResult
@@ -71,6 +71,7 @@ extension Settings {
         // Who is named in the settings counts where the call names nobody.
         let outer = self[SudoKey.self]
         return applying(
-            [.sudo(user: user ?? outer?.user, group: group ?? outer?.group)] + (password.map { [.sudoPassword($0)] } ?? []))
+            [.sudo(user: user ?? outer?.user, group: group ?? outer?.group)]
+                + (password.map { [.sudoPassword($0)] } ?? []))
     }
 }

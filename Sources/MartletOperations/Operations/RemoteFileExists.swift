@@ -12,8 +12,10 @@ public func remoteFileExists(_ path: String, _ settings: Setting...) async throw
     case .context(let connection, let name):
         do {
             let path = try await connection.resolving(settings.path(path, isLocal: false), host: name)
-            return try await connection.context.run(executable: "/bin/sh", arguments: ["-c", "test -e \"$1\"", "sh", path])
-                .succeeded
+            return try await connection.context.run(
+                executable: "/bin/sh", arguments: ["-c", "test -e \"$1\"", "sh", path]
+            )
+            .succeeded
         } catch let error as MartletError where error.code == .contextLost {
             settings[ConnectionsKey.self]?.lost(connection.context)
             throw error

@@ -66,7 +66,8 @@ struct PromptGuard: OutputWatcher {
     /// At the end of what has come, as whoever asks waits there.
     private static let question = TextPattern(
         kind: .expression(
-            "([Pp]ass(word|phrase|code)[^\r\n]*[:?>]|(\\[[Yy]/[Nn]\\]|\\([Yy]es/[Nn]o[^\r\n]*\\)|\\([Yy]/[Nn]\\)) *[:?>]?) *$"))
+            "([Pp]ass(word|phrase|code)[^\r\n]*[:?>]|(\\[[Yy]/[Nn]\\]|\\([Yy]es/[Nn]o[^\r\n]*\\)|\\([Yy]/[Nn]\\)) *[:?>]?) *$"
+        ))
     private var scanners: [OutputLine.Pipe: PatternScanner] = [:]
 
     mutating func receive(_ bytes: [UInt8], from pipe: OutputLine.Pipe) throws -> [UInt8] {

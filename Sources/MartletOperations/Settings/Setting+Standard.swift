@@ -95,7 +95,9 @@ extension Setting {
 
     /// Commands are joined to this program's terminal: they have one of its size, get what is typed, and what they write is
     /// shown as it comes, without a template. An editor works so. Default: `false`.
-    public static func interactive(_ isInteractive: Bool = true) -> Setting { .set(InteractiveKey.self, to: isInteractive) }
+    public static func interactive(_ isInteractive: Bool = true) -> Setting {
+        .set(InteractiveKey.self, to: isInteractive)
+    }
 
     /// Reads what commands write, and answers, besides those that do already: ``Responder``, ``FailingResponder``.
     public static func watch(_ watchers: any OutputWatcher...) -> Setting {
