@@ -12,6 +12,7 @@ let package = Package(
                 .product(name: "Martlet", package: "martlet"),
                 .product(name: "MartletOperations", package: "martlet"),
                 .product(name: "MartletPython", package: "martlet"),
+                .product(name: "MartletShim", package: "martlet"),
             ],
             // This program is what the ssh cases send: it is linked as a user's program for other machines would be.
             linkerSettings: [

@@ -196,6 +196,24 @@ class Sweeping(list):
         self.clean()
 
 
+# What the floor is for rsync: the same over ssh, its own connect included.
+RSYNC = """
+set -e
+d=$(mktemp -d); trap 'rm -rf "$d"' EXIT
+head -c $(($1 << 20)) /dev/zero | openssl enc -aes-128-ctr -k x -nosalt -pbkdf2 >"$d/from"
+now() { date +%s%N; }
+a=$(now); rsync -W -e "ssh -F $2" "clean:$d/from" "$d/to"
+b=$(now); rsync -W -e "ssh -F $2" "$d/to" "clean:$d/back"
+c=$(now); cmp "$d/from" "$d/back"
+printf '{"get":%s,"put":%s}\\n' $(awk -v n=$1 -v a=$((b - a)) -v b=$((c - b)) 'BEGIN { print n * 1.048576e9 / a, n * 1.048576e9 / b }')
+"""
+
+
+def rsync(m):
+    count = fewer(m, 256)
+    return [lambda: m.sample("floor", ["bash", "-c", RSYNC, "bash", str(count), m.config]), m.ours("rsync", "ssh", count)]
+
+
 def fan_local(m):
     count = 20 if m.quick else 100
     return [m.floor("many", count, "/bin/true"), m.ours("fan", "local", count), *m.peers("fan", "local")]
@@ -257,6 +275,8 @@ CASES = [
           Row("  nothing to do", "s", "again", floor="-")),
     operation("local", 0.8),
     operation("ssh", 0.8),
+    Case("rsync/ssh", rsync, Row("rsync through a context's ssh, to here", "MB/s", "get", AT_LEAST_RATIO, 0.95),
+         Row("  from here", "MB/s", "put", AT_LEAST_RATIO, 0.95)),
     Case("fan/local", fan_local, Row("100 local contexts at once", "s", "seconds", AT_MOST, 0.6)),
     Case("fan/ssh", fan_ssh, Row("100 ssh contexts at once", "s", "seconds", RATIO, 1.1)),
     python_connect("local"),

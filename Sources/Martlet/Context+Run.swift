@@ -166,7 +166,7 @@ extension Context {
 }
 
 extension CommandRequest {
-    init(_ executable: String, _ arguments: [String], _ options: CommandOptions, hasInput: Bool) {
+    package init(_ executable: String, _ arguments: [String], _ options: CommandOptions, hasInput: Bool) {
         self.init(
             executable: executable, arguments: arguments, environment: options.environment,
             directory: options.directory, hasInput: hasInput, timeout: options.timeout?.clampedMilliseconds,

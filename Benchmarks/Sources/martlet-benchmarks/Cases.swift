@@ -13,6 +13,7 @@ enum Cases {
         "get": get,
         "put": put,
         "tree": tree,
+        "rsync": rsync,
         "run": runCommand,
         "items": items,
         "bulk": bulk,

@@ -50,7 +50,7 @@ struct martlet_spawn {
   bool new_session;           ///< setsid, so that the child has no terminal; else a process group of its own
   int nice;                   ///< added to our nice level
   int terminal;               ///< with new_session: becomes the session's controlling terminal; -1: none
-  bool stays_in_group;        ///< ours, so that the terminal is its too; it gets SIGTERM when the thread that starts it ends
+  bool stays_in_group;        ///< ours, so that the terminal is its too; it gets SIGTERM when the thread ends that starts it
 };
 
 enum martlet_spawn_step {
@@ -68,7 +68,7 @@ enum martlet_spawn_step {
 pid_t martlet_spawn(const struct martlet_spawn *spawn, int *pidfd, int *guard_slot, int *failed_step);
 
 /// Starts a program with our own input, outputs, process group and terminal; from now on the keys that end programs are its alone.
-/// It gets SIGTERM if the calling thread ends, however it ends. Not guarded. Returns its id or -errno; `*pidfd` as above.
+/// It gets SIGTERM if this process ends, however it ends. Not guarded. Returns its id or -errno; `*pidfd` as above.
 pid_t martlet_spawn_in_front(const char *path, char *const *argv, char *const *envp, int *pidfd);
 
 /// Whether a process group has a process that has not ended. One that has ended but was not reaped by its parent does not

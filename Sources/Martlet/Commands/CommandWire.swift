@@ -1,7 +1,7 @@
 import MartletWire
 
 /// The `open` payload of a command.
-struct CommandRequest: Codable, Sendable {
+package struct CommandRequest: Codable, Sendable {
     /// What to start: a name without a slash is searched in `PATH`.
     var executable: String
     /// Without the program's own name.
@@ -21,9 +21,9 @@ struct CommandRequest: Codable, Sendable {
     /// One for the program's input, output and error.
     var terminal: CommandTerminal?
     /// The user's login shell is started; `executable` is a line for it.
-    var shell: CommandShell?
+    package var shell: CommandShell?
     /// Each `data` to the context begins with a ``CommandControl``.
-    var hasControl: Bool?
+    package var hasControl: Bool?
 }
 
 /// A terminal that a context makes for a program.
@@ -35,7 +35,7 @@ struct CommandTerminal: Codable, Sendable {
 }
 
 /// How the user's shell is started.
-enum CommandShell: String, Codable, Sendable {
+package enum CommandShell: String, Codable, Sendable {
     /// For one line: `bash -c LINE`, as sshd does.
     case line
     /// As at a login, to read lines from its input: `-bash`.
@@ -87,14 +87,14 @@ enum CommandImageWish: UInt8, Sendable {
 }
 
 /// The `end` payload of a command.
-struct CommandEnd: Codable, Sendable {
+package struct CommandEnd: Codable, Sendable {
     /// One of these two.
-    var exitCode: Int32?
-    var signal: Int32?
+    package var exitCode: Int32?
+    package var signal: Int32?
     /// Its time was up.
     var timedOut: Bool
     /// It could not be started.
-    var failure: MartletError?
+    package var failure: MartletError?
     /// From start to end, in microseconds.
     var microseconds: UInt64
 }

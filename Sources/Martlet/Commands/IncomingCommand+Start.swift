@@ -33,7 +33,7 @@ extension IncomingCommand {
                     executable: image?.descriptor,
                     arguments: arguments,
                     environment: environment.strings,
-                    directory: request.directory,
+                    directory: request.directory ?? (request.shell == nil ? nil : LoginShell.home(environment)),
                     descriptors: pipes.program,
                     newSession: pipes.terminal != nil,
                     terminal: pipes.terminal == nil ? nil : pipes.program.0,

@@ -20,6 +20,16 @@ enum LoginShell {
         }
     }
 
+    /// Where sshd starts it: the user's home, if that is there.
+    static func home(_ environment: ProcessEnvironment) -> String? {
+        let fields = PasswordFile.fields(of: geteuid())
+        let given = fields.flatMap { $0.count > 5 ? String($0[5]) : nil }
+        var information = stat()
+        return [given, environment["HOME"]].compactMap { $0 }.first { home in
+            stat(home, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR && access(home, X_OK) == 0
+        }
+    }
+
     /// As `/etc/passwd` has it; for users that only another name service knows, as the login has set it.
     private static func path(_ environment: ProcessEnvironment) -> String {
         if let fields = PasswordFile.fields(of: geteuid()), fields.count > 6 {

@@ -30,9 +30,8 @@ final class ToolInFront: EventHandler {
             return error.errno == ENOENT ? 127 : 126
         }
         let strings = environment.strings
-        // The main thread, which lives as long as we do: the tool gets SIGTERM when the thread ends that started it.
         let tool: ToolInFront
-        do { tool = try await start(path, arguments, strings) } catch let error as SystemError {
+        do { tool = try start(path, arguments, strings) } catch {
             session.output.say("martlet: \(error)", to: .error)
             return 126
         }
@@ -48,8 +47,9 @@ final class ToolInFront: EventHandler {
         }
     }
 
-    @MainActor
-    private static func start(_ path: String, _ arguments: [String], _ environment: [String]) throws -> ToolInFront {
+    private static func start(
+        _ path: String, _ arguments: [String], _ environment: [String]
+    ) throws(SystemError) -> ToolInFront {
         var argv = arguments.map { strdup($0) } + [nil]
         var envp = environment.map { strdup($0) } + [nil]
         defer { for pointer in argv + envp { free(pointer) } }

@@ -144,18 +144,25 @@ final class RemoteListener: StreamOwner {
             state.withLock { $0.dialers[number] = nil }
             switch result {
             case .success(let descriptor): streams.join(descriptor, from: peer, to: .accepted(number))
-            case .failure(let failure):
-                if let key = state.withLock({ $0.key }) {
-                    _ = number.bigEndianBytes.withUnsafeBytes { context.node.sendData(key, $0) }
-                }
-                streams.refuse(peer, "\(failure.message) [\(context.runtime.route)]")
+            case .failure(let failure): dismiss(number, peer, "\(failure.message) [\(context.runtime.route)]")
             }
         }
-        let isOver = state.withLock { state in
-            if !state.isOver { state.dialers[number] = dialer }
-            return state.isOver
+        let (isOver, isFull) = state.withLock { state in
+            // The far side says how many there are: it is held to the bound before anything is opened for it.
+            let isFull = state.dialers.count + streams.count >= ForwardedStreams.limit
+            if !state.isOver, !isFull { state.dialers[number] = dialer }
+            return (state.isOver, isFull)
         }
-        if !isOver { dialer.begin() }
+        if isOver { return }
+        if isFull { return dismiss(number, peer, "\(ForwardedStreams.limit) connections are open already") }
+        dialer.begin()
+    }
+
+    private func dismiss(_ number: UInt64, _ peer: String, _ why: String) {
+        if let key = state.withLock({ $0.key }) {
+            _ = number.bigEndianBytes.withUnsafeBytes { context.node.sendData(key, $0) }
+        }
+        streams.refuse(peer, why)
     }
 
     func wasReset(_ reason: ResetReason) {

@@ -132,9 +132,7 @@ final class JoinedStream: StreamOwner {
         let sink = sink.withLock { $0 }
         switch (self.kind, kind) {
         case (.connection, .data): sink?.write(payload, cost: payload.count)
-        case (.connection, _):
-            sink?.write(payload, cost: 0)
-            finish(.ended(.exited(0)))
+        case (.connection, _): finish(.ended(.exited(0)))
         case (.command, .data):
             let rest = UnsafeRawBufferPointer(rebasing: payload.dropFirst())
             switch payload.first.map(JoinedPipe.init) {
@@ -203,12 +201,15 @@ final class JoinedStream: StreamOwner {
     }
 
     private func release() {
-        for source in [source.withLock({ take(&$0) })] { source?.close() }
-        for sink in [sink.withLock({ take(&$0) })] { sink?.close() }
-    }
-
-    private func take<T>(_ value: inout T?) -> T? {
-        defer { value = nil }
-        return value
+        let source = source.withLock { source in
+            defer { source = nil }
+            return source
+        }
+        let sink = sink.withLock { sink in
+            defer { sink = nil }
+            return sink
+        }
+        source?.close()
+        sink?.close()
     }
 }

@@ -40,6 +40,7 @@ final class LentSink: EventHandler {
 
     /// - Parameter cost: what ``onWritten`` gets for it.
     func write(_ bytes: UnsafeRawBufferPointer, cost: Int) {
+        if bytes.isEmpty { return onWritten(cost) }
         enum Outcome { case written, kept, dropped, broken }
         let outcome = state.withLock { state -> Outcome in
             guard !state.isOver else { return .dropped }

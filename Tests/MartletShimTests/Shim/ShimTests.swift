@@ -123,7 +123,7 @@ import Testing
                 let marker = makeMarker()
                 let result = try await shim.shell(
                     """
-                    ssh h 'echo up; exec sleep \(marker)' >/dev/null & p=$!
+                    env --default-signal=INT ssh h 'echo up; exec sleep \(marker)' >/dev/null & p=$!
                     while ! pgrep -f '^sleep \(marker)' >/dev/null; do sleep 0.02; done
                     kill -\(signal) $p; wait $p; echo $?
                     """)

@@ -1,9 +1,10 @@
-package import MartletLink
+import Martlet
+import MartletLink
 import MartletWire
 
 /// A command whose stream somebody else joins with pipes of their own.
-package struct JoinedRequest: Sendable {
-    package enum Program: Sendable {
+struct JoinedRequest: Sendable {
+    enum Program: Sendable {
         /// A line for the user's login shell, as sshd runs it.
         case line(String)
         /// The login shell itself.
@@ -11,11 +12,11 @@ package struct JoinedRequest: Sendable {
         case program(String, [String])
     }
 
-    package var program: Program
-    package var environment: [String: String]
-    package var terminal: (columns: UInt16, rows: UInt16, type: String)?
+    var program: Program
+    var environment: [String: String]
+    var terminal: (columns: UInt16, rows: UInt16, type: String)?
 
-    package init(
+    init(
         _ program: Program, environment: [String: String], terminal: (columns: UInt16, rows: UInt16, type: String)?
     ) {
         (self.program, self.environment, self.terminal) = (program, environment, terminal)
@@ -23,15 +24,15 @@ package struct JoinedRequest: Sendable {
 }
 
 /// The first byte of a message to such a command.
-package typealias JoinedControl = CommandControl
+typealias JoinedControl = CommandControl
 
 /// The first byte of a message from it.
-package enum JoinedPipe: Sendable {
+enum JoinedPipe: Sendable {
     case output
     case error
     case other
 
-    package init(_ byte: UInt8) {
+    init(_ byte: UInt8) {
         switch CommandPipe(rawValue: byte) {
         case .output: self = .output
         case .error: self = .error
@@ -41,14 +42,14 @@ package enum JoinedPipe: Sendable {
 }
 
 /// How it ended.
-package enum JoinedEnd: Sendable {
+enum JoinedEnd: Sendable {
     case exited(Int32)
     case signalled(Int32)
     /// It was not started.
     case failed(MartletError)
 
     /// - Parameter payload: that of the stream's `end`.
-    package init(_ payload: UnsafeRawBufferPointer) {
+    init(_ payload: UnsafeRawBufferPointer) {
         guard let end = try? CBORDecoder().decode(CommandEnd.self, from: payload) else {
             self = .failed(MartletError(.protocolViolation, "a command's end cannot be read"))
             return
@@ -65,7 +66,7 @@ extension Context {
     /// Starts it. Its messages begin with a ``JoinedControl``, those from it with a ``JoinedPipe``.
     ///
     /// - Throws: ``MartletError`` `limitExceeded`, `contextLost`.
-    package func join(_ wanted: JoinedRequest, _ owner: any StreamOwner) throws {
+    func join(_ wanted: JoinedRequest, _ owner: any StreamOwner) throws {
         var options = CommandOptions()
         options.environment = wanted.environment
         if let terminal = wanted.terminal {
