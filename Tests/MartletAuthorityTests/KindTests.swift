@@ -28,7 +28,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [StreamKind.call, .command, .connect, .disconnect, .status, .detach, .dial, .listen], Place.allCases)
+    @Test(
+        arguments: [StreamKind.call, .command, .connect, .disconnect, .status, .detach, .dial, .listen], Place.allCases)
     func `Upwards and sideways it is refused`(kind: StreamKind, place: Place) async throws {
         try await withScene(place) { scene in
             let payload = try Self.payload(kind)

@@ -101,7 +101,8 @@ package final class Dialer: EventHandler {
             return
         }
         let failures = state.withLock { $0.failures }
-        fail(failures.count == 1 ? String(failures[0].drop { $0 != " " }.dropFirst()) : failures.joined(separator: "; "))
+        fail(
+            failures.count == 1 ? String(failures[0].drop { $0 != " " }.dropFirst()) : failures.joined(separator: "; "))
     }
 
     private func note(_ address: String, _ why: String) { state.withLock { $0.failures.append("\(address): \(why)") } }

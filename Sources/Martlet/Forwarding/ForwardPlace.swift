@@ -50,7 +50,8 @@ extension ForwardPlace {
     }
 
     init?(_ bytes: UnsafeRawBufferPointer) {
-        let text = { (start: Int) in String(decoding: UnsafeRawBufferPointer(rebasing: bytes[start...]), as: UTF8.self) }
+        let text = { (start: Int) in String(decoding: UnsafeRawBufferPointer(rebasing: bytes[start...]), as: UTF8.self)
+        }
         switch bytes.first {
         case 0 where bytes.count >= 3 && bytes.count <= 3 + 255:
             let host = text(3)

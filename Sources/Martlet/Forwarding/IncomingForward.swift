@@ -5,7 +5,9 @@ import Synchronization
 
 extension ContextRuntime {
     /// The owner of a stream that wants a connection of this context.
-    func acceptDial(_ key: StreamKey, _ payload: UnsafeRawBufferPointer) -> Result<any AcceptedStreamOwner, StreamRefusal> {
+    func acceptDial(
+        _ key: StreamKey, _ payload: UnsafeRawBufferPointer
+    ) -> Result<any AcceptedStreamOwner, StreamRefusal> {
         guard let target = DialTarget(payload) else {
             return .failure(StreamRefusal(.protocolViolation, "a connection to nothing that can be read"))
         }

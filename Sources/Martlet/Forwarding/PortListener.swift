@@ -38,7 +38,9 @@ package final class PortListener: Sendable {
             for address in addresses {
                 let descriptor = martlet_listen(address, port, 128)
                 guard descriptor >= 0 else {
-                    let what = descriptor == -EINVAL ? "listen at \(address), which is no address of numbers," : "listen at \(address)"
+                    let what =
+                        descriptor == -EINVAL
+                        ? "listen at \(address), which is no address of numbers," : "listen at \(address)"
                     failure = failure ?? SystemError(-descriptor, "\(what) port \(port)")
                     continue
                 }
@@ -63,7 +65,8 @@ package final class PortListener: Sendable {
         private let isClosed = Mutex(false)
 
         init(
-            _ descriptor: Int32, path: String?, _ reactor: Reactor, _ onAccept: @escaping @Sendable (Int32, String) -> Void
+            _ descriptor: Int32, path: String?, _ reactor: Reactor,
+            _ onAccept: @escaping @Sendable (Int32, String) -> Void
         ) {
             source = EventSource(descriptor, reactor: reactor)
             self.path = path
@@ -86,7 +89,8 @@ package final class PortListener: Sendable {
                     reactor.schedule(at: Reactor.now + 50_000_000) { [weak self] in self?.resume() }
                     return
                 }
-                onAccept(descriptor, String(decoding: peer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
+                onAccept(
+                    descriptor, String(decoding: peer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
             }
         }
 

@@ -51,7 +51,9 @@ package final class SocketStream: AcceptedStreamOwner {
             closeDescriptor(descriptor)
             return end(ResetReason(.limitExceeded, "too many descriptors are open"))
         }
-        let source = ByteSource(descriptor, reactor: node.reactor, maximumRead: Self.maximum) { [self] in send($0) } onEnd: {
+        let source = ByteSource(descriptor, reactor: node.reactor, maximumRead: Self.maximum) { [self] in
+            send($0)
+        } onEnd: {
             [self] in
             if let key { node.sendEnd(key, flags: .bulk) }
             directionEnded()

@@ -27,7 +27,8 @@ struct ForwardCommand: AsyncParsableCommand {
 
     @Option(
         name: [.customShort("R"), .customLong("remote")],
-        help: ArgumentHelp("Listen on the host, connect from here; may be repeated.", valueName: "[bind:]port:host:port"))
+        help: ArgumentHelp(
+            "Listen on the host, connect from here; may be repeated.", valueName: "[bind:]port:host:port"))
     var remote: [String] = []
 
     @Argument(help: "The host: [user@]name[:port] for ssh, or a spec; see 'martlet specs'.")
@@ -42,7 +43,8 @@ struct ForwardCommand: AsyncParsableCommand {
         guard !local.isEmpty || !remote.isEmpty else {
             throw ValidationError("name what to forward, as in -L 8080:localhost:80")
         }
-        return try local.map { try ForwardPlan($0, isRemote: false) } + remote.map { try ForwardPlan($0, isRemote: true) }
+        return try local.map { try ForwardPlan($0, isRemote: false) }
+            + remote.map { try ForwardPlan($0, isRemote: true) }
     }
 
     func run() async throws {

@@ -6,7 +6,8 @@ import MartletShim
 struct WithCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "with",
-        abstract: "Run a tool of this machine whose ssh leads to a host: rsync, scp, sftp, git, anything that runs ssh.",
+        abstract:
+            "Run a tool of this machine whose ssh leads to a host: rsync, scp, sftp, git, anything that runs ssh.",
         usage: """
             martlet with [options] HOST [--] TOOL ARGUMENT...
             martlet with [options] NAME=HOST... -- TOOL ARGUMENT...
@@ -22,7 +23,9 @@ struct WithCommand: AsyncParsableCommand {
 
     @OptionGroup var wayOptions: WayInOptions
 
-    @Argument(parsing: .captureForPassthrough, help: ArgumentHelp("The hosts, and the tool with its arguments.", valueName: "words"))
+    @Argument(
+        parsing: .captureForPassthrough,
+        help: ArgumentHelp("The hosts, and the tool with its arguments.", valueName: "words"))
     var words: [String] = []
 
     func validate() throws { _ = try ToolPlan(words, self) }
@@ -84,7 +87,9 @@ struct ToolPlan: Sendable {
         } else {
             (specs, tool) = (words.prefix(1), Array(words.dropFirst()))
         }
-        guard !specs.isEmpty else { throw ValidationError("name a host, as in 'martlet with web1 -- rsync -a dir/ web1:'") }
+        guard !specs.isEmpty else {
+            throw ValidationError("name a host, as in 'martlet with web1 -- rsync -a dir/ web1:'")
+        }
         guard !tool.isEmpty else { throw ValidationError("name a tool to run") }
         for spec in specs {
             let (name, text) = Self.split(spec)
@@ -97,7 +102,9 @@ struct ToolPlan: Sendable {
             }
             if specs.count == 1, hosts.count == 1, name == nil { isAny = true }
         }
-        guard hosts.count <= 64 else { throw ValidationError("\(hosts.count) hosts are too many for one tool: 64 at most") }
+        guard hosts.count <= 64 else {
+            throw ValidationError("\(hosts.count) hosts are too many for one tool: 64 at most")
+        }
     }
 
     /// `NAME=HOST`: a spec's own `=` stands behind a colon or a question mark.

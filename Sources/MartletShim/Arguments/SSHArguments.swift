@@ -248,7 +248,8 @@ struct SSHArguments {
     private mutating func conclude(_ line: String) throws(Stop) -> SSHReading {
         if showsConfiguration {
             let lines = [
-                "host \(result.host)", "hostname \(result.host)", "user \(result.user ?? "")", "port \(result.port ?? 22)",
+                "host \(result.host)", "hostname \(result.host)", "user \(result.user ?? "")",
+                "port \(result.port ?? 22)",
             ]
             return .answer(output: lines.joined(separator: "\n") + "\n", error: "", status: 0)
         }

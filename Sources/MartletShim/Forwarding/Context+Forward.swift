@@ -65,7 +65,11 @@ extension Context {
     ) async throws -> Forwarding {
         let owner = RemoteListener(self, place, target, ForwardedStreams(self, target, onRefusal), onLost)
         try listen(place, owner)
-        let chosen = try await withTaskCancellationHandler { try await owner.place() } onCancel: { owner.close() }
+        let chosen = try await withTaskCancellationHandler {
+            try await owner.place()
+        } onCancel: {
+            owner.close()
+        }
         return Forwarding(chosen, owner.streams) { owner.close() }
     }
 
@@ -129,7 +133,9 @@ final class RemoteListener: StreamOwner {
         switch payload.first {
         case 0 where payload.count == 3:
             var place = wanted
-            if case .port(_, let host) = wanted { place = .port(UInt16(payload[1]) << 8 | UInt16(payload[2]), host: host) }
+            if case .port(_, let host) = wanted {
+                place = .port(UInt16(payload[1]) << 8 | UInt16(payload[2]), host: host)
+            }
             settle(.success(place))
         case 1 where payload.count >= 9:
             let number = UInt64(bigEndian: payload.loadUnaligned(fromByteOffset: 1, as: UInt64.self))
@@ -171,7 +177,8 @@ final class RemoteListener: StreamOwner {
             ? MartletError(
                 .refused, reason.message, route: context.route,
                 advice: "another program may have it there, or it wants root: port 0 takes one that is free")
-            : MartletError(.contextLost, "the forwarding of \(wanted) has ended: \(reason.message)", route: context.route)
+            : MartletError(
+                .contextLost, "the forwarding of \(wanted) has ended: \(reason.message)", route: context.route)
         let wasOpen = state.withLock { state in
             defer { state.isOver = true }
             return state.result != nil && !state.isOver

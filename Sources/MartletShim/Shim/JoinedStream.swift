@@ -62,12 +62,17 @@ final class JoinedStream: StreamOwner {
     /// - Parameter input: `nil`: there is none.
     func attach(input: Int32?, output: Int32) {
         sink.withLock { sink in
-            sink = LentSink(output, reactor: node.reactor) { [self] in consumed($0) } onDone: { [self] in outputDone($0) }
+            sink = LentSink(output, reactor: node.reactor) { [self] in
+                consumed($0)
+            } onDone: { [self] in
+                outputDone($0)
+            }
         }
         guard let input else { return }
         source.withLock { source in
             source = LentSource(input, reactor: node.reactor, maximum: Self.maximum) {
-                [self] in send($0)
+                [self] in
+                send($0)
             } onEnd: { [self] in
                 endInput()
             }

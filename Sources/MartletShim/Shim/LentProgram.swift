@@ -83,7 +83,9 @@ struct LentProgram: Sendable {
 
     static func token() throws(MartletError) -> String {
         var bytes = [UInt8](repeating: 0, count: 16)
-        guard martlet_random(&bytes, bytes.count) else { throw MartletError(.misuse, "the system has no random numbers") }
+        guard martlet_random(&bytes, bytes.count) else {
+            throw MartletError(.misuse, "the system has no random numbers")
+        }
         let digits = Array("0123456789abcdef")
         return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
     }
@@ -102,7 +104,9 @@ struct LentProgram: Sendable {
         guard let directory = opendir(parent) else { return }
         defer { closedir(directory) }
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             guard name.hasPrefix(prefix) else { continue }
             let folder = "\(parent)/\(name)"
             var status = stat()
@@ -118,7 +122,8 @@ struct LentProgram: Sendable {
     /// What a tool's environment needs.
     func environment(_ token: String, path: String?) -> [String: String?] {
         var result: [String: String?] = [
-            MARTLET_SSH_SOCKET_VARIABLE: place, MARTLET_SSH_TOKEN_VARIABLE: token, MARTLET_SSH_PROGRAM_VARIABLE: program,
+            MARTLET_SSH_SOCKET_VARIABLE: place, MARTLET_SSH_TOKEN_VARIABLE: token,
+            MARTLET_SSH_PROGRAM_VARIABLE: program,
             "RSYNC_RSH": program, "GIT_SSH_COMMAND": program, "GIT_SSH": program, "GIT_SSH_VARIANT": "ssh",
             "CVS_RSH": program, "SVN_SSH": program,
         ]

@@ -81,7 +81,9 @@ final class ShimSession: EventHandler {
                 state.lent = [descriptors.0, descriptors.1].filter { $0 >= 0 }
                 return false
             }
-            if isLate { for descriptor in [descriptors.0, descriptors.1] where descriptor >= 0 { closeDescriptor(descriptor) } }
+            if isLate {
+                for descriptor in [descriptors.0, descriptors.1] where descriptor >= 0 { closeDescriptor(descriptor) }
+            }
             if count == -Int(EAGAIN) || count == -Int(EINTR) { return }
             guard count > 0 else {
                 ended = true
@@ -140,7 +142,9 @@ final class ShimSession: EventHandler {
         case .answer(let output, let error, let status):
             // Few bytes, into a pipe that is empty.
             let descriptor = state.withLock { $0.lent[1] }
-            _ = Array(output.utf8).withUnsafeBytes { writeBytes(descriptor, $0.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, $0.count) }
+            _ = Array(output.utf8).withUnsafeBytes {
+                writeBytes(descriptor, $0.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, $0.count)
+            }
             say(error)
             exit(status)
         case .invocation(let invocation):
@@ -159,7 +163,11 @@ final class ShimSession: EventHandler {
         }
         let hasTerminal = wantsTerminal(invocation, hello)
         let connection: (host: String, port: UInt16)?
-        if case .connection(let host, let port) = invocation.session { connection = (host, port) } else { connection = nil }
+        if case .connection(let host, let port) = invocation.session {
+            connection = (host, port)
+        } else {
+            connection = nil
+        }
         let joined = JoinedStream(context.node, connection == nil ? .command : .connection) { [self] bytes, payload in
             sayError(bytes, payload)
         } onEnd: { [self] outcome in
@@ -175,7 +183,10 @@ final class ShimSession: EventHandler {
         joined.attach(input: wantsInput ? input : nil, output: output)
         let terminal: (UInt16, UInt16, String)? =
             hasTerminal
-            ? (hello.columns == 0 ? 80 : hello.columns, hello.rows == 0 ? 24 : hello.rows, hello.environment["TERM"] ?? "xterm")
+            ? (
+                hello.columns == 0 ? 80 : hello.columns, hello.rows == 0 ? 24 : hello.rows,
+                hello.environment["TERM"] ?? "xterm"
+            )
             : nil
         let environment = invocation.environment(from: hello.environment)
         do {
@@ -223,7 +234,9 @@ final class ShimSession: EventHandler {
         case .ended(.exited(let code)): exit(UInt8(truncatingIfNeeded: code))
         case .ended(.signalled(let number)):
             if !invocation.isQuiet {
-                say("ssh: the command on \(invocation.host) was ended by signal \(Termination.signalled(number).signalName!)\n")
+                say(
+                    "ssh: the command on \(invocation.host) was ended by signal \(Termination.signalled(number).signalName!)\n"
+                )
             }
             exit(255)
         case .ended(.failed(var failure)):

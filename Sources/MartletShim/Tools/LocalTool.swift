@@ -32,7 +32,8 @@ final class LocalTool: Sendable {
         let sink: ByteSink
         do { sink = try start(arguments, options) } catch {
             throw MartletError(
-                .commandNotStarted, "\(error)", route: runtime.route, advice: "is \(arguments.first ?? "it") installed here?")
+                .commandNotStarted, "\(error)", route: runtime.route,
+                advice: "is \(arguments.first ?? "it") installed here?")
         }
         var collector = OutputCollector(limit: options.outputLimit, splitsLines: onLine != nil)
         let timer = options.timeout.map { timeout in
@@ -89,7 +90,8 @@ final class LocalTool: Sendable {
         }
         return CommandResult(
             command: name, termination: termination, standardOutput: collector.output, standardError: collector.error,
-            isTruncated: collector.isTruncated, duration: .nanoseconds(Int64(Reactor.now - started)), route: runtime.route)
+            isTruncated: collector.isTruncated, duration: .nanoseconds(Int64(Reactor.now - started)),
+            route: runtime.route)
     }
 
     private func end(_ options: CommandOptions) {

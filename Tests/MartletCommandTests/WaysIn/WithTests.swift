@@ -27,9 +27,11 @@ import Testing
 
     @Test func `What goes wrong has its status and its words`() async throws {
         let cases: [([String], Int32, String)] = [
-            ([], 64, "name a host"), (["local"], 64, "name a tool"), (["--nope", "local", "x"], 64, "unknown option --nope"),
-            (["a=local", "a=local", "--", "x"], 64, "a is there twice"), (["a b", "--", "x"], 64, ""),
-            (["local", "--", "no-such-tool"], 127, "no-such-tool"), (["local", "--", "/etc/passwd"], 126, "Permission denied"),
+            ([], 64, "name a host"), (["local"], 64, "name a tool"),
+            (["--nope", "local", "x"], 64, "unknown option --nope"),
+            (["a=local", "a=local", "--", "x"], 64, "a is there twice"), (["a b", "--", "x"], 64, "host"),
+            (["local", "--", "no-such-tool"], 127, "no-such-tool"),
+            (["local", "--", "/etc/passwd"], 126, "Permission denied"),
             (["one=local", "--", "ssh", "two", "true"], 255, "ssh: Could not resolve hostname two"),
             (["sshd.invalid", "--", "true"], 3, "there is no host called sshd.invalid"),
         ]
@@ -107,12 +109,14 @@ import Testing
         #expect(lines[0] == "250000 b'WORD '")
         #expect(lines[1] == "250000 b'WORD '")
         #expect(
-            lines[2] == "martlet: connection from X to 127.0.0.1:1: 127.0.0.1:1: Connection refused [controller → local]")
+            lines[2]
+                == "martlet: connection from X to 127.0.0.1:1: 127.0.0.1:1: Connection refused [controller → local]")
         #expect(Array(lines[3...]) == ["130", "closed", "gone"])
     }
 
     @Test(arguments: [
-        ["local"], ["local", "-L", "x"], ["local", "-L", "1:2"], ["local", "-L", "1:h:0"], ["local", "-L", "70000:h:1"],
+        ["local"], ["local", "-L", "x"], ["local", "-L", "1:2"], ["local", "-L", "1:h:0"],
+        ["local", "-L", "70000:h:1"],
         ["local", "-R", "[::1:1:h:2"], ["local", "-L", "a:1:b:2:3"], ["a b", "-L", "1:h:2"],
     ])
     func `Wrong places are told as wrong usage`(_ arguments: [String]) async throws {

@@ -29,7 +29,9 @@ import Testing
         init(_ descriptor: Int32) { self.descriptor = descriptor }
 
         func exchange(_ bytes: [UInt8]) async -> [UInt8] {
-            let sink = ByteSink(duplicateDescriptor(descriptor), reactor: .shared) { _ in } onEnd: { _ in }
+            let sink = ByteSink(duplicateDescriptor(descriptor), reactor: .shared) { _ in
+            } onEnd: { _ in
+            }
             let source = ByteSource(descriptor, reactor: .shared) { [self] more in
                 state.withLock { $0.got += more }
                 return true
@@ -125,7 +127,8 @@ import Testing
                 await eventually("the reason") { told.withLock { $0.count } == 3 }
             }
             let reasons = told.withLock { $0 }
-            #expect(reasons[0].description.contains("to 127.0.0.1:1: 127.0.0.1:1: Connection refused [\(context.route)]"))
+            #expect(
+                reasons[0].description.contains("to 127.0.0.1:1: 127.0.0.1:1: Connection refused [\(context.route)]"))
             #expect(reasons[0].peer.hasPrefix("127.0.0.1:"))
             #expect(reasons[1].reason.contains("no-such-host.invalid:80: "), "\(reasons[1])")
             #expect(reasons[2].reason.contains("Connection refused"), "\(reasons[2])")

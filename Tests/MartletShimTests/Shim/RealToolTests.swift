@@ -18,7 +18,9 @@ import Testing
             try await expectSame(tree, there)
             try FileManager.default.removeItem(atPath: "\(tree)/d1")
             try Data("new".utf8).write(to: URL(fileURLWithPath: "\(tree)/new"))
-            let again = try await shim.run(["rsync", "-a", "--delete", "--checksum", "\(tree)/", "joe@anything:\(there)/"])
+            let again = try await shim.run([
+                "rsync", "-a", "--delete", "--checksum", "\(tree)/", "joe@anything:\(there)/",
+            ])
             #expect(again.succeeded, "\(again.report)")
             try await expectSame(tree, there)
             let results = try await withThrowingTaskGroup(of: CommandResult.self) { group in
@@ -173,7 +175,9 @@ struct PrivilegedToolTests {
                     #expect(got.succeeded, "\(got.report)")
                     #expect(try String(contentsOfFile: folder.file("got/file"), encoding: .utf8) == "deep\n")
                     try makeTree(folder.file("tree"), files: 30)
-                    let put = try await root.runWithSSH(["rsync", "-a", folder.file("tree") + "/", "h:/root/secret/tree/"])
+                    let put = try await root.runWithSSH([
+                        "rsync", "-a", folder.file("tree") + "/", "h:/root/secret/tree/",
+                    ])
                     #expect(put.succeeded, "\(put.report)")
                     let back = try await root.runWithSSH(["scp", "-rpqO", "h:/root/secret/tree", folder.file("back")])
                     #expect(back.succeeded, "\(back.report)")

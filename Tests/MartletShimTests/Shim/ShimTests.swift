@@ -22,7 +22,9 @@ import Testing
     static let cases = [
         Case(line: "ssh h true"),
         Case(line: "ssh h exit 3", status: 3),
-        Case(line: "ssh -l any -p 99 -o BatchMode=yes any@h 'echo out; echo err >&2; exit 4'", status: 4, output: "out\n", error: "err\n"),
+        Case(
+            line: "ssh -l any -p 99 -o BatchMode=yes any@h 'echo out; echo err >&2; exit 4'", status: 4,
+            output: "out\n", error: "err\n"),
         Case(line: "ssh h 'kill -9 $$'", status: 255, error: "ended by signal KILL"),
         Case(line: "ssh -q h 'kill -9 $$'", status: 255),
         Case(line: "ssh h no-such-program", status: 127, error: "no-such-program"),
@@ -46,7 +48,8 @@ import Testing
         Case(line: "ssh h yes | head -n 1", output: "y\n", error: "*"),
         Case(line: "ssh h 'head -c 1 >/dev/null; echo ok' </dev/zero", output: "ok\n"),
         Case(line: "ssh h 'sleep 0.2; echo late; exec >&-; sleep 0.2; exit 5'", status: 5, output: "late\n"),
-        Case(line: "for i in 1 2 3 4 5 6 7 8; do ssh h echo $i & done | sort; wait", output: "1\n2\n3\n4\n5\n6\n7\n8\n"),
+        Case(
+            line: "for i in 1 2 3 4 5 6 7 8; do ssh h echo $i & done | sort; wait", output: "1\n2\n3\n4\n5\n6\n7\n8\n"),
     ]
 
     @Test func `Status, output, input and terminal are as OpenSSH has them`() async throws {
@@ -71,7 +74,8 @@ import Testing
                 let permissions = try FileManager.default.attributesOfItem(atPath: folder)[.posixPermissions] as? Int
                 #expect(permissions == 0o700)
                 // What somebody has left who was killed goes with the next.
-                let old = try await shim.shell("d=$(dirname \"$MARTLET_SSH_PROGRAM\"); mktemp -d \"$(dirname \"$d\")/martlet-ssh-XXXXXX\"")
+                let old = try await shim.shell(
+                    "d=$(dirname \"$MARTLET_SSH_PROGRAM\"); mktemp -d \"$(dirname \"$d\")/martlet-ssh-XXXXXX\"")
                 let left = old.text.trimmingCharacters(in: .whitespacesAndNewlines)
                 let listener = martlet_shim_listen("\(left)/socket", 1)
                 #expect(listener >= 0)
@@ -99,11 +103,14 @@ import Testing
     @Test func `Without the token, or with nonsense, nothing is run`() async throws {
         try await withShim { shim, context, folder in
             let marker = folder.file("made")
-            let result = try await shim.shell("MARTLET_SSH_TOKEN=0123456789abcdef0123456789abcdef ssh h touch '\(marker)'")
+            let result = try await shim.shell(
+                "MARTLET_SSH_TOKEN=0123456789abcdef0123456789abcdef ssh h touch '\(marker)'")
             #expect(result.termination == .exited(255))
             #expect(!FileManager.default.fileExists(atPath: marker))
             let place = try #require(shim.environment[MARTLET_SSH_SOCKET_VARIABLE] ?? nil)
-            for bytes in [[UInt8](repeating: 0xff, count: 64), [4, 0, 0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 2], [1, 0, 0, 0, 9, 9]] {
+            for bytes in [
+                [UInt8](repeating: 0xff, count: 64), [4, 0, 0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 2], [1, 0, 0, 0, 9, 9],
+            ] {
                 let descriptor = martlet_socket_connect(place)
                 #expect(descriptor >= 0)
                 _ = bytes.withUnsafeBytes { martlet_socket_write(descriptor, $0.baseAddress!, $0.count) }

@@ -22,7 +22,9 @@ private final class Connections: Sendable {
     private let open = Mutex<[(ByteSource, ByteSink)]>([])
 
     func add(_ descriptor: Int32) {
-        let sink = ByteSink(duplicateDescriptor(descriptor), reactor: .shared) { _ in } onEnd: { _ in }
+        let sink = ByteSink(duplicateDescriptor(descriptor), reactor: .shared) { _ in
+        } onEnd: { _ in
+        }
         let source = ByteSource(descriptor, reactor: .shared) { bytes in
             sink.write(Array(bytes))
             return true

@@ -7,7 +7,8 @@ import Testing
 
 /// Runs `body` with an `ssh` that leads into a context on this machine, and a folder for both sides.
 func withShim(
-    _ way: Way = .local, _ body: @Sendable (_ shim: SSHShim, _ context: Context, _ folder: TestFolder) async throws -> Void
+    _ way: Way = .local,
+    _ body: @Sendable (_ shim: SSHShim, _ context: Context, _ folder: TestFolder) async throws -> Void
 ) async throws {
     try await withContext(way) { context in
         try await TestFolder.with { folder in
