@@ -6,7 +6,7 @@ import Musl
 
 /// The items of a channel for one file whose content is here.
 struct BytePieces {
-    static let size = ContentRecord.pieceSize
+    static let size = ContentRecord.pieceSize - 64
     private var checksum = FileChecksum()
 
     var count: Int { checksum.count }

@@ -23,7 +23,9 @@ enum ContentRecord {
     static let done: UInt8 = 6
 
     /// How long an item of the channel is at most, in bytes.
-    static let pieceSize = 256 * 1024
+    static let pieceSize = 1 << 20
+    /// From here on none begins another file: what takes them in is to begin soon.
+    static let fillSize = 256 * 1024
 }
 
 /// Reads the files of a tree that the other side wants, many small ones into one piece. It blocks.
@@ -97,7 +99,7 @@ final class ContentSource {
             current = nil
         }
         // What stands in front of the content must fit too.
-        while room.count - count > 4096 {
+        while room.count - count > 4096, current != nil || count < ContentRecord.fillSize {
             guard let file = current else {
                 guard let entry = try nextWanted() else {
                     add(ContentRecord.done) { _ in }

@@ -1,5 +1,6 @@
 import CMartlet
 import MartletReactor
+import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -25,6 +26,21 @@ package final class FileTarget {
 
     /// Larger ones get no name before they are whole: it costs a little more, and they take longer.
     private static let namelessFrom = 64 * 1024
+
+    /// SplitMix64, seeded once: to ask the system for each small file costs as much as to write it.
+    private static let random = Mutex(UInt64.random(in: 0 ... .max))
+
+    /// A name beside another that nobody has, or else the system says so.
+    static func temporaryName(for name: [UInt8]) -> [UInt8] {
+        var number = random.withLock { state -> UInt64 in
+            state &+= 0x9e37_79b9_7f4a_7c15
+            return state
+        }
+        number = (number ^ number >> 30) &* 0xbf58_476d_1ce4_e5b9
+        number = (number ^ number >> 27) &* 0x94d0_49bb_1331_11eb
+        return [UInt8(ascii: ".")] + name.prefix(200)
+            + Array(".martlet-\(String(number ^ number >> 31, radix: 16))".utf8)
+    }
 
     /// - Parameters:
     ///   - directory: stays open as long as this.
@@ -58,8 +74,7 @@ package final class FileTarget {
         isPartial = false
         if size >= Self.namelessFrom { descriptor = martlet_nameless_file(directory, mode) }
         if descriptor < 0 {
-            let number = UInt64.random(in: 0 ... .max)
-            let file = stem + Array(".martlet-\(String(number, radix: 16))".utf8)
+            let file = Self.temporaryName(for: name)
             descriptor = withPath(file) { openat(directory, $0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode_t(mode)) }
             guard descriptor >= 0 else {
                 let number = errno
@@ -168,8 +183,7 @@ package final class FileTarget {
             let number = withPath(name) { martlet_name_file(descriptor, directory, $0) }
             // What has that name is replaced, which only a file with a name can do.
             if number != EEXIST { return number }
-            let random = UInt64.random(in: 0 ... .max)
-            let file = [UInt8(ascii: ".")] + name.prefix(200) + Array(".martlet-\(String(random, radix: 16))".utf8)
+            let file = Self.temporaryName(for: name)
             let second = withPath(file) { martlet_name_file(descriptor, directory, $0) }
             guard second == 0 else { return second }
             temporary = file

@@ -232,8 +232,7 @@ final class TreeWork {
             if number == 0 { return settle(name) }
             guard number == EEXIST else { throw FileError("write", target.shown(path), number) }
         }
-        let random = UInt64.random(in: 0 ... .max)
-        let temporary = [UInt8(ascii: ".")] + name.prefix(200) + Array(".martlet-\(String(random, radix: 16))".utf8)
+        let temporary = FileTarget.temporaryName(for: name)
         let number = make(temporary)
         guard number == 0 else { throw FileError("write", target.shown(path), number) }
         settle(temporary)
