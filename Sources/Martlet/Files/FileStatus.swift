@@ -16,10 +16,13 @@ public struct FileStatus: Sendable, Hashable, Codable {
         case other
     }
 
+    /// A file, a folder, a link or something else.
     public var kind: Kind
     /// Permission bits, with setuid, setgid and sticky.
     public var mode: UInt32
+    /// Whose it is.
     public var userID: UInt32
+    /// Its group.
     public var groupID: UInt32
     /// Its size.
     public var byteCount: Int

@@ -44,7 +44,9 @@ public struct SyncOptions: Sendable {
 
 /// A folder in a context.
 public struct SyncTarget: Sendable {
+    /// Where the folder is.
     public var context: Context
+    /// What is to be as the source is.
     public var path: [UInt8]
 
     /// A folder by its path; its parent must be there, unless ``SyncOptions/createsParents``.
@@ -53,6 +55,7 @@ public struct SyncTarget: Sendable {
 
 /// What came of one target.
 public struct SyncOutcome: Sendable {
+    /// As it was given.
     public var target: SyncTarget
     /// What was done, or would be, in the order of the tree.
     public var changes: [SyncChange] = []
@@ -64,7 +67,9 @@ public struct SyncOutcome: Sendable {
     public var error: MartletError?
     /// How many files were written, and how much.
     public var fileCount = 0
+    /// The same, in bytes.
     public var byteCount = 0
+    /// From the beginning of all of it to this one's end.
     public var duration = Duration.zero
 
     /// Whether the target is as the source.
