@@ -105,6 +105,7 @@ public struct SyncChange: Sendable, Hashable {
         case deleted
     }
 
+    /// What is done.
     public var kind: Kind
     /// In the tree; empty for its root.
     public var path: [UInt8]

@@ -16,10 +16,13 @@ public struct FileStatus: Sendable, Hashable, Codable {
         case other
     }
 
+    /// What kind of thing it is.
     public var kind: Kind
     /// Permission bits, with setuid, setgid and sticky.
     public var mode: UInt32
+    /// The owner's number.
     public var userID: UInt32
+    /// The group's number.
     public var groupID: UInt32
     /// Its size.
     public var byteCount: Int

@@ -21,6 +21,7 @@ public struct TransferOptions: Sendable {
     public var preservesOwner = false
     /// The times of the last change. Default: no.
     public var preservesTimes = false
+    /// When a file that is there is overwritten. Default: always.
     public var overwrite = Overwrite.always
     /// Makes the folders that lead to the destination. Default: no; then it is an error if they are not there.
     public var createsParents = false
