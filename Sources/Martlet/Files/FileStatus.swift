@@ -16,13 +16,13 @@ public struct FileStatus: Sendable, Hashable, Codable {
         case other
     }
 
-    /// A file, a folder, a link or something else.
+    /// What kind of thing it is.
     public var kind: Kind
     /// Permission bits, with setuid, setgid and sticky.
     public var mode: UInt32
-    /// Whose it is.
+    /// The owner's number.
     public var userID: UInt32
-    /// Its group.
+    /// The group's number.
     public var groupID: UInt32
     /// Its size.
     public var byteCount: Int

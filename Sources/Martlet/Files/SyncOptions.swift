@@ -44,9 +44,9 @@ public struct SyncOptions: Sendable {
 
 /// A folder in a context.
 public struct SyncTarget: Sendable {
-    /// Where the folder is.
+    /// Where it is.
     public var context: Context
-    /// What is to be as the source is.
+    /// Its path there.
     public var path: [UInt8]
 
     /// A folder by its path; its parent must be there, unless ``SyncOptions/createsParents``.
@@ -55,7 +55,7 @@ public struct SyncTarget: Sendable {
 
 /// What came of one target.
 public struct SyncOutcome: Sendable {
-    /// As it was given.
+    /// Of which target.
     public var target: SyncTarget
     /// What was done, or would be, in the order of the tree.
     public var changes: [SyncChange] = []
@@ -65,11 +65,11 @@ public struct SyncOutcome: Sendable {
     public var failures: [FileFailure] = []
     /// Why all of it failed. Some may have been done.
     public var error: MartletError?
-    /// How many files were written, and how much.
+    /// How many files were written.
     public var fileCount = 0
-    /// The same, in bytes.
+    /// How much content was written.
     public var byteCount = 0
-    /// From the beginning of all of it to this one's end.
+    /// From the start of its transfer.
     public var duration = Duration.zero
 
     /// Whether the target is as the source.

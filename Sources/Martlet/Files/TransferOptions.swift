@@ -21,7 +21,7 @@ public struct TransferOptions: Sendable {
     public var preservesOwner = false
     /// The times of the last change. Default: no.
     public var preservesTimes = false
-    /// What becomes of a file that is there already. Default: it is overwritten.
+    /// When a file that is there is overwritten. Default: always.
     public var overwrite = Overwrite.always
     /// Makes the folders that lead to the destination. Default: no; then it is an error if they are not there.
     public var createsParents = false
