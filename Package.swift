@@ -173,7 +173,10 @@ let package = Package(
         .testTarget(name: "MartletTestKitTests", dependencies: ["MartletTestKit"]),
         .testTarget(
             name: "MartletCommandTests",
-            dependencies: ["Martlet", "MartletCommand", "MartletPython", "MartletTestKit", "MartletTestSupport"]),
+            dependencies: [
+                "Martlet", "MartletCommand", "MartletPython", "MartletTestKit", "MartletTestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

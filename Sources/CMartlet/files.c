@@ -14,6 +14,7 @@
 static void fill(struct martlet_file *file, const struct stat *status) {
   file->kind = S_ISREG(status->st_mode) ? MARTLET_FILE : S_ISDIR(status->st_mode) ? MARTLET_DIRECTORY : S_ISLNK(status->st_mode) ? MARTLET_LINK : MARTLET_OTHER;
   file->mode = status->st_mode & 07777;
+  file->links = status->st_nlink;
   file->user = status->st_uid;
   file->group = status->st_gid;
   file->size = status->st_size;

@@ -59,7 +59,7 @@ package final class ByteSink: EventHandler {
 
     /// Closes the pipe when all that was handed over is written.
     ///
-    /// - Parameter last: written once behind it, if it is taken at once; nobody is told.
+    /// - Parameter last: written behind it; nobody is told.
     package func finish(typing last: [UInt8] = []) {
         state.withLock { state in
             state.closesWhenDrained = true
@@ -129,8 +129,14 @@ package final class ByteSink: EventHandler {
             state.offset = 0
         }
         if state.closesWhenDrained {
-            if !state.isOver, !state.last.isEmpty {
-                _ = state.last.withUnsafeBytes { Self.writeSome(source.descriptor, $0.baseAddress!, $0.count) }
+            while !state.isOver, !state.last.isEmpty {
+                let count = state.last.withUnsafeBytes { Self.writeSome(source.descriptor, $0.baseAddress!, $0.count) }
+                if count < 0, errno == EINTR { continue }
+                if count < 0, errno == EAGAIN, (try? source.watch(for: .writable, self)) != nil {
+                    state.isFull = true
+                    return (written, false)
+                }
+                state.last.removeFirst(count < 0 ? state.last.count : count)
             }
             state.isOver = true
         }

@@ -120,6 +120,36 @@ import Testing
         }
     }
 
+    @Test func `A root of another name than was asked for, or that is a link, is refused`() throws {
+        for entry in [FileEntry(kind: .file, name: [98]), FileEntry(kind: .link, name: [97], target: [98])] {
+            try withTarget { target, folder throws in
+                target.expectedName = [97]
+                let all = try piece([entry])
+                #expect(throws: MartletError.self) { try target.add(piece: all) }
+                #expect(Trees.names("\(folder)/target") == [])
+            }
+        }
+    }
+
+    @Test(arguments: [0, 1 << 20]) func `A name that was taken meanwhile stays taken`(size: Int) throws {
+        try withTarget { _, folder throws in
+            let directory = open("\(folder)/target", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            defer { close(directory) }
+            do {
+                let file = try FileTarget(in: directory, [97], [97], expecting: size)
+                try file.write([9])
+                Trees.write("\(folder)/target/a", [1])
+                #expect(throws: FileError.self) { try file.commit(mode: nil, isDurable: false, replaces: false) }
+            }
+            #expect(Trees.bytes("\(folder)/target/a") == [1])
+            #expect(Trees.names("\(folder)/target") == ["a"])
+            let second = try FileTarget(in: directory, [98], [98], expecting: size)
+            try second.write([9])
+            try second.commit(mode: nil, isDurable: false, replaces: false)
+            #expect(Trees.names("\(folder)/target") == ["a", "b"])
+        }
+    }
+
     @Test func `No link that was sent is followed, nor one that came meanwhile`() throws {
         var options = FileOptions()
         options.flags = [.isExact]

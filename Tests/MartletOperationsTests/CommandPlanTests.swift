@@ -27,7 +27,13 @@ import Testing
                 [.prefix("a"), .combineErrors()], .executable("/bin/sh", ["-c", "exec 2>&1\na && {\nls -l\n}"]),
                 "a && ls -l"
             ),
-            ([.prefix("a"), .shell(.login)], .login("a && ls -l"), "a && ls -l"),
+            ([.prefix("a"), .shell(.login)], .login("a && eval 'ls -l'"), "a && ls -l"),
+            (
+                [.prefix("a"), .shell(.login), .combineErrors()],
+                .executable(
+                    "/bin/sh",
+                    ["-c", "exec \"${SHELL:-/bin/sh}\" -c \"$1\" 2>&1", "sh", "a && eval 'ls -l'"]), "a && ls -l"
+            ),
             ([.directory("/a b"), .sudo()], .executable("/bin/sh", ["-c", "ls -l"]), "ls -l"),
             ([.timeout(.seconds(1)), .pty], .executable("/bin/sh", ["-c", "ls -l"]), "ls -l"),
         ] as [([Setting], CommandPlan.Program, String)])
@@ -37,6 +43,12 @@ import Testing
         let plan = try CommandPlan(.line("ls -l"), Settings().applying(settings), isLocal: false)
         #expect(plan.program == program)
         #expect(plan.shown == shown)
+    }
+
+    @Test func `All of a line hangs on its prefixes in the login shell too`() throws {
+        let plan = try plan(.line("rm -f 'a'; rm -rf b"), .prefix("cd /srv/x"), .shell(.login))
+        #expect(plan.program == .login("cd /srv/x && eval 'rm -f '\\''a'\\''; rm -rf b'"))
+        #expect(plan.shown == "cd /srv/x && rm -f 'a'; rm -rf b")
     }
 
     @Test func `Words need no shell, unless something has to come before them`() throws {

@@ -111,6 +111,21 @@ import Testing
         }
     }
 
+    @Test func `One that is cancelled while it asks whether a context is there takes it from nobody`() async throws {
+        try await withScreen(.quiet) { _ async throws in
+            let first = try await agent(.host("local/local"))
+            // So long without use that it is asked, and it does not answer.
+            try await Task.sleep(for: .milliseconds(1200))
+            _ = try await runProgram(["kill", "-STOP", "\(first)"])
+            let asking = Task { try await remote("true", .host("local/local")) }
+            try await Task.sleep(for: .milliseconds(200))
+            asking.cancel()
+            await #expect(throws: CancellationError.self) { try await asking.value }
+            _ = try await runProgram(["kill", "-CONT", "\(first)"])
+            #expect(try await agent(.host("local/local")) == first)
+        }
+    }
+
     private func cutOff(_ agent: Int) async throws {
         _ = try await runProgram(["kill", "-9", "\(agent)"])
         await eventually { ProcessTable.entry(of: Int32(agent)) == nil }

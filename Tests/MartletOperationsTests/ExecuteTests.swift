@@ -58,6 +58,7 @@ private enum Item: SettingKey { typealias Value = Int }
         #expect(running.value.most == 4)
         #expect(running.value.now == 0)
         #expect(try await execute(.parallel(atMost: -1), times: 2) { 1 } == [1, 1])
+        #expect(try await execute(.parallel(atMost: .max), times: 2) { 1 } == [1, 1])
     }
 
     @Test func `At once: all end, and the error tells each that failed`() async throws {

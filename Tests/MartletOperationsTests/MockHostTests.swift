@@ -54,6 +54,30 @@ import Testing
         }
     }
 
+    @Test func `A result keeps no more than it may, and all is shown`() async throws {
+        let mock = MockHost("m") { $0.on("x", .output("out\n", errors: "bad\n")) }
+        let screen = Screen()
+        try await withSettings(.mock(mock), screen.setting, .hide(.running)) {
+            let cut = try await remote("x", .outputLimit(2))
+            #expect(cut.output == "ou" && cut.errors == "ba" && cut.isTruncated)
+            let none = try await remote("x", .discardOutput)
+            #expect(none.standardOutput == [] && none.standardError == [] && none.isTruncated)
+            #expect(screen.text(.output) == "[m] out: out\n[m] out: out\n")
+            let all = try await remote("x", .outputLimit(4))
+            #expect(all.output == "out\n" && all.errors == "bad\n" && !all.isTruncated)
+        }
+    }
+
+    @Test func `A long line is one line`() {
+        let line = String(repeating: "grüße 🐦 ", count: 10_000)
+        let result = OperationResult(
+            command: "x", host: "y", standardOutput: Array("a\r\n\n\(line)\nb\r\n\(line)".utf8),
+            standardError: Array("\(line)\r".utf8))
+        #expect(result.lines == ["a", "", line, "b", line])
+        #expect(result.errorLines == [line])
+        #expect(OperationResult(command: "x", host: "y").lines == [])
+    }
+
     @Test func `What is unexpected is an error, also where failures are not`() async throws {
         let mock = MockHost("m")
         _ = try await operationError(.unexpected) { try await on(mock, .warnOnly) { try await remote("x") } }

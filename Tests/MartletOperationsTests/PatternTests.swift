@@ -30,6 +30,21 @@ import Testing
         #expect(try finds(.expression("x*"), [Array("aaa".utf8)]) == 0, "nothing is no find")
     }
 
+    @Test func `The beginning is that of all that comes`() throws {
+        #expect(try finds(.expression("^a"), [Array("aaa".utf8), Array("a".utf8)]) == 1)
+        #expect(try finds(.expression("^ab"), [Array("a".utf8), Array("b".utf8)]) == 1)
+        #expect(try finds(.expression("^a"), [Array("\na".utf8)]) == 0)
+        let long = Array("x".utf8) + [UInt8](repeating: UInt8(ascii: "y"), count: PatternScanner.window)
+        #expect(try finds(.expression("^y"), [long, Array("z".utf8)]) == 0)
+        #expect(try finds("aab", [Array("aabaab".utf8), Array("aab".utf8)]) == 3)
+    }
+
+    @Test func `Many finds may come in one piece`() throws {
+        let many = [Array(String(repeating: "go? ", count: 5000).utf8)]
+        #expect(try finds(.expression("go[?] "), many) == 5000)
+        #expect(try finds("go? ", many) == 5000)
+    }
+
     @Test func `What is no expression is an error at once`() {
         let error = #expect(throws: OperationError.self) { _ = try TextPattern.expression("a(b") }
         #expect(error?.code == .misuse)

@@ -77,6 +77,13 @@ private struct Counter: OutputWatcher {
         }
     }
 
+    @Test func `Input that is given has an end, though somebody watches`() async throws {
+        try await withScreen(.quiet, .timeout(.seconds(60))) { _ in
+            let result = try await local("cat", .input(.text("x")), .watch(Responder("never", "y\n")))
+            #expect(result.output == "x")
+        }
+    }
+
     @Test func `An answer that is refused ends the command, and says what it wrote`() async throws {
         try await withScreen(.quiet) { _ in
             let marker = makeMarker()
@@ -124,6 +131,9 @@ private struct Counter: OutputWatcher {
         try await withScreen(.quiet, .host("local")) { screen in
             #expect(try await remote("echo \"$0\" a b", .shell(.login)).output.hasSuffix("a b\n"))
             #expect(try await remote("exit 3", .shell(.login), .warnOnly).exitCode == 3)
+            let notRun = try await remote("echo no; echo no", .prefix("false"), .shell(.login), .warnOnly)
+            #expect(notRun.lines == [] && notRun.failed, "all of the line hangs on the prefix")
+            #expect(try await remote("echo 'a  b'; echo c", .prefix("true"), .shell(.login)).lines == ["a  b", "c"])
             #expect(try await remote("echo x; echo y >&2", .shell(.login), .combineErrors()).lines == ["x", "y"])
             let session = try await shell(
                 .show(.output), .pty(.init(size: .init(columns: 90, rows: 20))), .directory("/usr"),

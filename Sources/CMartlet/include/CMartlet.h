@@ -273,6 +273,7 @@ enum { MARTLET_FILE = 1, MARTLET_DIRECTORY = 2, MARTLET_LINK = 3, MARTLET_OTHER 
 
 struct martlet_file {
   uint32_t kind, mode, user, group;
+  uint64_t links;  ///< names that it has
   int64_t size;
   int64_t seconds;  ///< Of the last modification.
   uint32_t nanoseconds;

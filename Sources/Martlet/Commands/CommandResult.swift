@@ -54,11 +54,8 @@ public struct CommandResult: Sendable {
     public var text: String { String(decoding: standardOutput, as: UTF8.self) }
     /// Standard error as text.
     public var errorText: String { String(decoding: standardError, as: UTF8.self) }
-    /// Standard output as lines, without their ends.
-    public var lines: [String] {
-        var splitter = LineSplitter()
-        return standardOutput.withUnsafeBytes { splitter.append($0) } + (splitter.finish().map { [$0] } ?? [])
-    }
+    /// Standard output as lines, however long, without their ends.
+    public var lines: [String] { standardOutput.cutIntoLines.map { String(decoding: $0, as: UTF8.self) } }
 }
 
 /// One line that a program wrote.

@@ -30,10 +30,12 @@ package struct LineSplitter: Sendable {
             start = end + 1
         }
         partial.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start...]))
-        while partial.count > Self.maximumLine {
-            lines.append((Array(partial[..<Self.maximumLine]), .none))
-            partial.removeFirst(Self.maximumLine)
+        var taken = 0
+        while partial.count - taken > Self.maximumLine {
+            lines.append((Array(partial[taken..<taken + Self.maximumLine]), .none))
+            taken += Self.maximumLine
         }
+        if taken > 0 { partial.removeFirst(taken) }
         return lines
     }
 
@@ -64,4 +66,22 @@ package struct LineSplitter: Sendable {
     }
 
     package mutating func finish() -> String? { finishBytes().map { String(decoding: $0, as: UTF8.self) } }
+}
+
+extension [UInt8] {
+    /// The lines in them, however long, without their ends (`\n` or `\r\n`).
+    package var cutIntoLines: [[UInt8]] {
+        withUnsafeBytes { bytes -> [[UInt8]] in
+            var lines: [[UInt8]] = []
+            var start = 0
+            while start < bytes.count, let base = bytes.baseAddress {
+                var end = bytes.count
+                if let found = memchr(base + start, 0x0a, end - start) { end = UnsafeRawPointer(found) - base }
+                let hasReturn = end > start && bytes[end - 1] == 0x0d
+                lines.append([UInt8](UnsafeRawBufferPointer(rebasing: bytes[start..<(hasReturn ? end - 1 : end)])))
+                start = end + 1
+            }
+            return lines
+        }
+    }
 }

@@ -27,6 +27,8 @@ public final class RunningCommand: Sendable {
     private static let piece = 32_000
     /// Credit that input leaves to signals and sizes: they get through while the program does not read.
     private static let reserve = 1024
+    /// How many sizes, signals and ends may wait for credit.
+    private static let unsaidLimit = 256
 
     private let node: ContextNode
     private let queue: InboundQueue
@@ -34,6 +36,8 @@ public final class RunningCommand: Sendable {
     private let timeout: Duration?
     private let outputLimit: Int
     private let end = Locked<CommandEnd?>(nil)
+    /// Sizes, signals and the end of input that there is no credit for yet.
+    private let unsaid = Locked<[[UInt8]]>([])
 
     init(_ context: Context, _ command: String, _ request: CommandRequest, _ options: CommandOptions) throws {
         self.command = command
@@ -55,6 +59,7 @@ public final class RunningCommand: Sendable {
             throw ResetError(reason: .notConnected).error(route, command)
         }
         self.key = key
+        queue.onCredit.withLock { $0 = { [weak self] in self?.sayRest() } }
     }
 
     deinit { node.reset(key, ResetReason(.cancelled, "nobody wants the command any more")) }
@@ -169,7 +174,22 @@ public final class RunningCommand: Sendable {
     public func cancel() { queue.reset(ResetReason(.cancelled, "the caller was cancelled")) }
 
     private func say(_ control: CommandControl, _ bytes: [UInt8]) {
-        ([control.rawValue] + bytes).withUnsafeBytes { _ = node.sendData(key, $0, flags: .bulk) }
+        unsaid.withLock { unsaid in
+            // Of sizes the last counts.
+            if control == .size { unsaid.removeAll { $0.first == control.rawValue } }
+            if unsaid.count < Self.unsaidLimit { unsaid.append([control.rawValue] + bytes) }
+        }
+        sayRest()
+    }
+
+    private func sayRest() {
+        unsaid.withLock { unsaid in
+            while let message = unsaid.first {
+                let result = message.withUnsafeBytes { node.sendData(key, $0, flags: .bulk) }
+                if case .noCredit = result { return }
+                unsaid.removeFirst()
+            }
+        }
     }
 
     private func send(_ control: CommandControl, _ bytes: ArraySlice<UInt8>) async -> Bool {

@@ -125,6 +125,8 @@ extension Context {
             var wire = options.wire
             if TreeSource.isContents(path) { wire.flags.insert(.isExact) }
             let target = try TreeTarget(local.pathBytes, wire, isHere: true)
+            let name = path.splitPath.name
+            if !TreeSource.isContents(path), name != Array("~".utf8) { target.expectedName = name }
             let (_, answer) = try await exchange(FileTask.Request(.send, path, wire)) { channel in
                 try await TreeExchange.receive(target, channel) { target in
                     teller.tell { $0.set(target.work.progress, (target.report.wantedFiles, target.report.wantedCount)) }

@@ -1,5 +1,11 @@
 import CMartlet
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// XXH64 of what passes, and how much it was. It shows that what arrived is what was read; it is no proof against people.
 struct FileChecksum {
     private var state = martlet_checksum()
@@ -25,12 +31,13 @@ struct FileChecksum {
 
     /// Adds what a descriptor gives from where it stands, `limit` bytes at most.
     ///
-    /// - Returns: 0 or the error number.
+    /// - Returns: 0 or the error number; `ECANCELED` if the task is.
     mutating func add(contentOf descriptor: Int32, limit: Int = .max) -> Int32 {
         let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 * 1024, alignment: 64)
         defer { room.deallocate() }
         let end = limit == .max ? .max : count + limit
         while count < end {
+            if Task.isCancelled { return ECANCELED }
             let part = readSome(descriptor, room.baseAddress!, min(room.count, end - count))
             if part < 0 { return Int32(-part) }
             if part == 0 { break }

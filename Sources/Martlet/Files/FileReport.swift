@@ -48,13 +48,13 @@ struct FileReport: Sendable {
 
     init(_ reader: inout PackedReader) throws(MartletError) {
         path = try reader.string()
-        (fileCount, byteCount) = (try reader.count(), try reader.count())
+        (fileCount, byteCount) = (try reader.summand(), try reader.summand())
         checksum = try reader.fixed()
-        (wantedFiles, wantedCount) = (try reader.count(), try reader.count())
+        (wantedFiles, wantedCount) = (try reader.summand(), try reader.summand())
         failures = try Self.failures(&reader)
-        changeCount = try reader.count()
+        changeCount = try reader.summand()
         changes.bytes = try reader.string()
-        omittedCount = try reader.count()
+        omittedCount = try reader.summand()
     }
 
     func list() throws(MartletError) -> [SyncChange] {
@@ -121,4 +121,9 @@ extension SyncChange.Kind {
         guard code < Self.all.count else { return nil }
         self = Self.all[Int(code)]
     }
+}
+
+extension PackedReader {
+    /// A count that the reports of many can be added with: nothing that a context claims overflows here.
+    fileprivate mutating func summand() throws(MartletError) -> Int { min(try count(), 1 << 48) }
 }

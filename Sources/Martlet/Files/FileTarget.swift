@@ -61,7 +61,7 @@ package final class FileTarget {
             if descriptor >= 0 {
                 let status = descriptorStatus(descriptor)
                 // Somebody else's, or somebody else is at it: not to be touched.
-                if status.kind == UInt32(MARTLET_FILE), status.user == geteuid(),
+                if status.kind == UInt32(MARTLET_FILE), status.links == 1, status.user == geteuid(),
                     flock(descriptor, LOCK_EX | LOCK_NB) == 0
                 {
                     (temporary, isPartial, count) = (file, true, Int(status.size))
@@ -153,9 +153,10 @@ package final class FileTarget {
     ///   - mode: `nil`: it stays as it was made.
     ///   - owner: user and group; -1 for one that stays.
     ///   - isDurable: content and name are on the disk when this returns.
+    ///   - replaces: takes the name from what has it; else that is an error, `EEXIST`.
     func commit(
         mode: UInt32?, owner: (UInt32, UInt32)? = nil, keeping old: martlet_file? = nil,
-        modified: (Int64, UInt32)? = nil, isDurable: Bool
+        modified: (Int64, UInt32)? = nil, isDurable: Bool, replaces: Bool = true
     ) throws(FileError) {
         if endsInHole, ftruncate(descriptor, off_t(count)) != 0 { throw FileError("write", path, errno) }
         if let owner {
@@ -170,7 +171,7 @@ package final class FileTarget {
             guard number == 0 else { throw FileError("write", path, number) }
         }
         if isDurable, fsync(descriptor) != 0 { throw FileError("write", path, errno) }
-        let number = takeName()
+        let number = takeName(replaces)
         guard number == 0 else { throw FileError("write", path, number) }
         // Some file systems cannot.
         if isDurable { _ = fsync(directory) }
@@ -178,23 +179,28 @@ package final class FileTarget {
 
     package func commit(mode: UInt32) throws(FileError) { try commit(mode: mode, isDurable: true) }
 
-    private func takeName() -> Int32 {
+    private func takeName(_ replaces: Bool) -> Int32 {
         if temporary == nil {
             let number = withPath(name) { martlet_name_file(descriptor, directory, $0) }
             // What has that name is replaced, which only a file with a name can do.
-            if number != EEXIST { return number }
+            if number != EEXIST || !replaces { return number }
             let file = Self.temporaryName(for: name)
             let second = withPath(file) { martlet_name_file(descriptor, directory, $0) }
             guard second == 0 else { return second }
             temporary = file
         }
-        guard let temporary,
-            withPath(temporary, { from in withPath(name) { renameat(directory, from, directory, $0) } }) == 0
-        else {
+        guard let temporary else { return ENOENT }
+        let result = withPath(temporary) { from in
+            withPath(name) {
+                replaces ? renameat(directory, from, directory, $0) : linkat(directory, from, directory, $0, 0)
+            }
+        }
+        guard result == 0 else {
             let number = errno
             discard()
             return number
         }
+        if !replaces { discard() }
         self.temporary = nil
         return 0
     }

@@ -84,9 +84,15 @@ final class Manifest {
 
     /// Adds a piece that came from the other side.
     func add(piece: ArraySlice<UInt8>) throws(MartletError) {
+        guard !piece.isEmpty else { throw PackedReader.damaged }
         byteCount += piece.count
         guard byteCount <= Self.limit else { throw Self.tooLarge }
-        pieces.append(Array(piece))
+        // Small ones together: each costs more than itself.
+        if let last = pieces.indices.last, pieces[last].count + piece.count <= Self.pieceSize {
+            pieces[last] += piece
+        } else {
+            pieces.append(Array(piece))
+        }
     }
 
     static let tooLarge = MartletError(

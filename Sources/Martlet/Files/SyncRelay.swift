@@ -121,12 +121,15 @@ struct SyncRelay {
     private func answer(_ leg: SyncLeg, _ far: Channel<[UInt8]>) async -> [Result<FileReport, MartletError>] {
         do {
             if leg.address == runtime.node.address {
-                let target = try TreeTarget(leg.request.path, leg.request.options, isHere: false)
-                do { try await TreeExchange.receive(target, far) { _ in } } catch {
+                do {
+                    let target = try TreeTarget(leg.request.path, leg.request.options, isHere: false)
+                    try await TreeExchange.receive(target, far) { _ in }
+                    return [.success(target.report)]
+                } catch {
+                    // Whoever feeds it would wait for ever.
                     far.close()
                     throw error
                 }
-                return [.success(target.report)]
             }
             let task = FileTask(channel: far, request: leg.request.packed)
             return try leg.results(try await Context(below: runtime, leg.address).call(task))

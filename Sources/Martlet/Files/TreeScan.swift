@@ -88,6 +88,7 @@ struct TreeScan {
             guard FileFilter.includes(path, isFolder: isFolder, filters), isIncluded?(path, FileStatus(file)) ?? true
             else { continue }
             do throws(FileError) { if try add(folder, name, path, file) { continue } } catch {
+                if error.number == ECANCELED { throw CancellationError() }
                 fail(path, error.number == ENOENT ? "it has vanished" : error.reason)
                 if error.number != ENOENT { isIncomplete = true }
                 continue
@@ -95,6 +96,7 @@ struct TreeScan {
             // A folder.
             guard !above.contains(where: { $0 == (file.device, file.number) }) else {
                 fail(path, "the link leads to a folder that it is in")
+                isIncomplete = true
                 continue
             }
             guard above.count < Manifest.depthLimit - 1 else {

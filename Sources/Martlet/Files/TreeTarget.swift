@@ -46,6 +46,8 @@ final class TreeTarget {
     /// The folder that the root is in. -1: it is not there.
     private(set) var parent: Int32 = -1
     private(set) var rootName: [UInt8] = []
+    /// What was asked for: no other name is taken from who sends it.
+    var expectedName: [UInt8]?
     private(set) var rootKind = FileEntry.Kind.file
     private(set) var owner: (UInt32, UInt32)?
     var work: TreeWork!
@@ -82,6 +84,12 @@ final class TreeTarget {
     func fail(_ path: [UInt8], _ error: FileError) throws(FileError) {
         if isSingle || path.isEmpty || error.endsAll { throw error }
         report.fail(path, error.reason)
+    }
+
+    var alreadyThere: MartletError {
+        MartletError(
+            .fileExists, "\(report.path.shown)\(isHere ? " here" : "") is there already",
+            advice: "nothing was changed; let it be overwritten, or give another name")
     }
 
     // MARK: The plan
@@ -156,9 +164,7 @@ final class TreeTarget {
             }
         if options.comparison == .never, entry.kind != .folder {
             guard isSingle else { return .keep }
-            throw MartletError(
-                .fileExists, "\(report.path.shown)\(isHere ? " here" : "") is there already",
-                advice: "nothing was changed; let it be overwritten, or give another name")
+            throw alreadyThere
         }
         guard isOfKind else {
             if options.contains(.deletes), !path.isEmpty { return .replace }
@@ -303,12 +309,15 @@ final class TreeTarget {
 
     /// Where the tree goes.
     private func findRoot(_ entry: FileEntry) throws {
+        // Of a root that is a link its target is sent; and a name that nobody asked for could be any file's.
+        guard entry.kind != .link, expectedName == nil || entry.name == expectedName else { throw PackedReader.damaged }
         rootKind = entry.kind
         report.path = destination
         let (there, number) = fileStatus(destination, follows: true)
         var folder = destination
         // What the other side says; looked at before anything is made of it.
         var name = entry.name
+        var goesIntoFolder = false
         func checkName() throws {
             if name.isEmpty { throw FileError("write", destination, EISDIR) }
             guard name.isFileName else {
@@ -321,6 +330,7 @@ final class TreeTarget {
                 name = [UInt8(ascii: ".")]
             } else {
                 try checkName()
+                goesIntoFolder = true
             }
         } else if number != 0 && number != ENOENT {
             throw FileError("write", destination, number)
@@ -330,7 +340,10 @@ final class TreeTarget {
         } else {
             try checkName()
         }
-        if entry.kind == .file, let real = realPath(folder.appending(path: name)) { (folder, name) = real.splitPath }
+        // A link that a transfer may have left in a folder of ours leads nowhere.
+        if entry.kind == .file, !(isHere && goesIntoFolder), let real = realPath(folder.appending(path: name)) {
+            (folder, name) = real.splitPath
+        }
         rootName = name
         parent = openFolder(AT_FDCWD, folder, follows: true)
         if parent < 0, errno == ENOENT, options.contains(.createsParents) {

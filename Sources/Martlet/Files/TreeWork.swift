@@ -113,6 +113,8 @@ final class TreeWork {
             current = .skipped
             return
         }
+        // One that was not ended goes before its folder is left.
+        current = .none
         let entry = try advance(to: index)
         let path = path(entry)
         current = .skipped
@@ -120,8 +122,10 @@ final class TreeWork {
             let (folder, name) = try place(entry)
             if target.step(index) == .replace { try remove(folder, name, path) }
             let part = target.partName(entry)
+            // What is there may be more private than what the umask leaves.
+            let isOpen = target.step(index) == .create && mayBeRead(entry)
             let file = try FileTarget(
-                in: folder, name, target.shown(path), expecting: entry.size, mode: mayBeRead(entry) ? 0o666 : 0o600,
+                in: folder, name, target.shown(path), expecting: entry.size, mode: isOpen ? 0o666 : 0o600,
                 partial: part)
             var checksum = FileChecksum()
             if part != nil || start > 0 {
@@ -153,11 +157,14 @@ final class TreeWork {
             try file.commit(
                 mode: target.mode(entry, isThere ? old : nil), owner: target.owner(entry), keeping: isThere ? old : nil,
                 modified: options.contains(.preservesTimes) ? (entry.seconds, entry.nanoseconds) : nil,
-                isDurable: target.isSingle && options.contains(.isDurable))
+                isDurable: target.isSingle && options.contains(.isDurable), replaces: options.comparison != .never)
             progress.files += 1
             target.report.checksum = checksum.value
             target.report.fileCount += 1
             target.report.byteCount &+= checksum.count
+        } catch  where error.number == EEXIST && options.comparison == .never {
+            // It has come meanwhile.
+            if target.isSingle { throw target.alreadyThere }
         } catch { try target.fail(path, error) }
     }
 
@@ -231,6 +238,7 @@ final class TreeWork {
             let number = make(name)
             if number == 0 { return settle(name) }
             guard number == EEXIST else { throw FileError("write", target.shown(path), number) }
+            if options.comparison == .never { return }
         }
         let temporary = FileTarget.temporaryName(for: name)
         let number = make(temporary)
@@ -274,7 +282,10 @@ final class TreeWork {
                 target.report.fail(folder.path, error.reason)
             }
         }
-        if folders.isEmpty, options.contains(.isDurable) { _ = martlet_sync_system(folder.descriptor) }
+        if folders.isEmpty, options.contains(.isDurable) {
+            let number = martlet_sync_system(folder.descriptor)
+            guard number == 0 else { throw FileError("write", target.shown([]), number) }
+        }
     }
 
     /// - Parameter old: what it was; of a folder, before it was made so that it can be written.
@@ -329,7 +340,8 @@ final class TreeWork {
         guard descriptor >= 0 else { throw FileError("write", target.shown(path), errno) }
         let status = descriptorStatus(descriptor)
         folders[level].descriptor = descriptor
-        if step != .create && step != .replace { folders[level].old = status }
+        // Of a new one too: it may have its set-group-ID bit from the folder above.
+        folders[level].old = status
         // A tree of folders that may only be read is copied all the same.
         if status.mode & 0o300 != 0o300, geteuid() != 0 { _ = fchmod(descriptor, mode_t(status.mode | 0o700)) }
     }

@@ -32,25 +32,44 @@ package final class PortListener: Sendable {
             case "*": addresses = ["0.0.0.0", "::"]
             case let host?: addresses = [host]
             }
-            var doors: [Door] = []
-            var port = port
+            let (descriptors, chosen) = try PortListener.open(addresses, port)
+            self.place = .port(chosen, host: host)
+            doors = descriptors.map { Door($0, path: nil, reactor, onAccept) }
+        }
+    }
+
+    /// Listens on all of these addresses with one port. Where there is no IPv6 the other is enough, as for OpenSSH.
+    private static func open(
+        _ addresses: [String], _ port: UInt16
+    ) throws(SystemError) -> (descriptors: [Int32], port: UInt16) {
+        // A port that was chosen for the first may be taken on the second.
+        var triesLeft = port == 0 ? 8 : 1
+        while true {
+            var descriptors: [Int32] = []
+            var chosen = port
+            var missing: SystemError?
             var failure: SystemError?
-            for address in addresses {
-                let descriptor = martlet_listen(address, port, 128)
-                guard descriptor >= 0 else {
-                    let what =
-                        descriptor == -EINVAL
-                        ? "listen at \(address), which is no address of numbers," : "listen at \(address)"
-                    failure = failure ?? SystemError(-descriptor, "\(what) port \(port)")
+            for address in addresses where failure == nil {
+                let descriptor = martlet_listen(address, chosen, 128)
+                if descriptor >= 0 {
+                    chosen = martlet_local_port(descriptor)
+                    descriptors.append(descriptor)
                     continue
                 }
-                port = martlet_local_port(descriptor)
-                doors.append(Door(descriptor, path: nil, reactor, onAccept))
+                let what =
+                    descriptor == -EINVAL
+                    ? "listen at \(address), which is no address of numbers," : "listen at \(address)"
+                let error = SystemError(-descriptor, "\(what) port \(chosen)")
+                if [EADDRNOTAVAIL, EAFNOSUPPORT, EPROTONOSUPPORT].contains(-descriptor) {
+                    missing = missing ?? error
+                } else {
+                    failure = error
+                }
             }
-            // Where there is no IPv6 the other is enough, as for OpenSSH.
-            if doors.isEmpty { throw failure! }
-            self.place = .port(port, host: host)
-            self.doors = doors
+            guard let error = failure ?? (descriptors.isEmpty ? missing : nil) else { return (descriptors, chosen) }
+            for descriptor in descriptors { closeDescriptor(descriptor) }
+            triesLeft -= 1
+            guard error.errno == EADDRINUSE, triesLeft > 0 else { throw error }
         }
     }
 

@@ -43,6 +43,7 @@ package final class SocketStream: AcceptedStreamOwner {
     package func opened(_ key: StreamKey) { state.withLock { $0.key = key } }
     func begin() { begins(self) }
     private var key: StreamKey? { state.withLock { $0.key } }
+    package var isOver: Bool { state.withLock { $0.isOver } }
 
     /// Takes the socket over; in a stream that was opened to here, says that there is one.
     package func attach(_ descriptor: Int32) {
@@ -98,6 +99,7 @@ package final class SocketStream: AcceptedStreamOwner {
         if kind == .data, isWord(payload) { return }
         let bytes = Array(payload)
         let sink = state.withLock { state -> ByteSink? in
+            guard !state.isOver else { return nil }
             if state.sink == nil {
                 if !bytes.isEmpty { state.early.append(bytes) }
                 if kind == .end { state.hasEndedEarly = true }
@@ -136,10 +138,10 @@ package final class SocketStream: AcceptedStreamOwner {
         release(isRefusal ? reason : nil, closes: true)
     }
 
-    /// Ends the stream and the connection.
+    /// Ends the stream and the connection. Who opens it meanwhile has to look at ``isOver`` and to end it once more.
     package func end(_ reason: ResetReason) {
-        if let key { node.reset(key, reason) }
         release(nil, closes: true)
+        if let key { node.reset(key, reason) }
     }
 
     /// - Parameter closes: also what is not written yet.

@@ -32,6 +32,9 @@ final class InboundQueue: StreamOwner {
         self.onData = onData
     }
 
+    /// Called when the stream has got credit, beside the gate.
+    let onCredit = Locked<(@Sendable () -> Void)?>(nil)
+
     func opened(_ key: StreamKey) { state.withLock { $0.key = key } }
 
     /// Takes the next message; `nil` behind the last.
@@ -85,7 +88,10 @@ final class InboundQueue: StreamOwner {
         wake { $0.messages.append(kind == .end ? .end(bytes) : .data(bytes)) }
     }
 
-    func creditArrived() { gate.open() }
+    func creditArrived() {
+        gate.open()
+        onCredit.withLock { $0 }?()
+    }
 
     func wasReset(_ reason: ResetReason) {
         wake { state in

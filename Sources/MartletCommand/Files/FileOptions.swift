@@ -1,5 +1,6 @@
 import ArgumentParser
 import Martlet
+import Synchronization
 
 /// Which files of a folder are meant.
 struct FilterArguments: ParsableArguments {
@@ -7,17 +8,37 @@ struct FilterArguments: ParsableArguments {
         help: ArgumentHelp(
             """
             Leave out what matches: '*.o' any such name, '/build' at the top, 'cache/' folders only, 'a/**/b' paths. May be \
-            repeated.
-            """, valueName: "pattern"))
-    var exclude: [String] = []
+            repeated. Of these and --include the first that matches counts.
+            """, valueName: "pattern"), transform: { try Rule(.exclude, $0) })
+    var exclude: [Rule] = []
 
-    @Option(help: ArgumentHelp("Do not leave out what matches this; may be repeated.", valueName: "pattern"))
-    var include: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "Do not leave out what matches this, though an --exclude behind it does; may be repeated.",
+            valueName: "pattern"), transform: { try Rule(.include, $0) })
+    var include: [Rule] = []
 
-    var filters: [FileFilter] { include.map { .include($0) } + exclude.map { .exclude($0) } }
+    /// In the order in which they were given.
+    var filters: [FileFilter] { (include + exclude).sorted { $0.place < $1.place }.map(\.filter) }
 
-    func validate() throws {
-        if (include + exclude).contains("") { throw ValidationError("--exclude and --include want a pattern") }
+    /// One of either kind.
+    struct Rule: Sendable {
+        enum Kind { case include, exclude }
+
+        // The parser reads the arguments in their order; which option came before which is not told otherwise.
+        private static let count = Mutex(0)
+
+        let filter: FileFilter
+        let place: Int
+
+        init(_ kind: Kind, _ pattern: String) throws {
+            guard !pattern.isEmpty else { throw ValidationError("--exclude and --include want a pattern") }
+            filter = kind == .include ? .include(pattern) : .exclude(pattern)
+            place = Self.count.withLock { count in
+                count += 1
+                return count
+            }
+        }
     }
 }
 

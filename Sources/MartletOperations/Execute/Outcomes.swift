@@ -47,7 +47,7 @@ enum Outcomes {
                 guard let (index, item) = waiting.next() else { return }
                 group.addTask { (index, await run(item)) }
             }
-            for _ in 0..<limit { begin() }
+            for _ in 0..<min(limit, items.count) { begin() }
             while let (index, result) = await group.next() {
                 results[index] = result
                 begin()

@@ -19,6 +19,8 @@ final class Connections: Sendable {
 
     private struct State {
         var entries: [ConnectionKey: Entry] = [:]
+        /// No operation gets these any more; those that have them keep them until the end of the scope.
+        var left: [SharedConnect] = []
         var isClosed = false
     }
 
@@ -63,11 +65,13 @@ final class Connections: Sendable {
                 if error is CancellationError, tries < 10 { continue }
                 throw error
             }
-            if entry.parent === parent, !entry.isLost, await isThere(context, entry) {
+            if entry.parent === parent, !entry.isLost, try await isThere(context, entry) {
                 return use(key, entry.connect, context)
             }
-            forget(key, entry.connect)
-            await context.close(within: .seconds(2))
+            // In one that only answers late, others may still work.
+            let isGone = entry.isLost || !context.hasLink
+            forget(key, entry.connect, leaves: !isGone)
+            if isGone { await context.close(within: .seconds(2)) }
         }
     }
 
@@ -85,10 +89,15 @@ final class Connections: Sendable {
         }
     }
 
-    private func isThere(_ context: Context, _ entry: Entry) async -> Bool {
+    /// - Throws: `CancellationError`.
+    private func isThere(_ context: Context, _ entry: Entry) async throws -> Bool {
         guard context.hasLink else { return false }
         guard context.route.steps.count > 1, .now - entry.lastUse > Self.idleLimit else { return true }
-        return (try? await context.ping(deadline: .seconds(15))) != nil
+        do { _ = try await context.ping(deadline: .seconds(15)) } catch {
+            try Task.checkCancellation()
+            return false
+        }
+        return true
     }
 
     private func use(_ key: ConnectionKey, _ connect: SharedConnect, _ context: Context) -> Connection {
@@ -102,8 +111,13 @@ final class Connections: Sendable {
         }
     }
 
-    private func forget(_ key: ConnectionKey, _ connect: SharedConnect) {
-        state.withLock { if $0.entries[key]?.connect === connect { $0.entries[key] = nil } }
+    /// - Parameter leaves: it is not closed before the end of the scope.
+    private func forget(_ key: ConnectionKey, _ connect: SharedConnect, leaves: Bool = false) {
+        state.withLock { state in
+            guard state.entries[key]?.connect === connect else { return }
+            state.entries[key] = nil
+            if leaves { state.left.append(connect) }
+        }
     }
 
     /// An operation has found that the context is gone: the next one connects anew.
@@ -119,8 +133,8 @@ final class Connections: Sendable {
     func close() async {
         let connects = state.withLock { state in
             state.isClosed = true
-            defer { state.entries = [:] }
-            return state.entries.values.map(\.connect)
+            defer { (state.entries, state.left) = ([:], []) }
+            return state.entries.values.map(\.connect) + state.left
         }
         await withTaskGroup(of: Void.self) { group in
             for connect in connects { group.addTask { await connect.close() } }

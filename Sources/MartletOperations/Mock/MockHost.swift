@@ -77,7 +77,7 @@ public final class MockHost: Sendable {
     /// Answers all commands in which the pattern is found.
     public func on(matching pattern: TextPattern, _ answers: MockAnswer..., repeats: Bool = true) {
         add("\(pattern)", answers, repeats) { command in
-            (try? Search(pattern))?.first(in: Array(command.utf8)[...]) != nil
+            (try? Search(pattern))?.isFound(in: Array(command.utf8)) ?? false
         }
     }
 

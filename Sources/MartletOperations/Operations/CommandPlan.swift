@@ -41,6 +41,8 @@ struct CommandPlan: Hashable, Sendable {
         case .loginShell: (shown, program) = (request.text, .login(nil))
         case .line(let line):
             shown = (prefixes + [line]).joined(separator: " && ")
+            // All of the line hangs on the prefixes; braces are not in every shell.
+            let guarded = prefixes.isEmpty ? line : (prefixes + ["eval " + shellQuoted(line)]).joined(separator: " && ")
             program =
                 switch settings[ShellKey.self] ?? .sh {
                 case .sh: .executable("/bin/sh", ["-c", Self.script(prefixes, line, combines)])
@@ -48,8 +50,8 @@ struct CommandPlan: Hashable, Sendable {
                     .executable(path, arguments + [Self.script(prefixes, line, combines)])
                 case .login where combines:
                     // Which shell it is nobody knows, so another one joins its outputs.
-                    .executable("/bin/sh", ["-c", "exec \"${SHELL:-/bin/sh}\" -c \"$1\" 2>&1", "sh", shown])
-                case .login: .login(shown)
+                    .executable("/bin/sh", ["-c", "exec \"${SHELL:-/bin/sh}\" -c \"$1\" 2>&1", "sh", guarded])
+                case .login: .login(guarded)
                 }
         case .words(let words):
             guard let name = words.first, !name.isEmpty else {

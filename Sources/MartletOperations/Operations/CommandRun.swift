@@ -37,9 +37,10 @@ struct CommandRun {
         let target = try await isLocal ? OperationTarget.local(settings) : OperationTarget(settings)
         switch target {
         case .mock(let mock):
-            let result = try mock.run(plan, settings, host: host)
+            var result = try mock.run(plan, settings, host: host)
             for line in result.standardOutput.cutIntoLines { writer.line(.output, line) }
             for line in result.standardError.cutIntoLines { writer.line(.error, line) }
+            result.keep(settings.commandOptions.outputLimit)
             return result
         case .context(let connection, _):
             do {
@@ -88,9 +89,11 @@ struct CommandRun {
     }
 }
 
-extension [UInt8] {
-    var cutIntoLines: [[UInt8]] {
-        var splitter = LineSplitter()
-        return withUnsafeBytes { splitter.appendBytes($0) } + (splitter.finishBytes().map { [$0] } ?? [])
+extension OperationResult {
+    /// Takes away what is more than `limit` bytes of an output.
+    fileprivate mutating func keep(_ limit: Int) {
+        isTruncated = standardOutput.count > limit || standardError.count > limit
+        standardOutput = Array(standardOutput.prefix(limit))
+        standardError = Array(standardError.prefix(limit))
     }
 }

@@ -57,7 +57,7 @@ struct CommandSession {
 
     private var hasInput: Bool { if case .none = options.input { false } else { true } }
 
-    /// Gives it its input. Where watchers may answer, it does not end before the command does.
+    /// Gives it its input. Where watchers may answer and there is none, it does not end before the command does.
     private func feed(_ running: RunningCommand) async throws {
         do {
             switch options.input {
@@ -71,7 +71,7 @@ struct CommandSession {
             running.cancel()
             throw error
         }
-        if settings[WatchersKey.self]?.isEmpty ?? true { running.finishInput() }
+        if hasInput || settings[WatchersKey.self]?.isEmpty ?? true { running.finishInput() }
     }
 
     private func read(_ running: RunningCommand) async throws -> CommandResult {

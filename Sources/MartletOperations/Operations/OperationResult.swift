@@ -57,8 +57,7 @@ public struct OperationResult: Sendable, Hashable {
 
 enum TextLines {
     static func of(_ bytes: [UInt8]) -> [String] {
-        var splitter = LineSplitter()
-        return bytes.withUnsafeBytes { splitter.append($0) } + (splitter.finish().map { [$0] } ?? [])
+        bytes.cutIntoLines.map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// The last lines, of which none is empty, without a pass over what comes before.

@@ -7,19 +7,18 @@ struct PatternScanner {
 
     private let search: Search
     fileprivate var kept: [UInt8] = []
+    /// Nothing has come before what is kept.
+    private var isStart = true
 
     init(_ pattern: TextPattern) throws { search = try Search(pattern) }
 
     /// - Returns: how many finds ended in these bytes.
     mutating func receive(_ bytes: some Collection<UInt8>) -> Int {
         kept += bytes
-        var rest = kept[...]
-        var count = 0
-        while let found = search.first(in: rest), found.upperBound > rest.startIndex {
-            count += 1
-            rest = rest[found.upperBound...]
-        }
-        kept = Array(rest.suffix(search.reach ?? Self.window))
+        let (count, end) = search.finds(in: kept, isStart: isStart)
+        let rest = kept[end...].suffix(search.reach ?? Self.window)
+        if rest.startIndex > 0 { isStart = false }
+        kept = Array(rest)
         return count
     }
 }

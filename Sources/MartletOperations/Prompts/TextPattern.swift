@@ -17,7 +17,8 @@ public struct TextPattern: Sendable, Hashable, ExpressibleByStringLiteral {
     /// A text, as it stands.
     public static func text(_ text: String) -> TextPattern { TextPattern(kind: .text(Array(text.utf8))) }
 
-    /// A regular expression: `[Pp]assword.*: $`. `^` and `$` are the ends of what is looked at, not of lines.
+    /// A regular expression: `[Pp]assword.*: $`. `^` is the beginning of all that comes, `$` the end of what has
+    /// come; neither is one of lines.
     ///
     /// - Throws: ``OperationError`` `misuse` at once if it is none.
     public static func expression(_ expression: String) throws -> TextPattern {
@@ -51,12 +52,35 @@ struct Search {
     /// How many bytes before new ones may belong to a find that ends in these; `nil`: one cannot say.
     var reach: Int? { if case .text(let text) = kind { max(0, text.count - 1) } else { nil } }
 
-    /// - Returns: where the first find is.
-    func first(in bytes: ArraySlice<UInt8>) -> Range<Int>? {
+    /// Whether it is in bytes that are all there.
+    func isFound(in bytes: [UInt8]) -> Bool {
         switch kind {
-        case .text(let text): Self.find(text, in: bytes)
-        case .expression(let expression): expression.first(in: bytes)
+        case .text(let text): Self.find(text, in: bytes[...]) != nil
+        case .expression(let expression):
+            CompiledExpression.withText(bytes) { expression.first(in: $0, isStart: true) != nil }
         }
+    }
+
+    /// - Parameter isStart: nothing comes before the bytes.
+    /// - Returns: how many finds there are, each behind the one before, and where the last ends. Nothing is no find.
+    func finds(in bytes: [UInt8], isStart: Bool) -> (count: Int, end: Int) {
+        var count = 0
+        var end = 0
+        switch kind {
+        case .text(let text):
+            while let found = Self.find(text, in: bytes[end...]) {
+                count += 1
+                end = found.upperBound
+            }
+        case .expression(let expression):
+            CompiledExpression.withText(bytes) { text in
+                while let found = expression.first(in: text + end, isStart: isStart && end == 0), found.upperBound > 0 {
+                    count += 1
+                    end += found.upperBound
+                }
+            }
+        }
+        return (count, end)
     }
 
     private static func find(_ text: [UInt8], in bytes: ArraySlice<UInt8>) -> Range<Int>? {
@@ -98,15 +122,17 @@ final class CompiledExpression: @unchecked Sendable {
 
     deinit { regfree(&compiled) }
 
-    func first(in bytes: ArraySlice<UInt8>) -> Range<Int>? {
-        // C's text ends with its first NUL.
+    /// Hands the bytes over as a text of C's, which ends with its first NUL.
+    static func withText<R>(_ bytes: [UInt8], _ body: (UnsafePointer<CChar>) -> R) -> R {
         var text = bytes.map { $0 == 0 ? 1 : $0 }
         text.append(0)
+        return text.withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
+    }
+
+    /// - Parameter isStart: `^` is here.
+    func first(in text: UnsafePointer<CChar>, isStart: Bool) -> Range<Int>? {
         var match = regmatch_t()
-        let found = text.withUnsafeBytes {
-            regexec(&compiled, $0.baseAddress!.assumingMemoryBound(to: CChar.self), 1, &match, 0) == 0
-        }
-        guard found else { return nil }
-        return bytes.startIndex + Int(match.rm_so)..<bytes.startIndex + Int(match.rm_eo)
+        guard regexec(&compiled, text, 1, &match, isStart ? 0 : REG_NOTBOL) == 0 else { return nil }
+        return Int(match.rm_so)..<Int(match.rm_eo)
     }
 }

@@ -100,6 +100,8 @@ extension Setting {
     }
 
     /// Reads what commands write, and answers, besides those that do already: ``Responder``, ``FailingResponder``.
+    /// Standard input is then open until the command ends, unless ``input(_:)`` says what it is: behind that it is at
+    /// its end.
     public static func watch(_ watchers: any OutputWatcher...) -> Setting {
         Setting { $0[WatchersKey.self] = ($0[WatchersKey.self] ?? []) + watchers }
     }

@@ -82,7 +82,11 @@ final class ForwardedStreams: Sendable {
         guard !isOver else { return closeDescriptor(descriptor) }
         // It is read when the other end says that it is connected.
         stream.attach(descriptor)
-        do { try context.dial(dialled, stream) } catch {
+        do {
+            try context.dial(dialled, stream)
+            // It may have been ended before there was anything to reset.
+            if stream.isOver { stream.end(ResetReason(.cancelled, "the forwarding has ended")) }
+        } catch {
             stream.end(ResetReason(.contextLost, "\(error)"))
             refuse(peer, "\(error)")
         }

@@ -28,6 +28,9 @@ final class JoinedStream: StreamOwner {
         /// Its output is written and closed.
         var isOutputDone = false
         var hasSaidBroken = false
+        /// Of a connection: which directions are over.
+        var hasInputEnded = false
+        var hasOutputEnded = false
         var isOver = false
     }
 
@@ -68,15 +71,18 @@ final class JoinedStream: StreamOwner {
                 outputDone($0)
             }
         }
-        guard let input else { return }
-        source.withLock { source in
-            source = LentSource(input, reactor: node.reactor, maximum: Self.maximum) {
-                [self] in
-                send($0)
-            } onEnd: { [self] in
-                endInput()
+        if let input {
+            source.withLock { source in
+                source = LentSource(input, reactor: node.reactor, maximum: Self.maximum) {
+                    [self] in
+                    send($0)
+                } onEnd: { [self] in
+                    endInput()
+                }
             }
         }
+        // It may have been cancelled meanwhile.
+        if state.withLock({ $0.isOver }) { release() }
     }
 
     func opened(_ key: StreamKey) { state.withLock { $0.key = key } }
@@ -112,7 +118,13 @@ final class JoinedStream: StreamOwner {
         guard let key else { return }
         switch kind {
         case .command: say(.endOfInput, [])
-        case .connection: node.sendEnd(key, flags: .bulk)
+        case .connection:
+            node.sendEnd(key, flags: .bulk)
+            let isWhole = state.withLock { state in
+                state.hasInputEnded = true
+                return state.hasOutputEnded
+            }
+            if isWhole { finish(.ended(.exited(0))) }
         }
     }
 
@@ -137,7 +149,13 @@ final class JoinedStream: StreamOwner {
         let sink = sink.withLock { $0 }
         switch (self.kind, kind) {
         case (.connection, .data): sink?.write(payload, cost: payload.count)
-        case (.connection, _): finish(.ended(.exited(0)))
+        case (.connection, _):
+            // The other direction ends by itself.
+            let isWhole = state.withLock { state in
+                state.hasOutputEnded = true
+                return state.hasInputEnded
+            }
+            if isWhole { finish(.ended(.exited(0))) } else { sink?.finish() }
         case (.command, .data):
             let rest = UnsafeRawBufferPointer(rebasing: payload.dropFirst())
             switch payload.first.map(JoinedPipe.init) {
@@ -151,7 +169,11 @@ final class JoinedStream: StreamOwner {
         }
     }
 
-    func wasReset(_ reason: ResetReason) { finish(.lost(reason)) }
+    func wasReset(_ reason: ResetReason) {
+        // Who has said all may close the connection without having read all.
+        let isClosed = state.withLock { $0.hasOutputEnded } && reason.code == .cancelled
+        finish(isClosed ? .ended(.exited(0)) : .lost(reason))
+    }
 
     /// What writes to a pipe that nobody reads gets SIGPIPE. It learns of it when it writes again.
     private var isNewlyUnwanted: Bool {
@@ -181,6 +203,8 @@ final class JoinedStream: StreamOwner {
             state.isOutputDone = true
             state.isOutputBroken = isBroken
         }
+        // A connection has no signal for who writes to nobody: it is closed.
+        if isBroken, kind == .connection { return finish(.ended(.exited(0))) }
         endIfDone()
     }
 

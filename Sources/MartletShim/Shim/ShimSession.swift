@@ -19,6 +19,8 @@ final class ShimSession: EventHandler {
         var lent: [Int32] = []
         var hasHello = false
         var joined: JoinedStream?
+        /// Writes what is answered without any context.
+        var answer: LentSink?
         /// Of each message to the shim that is not written yet: the payload that it came in, 0 for our own.
         var costs = Deque<Int>()
         /// With what it was told to exit.
@@ -37,6 +39,8 @@ final class ShimSession: EventHandler {
 
     /// How long a shim may take to say what it wants, in nanoseconds.
     private static let helloLimit: UInt64 = 10_000_000_000
+    /// How often an `ssh` that runs nothing looks whether its context is there, in nanoseconds.
+    private static let lookPeriod: UInt64 = 1_000_000_000
     private static let headCount = 5
 
     /// Takes `descriptor` over.
@@ -62,7 +66,15 @@ final class ShimSession: EventHandler {
         let timer = reactor.schedule(at: Reactor.now + Self.helloLimit) { [self] in
             if !state.withLock({ $0.hasHello }) { end("it does not say what it wants") }
         }
-        state.withLock { $0.timer = timer }
+        let isOver = state.withLock { state in
+            if !state.isOver { state.timer = timer }
+            return state.isOver
+        }
+        // The scope has ended meanwhile: nobody else knows of these.
+        if isOver {
+            reactor.cancel(timer)
+            return closeReplies()
+        }
         if (try? socket.watch(for: .readable, self)) == nil { end("its socket cannot be watched") }
     }
 
@@ -139,20 +151,41 @@ final class ShimSession: EventHandler {
     private func start(_ hello: ShimHello) {
         guard state.withLock({ $0.lent.count == 2 }) else { return end("it lends nothing") }
         switch SSHArguments.read(Array(hello.arguments.dropFirst())) {
-        case .answer(let output, let error, let status):
-            // Few bytes, into a pipe that is empty.
-            let descriptor = state.withLock { $0.lent[1] }
-            _ = Array(output.utf8).withUnsafeBytes {
-                writeBytes(descriptor, $0.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, $0.count)
-            }
-            say(error)
-            exit(status)
+        case .answer(let output, let error, let status): answer(output, error, status)
         case .invocation(let invocation):
             guard let context = hosts.context(invocation.host) else {
                 say("ssh: Could not resolve hostname \(invocation.host): no context has this name\n")
                 return exit(255)
             }
             start(invocation, hello, context)
+        }
+    }
+
+    /// - Parameter output: for whoever reads the tool's pipe, when they do.
+    private func answer(_ output: String, _ error: String, _ status: UInt8) {
+        guard let (input, descriptor) = takeLent() else { return }
+        closeDescriptor(input)
+        let sink = LentSink(descriptor, reactor: reactor) { _ in
+        } onDone: { [self] _ in
+            exit(status)
+        }
+        let isOver = state.withLock { state in
+            if !state.isOver { state.answer = sink }
+            return state.isOver
+        }
+        if isOver { return sink.close() }
+        say(error)
+        Array(output.utf8).withUnsafeBytes { sink.write($0, cost: 0) }
+        sink.finish()
+    }
+
+    /// What the tool has lent, for `joined` if there is one; `nil` if the session is over.
+    private func takeLent(for joined: JoinedStream? = nil) -> (input: Int32, output: Int32)? {
+        state.withLock { state -> (input: Int32, output: Int32)? in
+            guard !state.isOver, state.lent.count == 2 else { return nil }
+            defer { state.lent = [] }
+            state.joined = joined
+            return (state.lent[0], state.lent[1])
         }
     }
 
@@ -173,11 +206,7 @@ final class ShimSession: EventHandler {
         } onEnd: { [self] outcome in
             ended(outcome, invocation, context)
         }
-        let (input, output) = state.withLock { state in
-            defer { state.lent = [] }
-            state.joined = joined
-            return (state.lent[0], state.lent[1])
-        }
+        guard let (input, output) = takeLent(for: joined) else { return }
         let wantsInput = !invocation.hasNoInput && invocation.session != .nothing
         if !wantsInput { closeDescriptor(input) }
         joined.attach(input: wantsInput ? input : nil, output: output)
@@ -210,9 +239,29 @@ final class ShimSession: EventHandler {
             say("ssh: connect to host \(invocation.host): \(error)\n")
             return exit(255)
         }
+        // It may have been cancelled before it had a stream to end.
+        if state.withLock({ $0.isOver }) { return joined.cancel("the scope has ended") }
         let begin: UInt8 = (wantsInput ? 1 : 0) | (hasTerminal && hello.inputIsTerminal ? 2 : 0)
         reply(UInt8(MARTLET_SHIM_BEGIN), [begin])
-        if invocation.session != .nothing { joined.begin() }
+        if invocation.session == .nothing { watchLink(invocation, context) } else { joined.begin() }
+    }
+
+    /// Without a stream nobody tells that the context is lost.
+    private func watchLink(_ invocation: SSHInvocation, _ context: Context) {
+        guard context.hasLink else {
+            state.withLock { $0.joined }?.cancel("the context is lost")
+            say("ssh: \(invocation.host) [\(context.route)]: the context is not connected any more\n")
+            return exit(255)
+        }
+        let timer = reactor.schedule(at: Reactor.now + Self.lookPeriod) { [weak self] in
+            self?.watchLink(invocation, context)
+        }
+        let (old, isOver) = state.withLock { state in
+            defer { if !state.isOver { state.timer = timer } }
+            return (state.timer, state.isOver)
+        }
+        if let old { reactor.cancel(old) }
+        if isOver { reactor.cancel(timer) }
     }
 
     private func wantsTerminal(_ invocation: SSHInvocation, _ hello: ShimHello) -> Bool {
@@ -282,20 +331,27 @@ final class ShimSession: EventHandler {
 
     /// The shim has ended, or is to.
     func end(_ why: String) {
-        let (isFirst, joined, lent, timer) = state.withLock { state in
-            defer { (state.isOver, state.joined, state.lent, state.timer) = (true, nil, [], nil) }
-            return (!state.isOver, state.joined, state.lent, state.timer)
+        let (isFirst, joined, answer, lent, timer) = state.withLock { state in
+            defer {
+                (state.isOver, state.joined, state.answer, state.lent, state.timer) = (true, nil, nil, [], nil)
+            }
+            return (!state.isOver, state.joined, state.answer, state.lent, state.timer)
         }
         guard isFirst else { return }
         if let timer { reactor.cancel(timer) }
         joined?.cancel(why)
+        answer?.close()
         for descriptor in lent { closeDescriptor(descriptor) }
         socket.close()
+        closeReplies()
+        onEnd(self)
+    }
+
+    private func closeReplies() {
         let sink = replies.withLock { sink in
             defer { sink = nil }
             return sink
         }
         sink?.close()
-        onEnd(self)
     }
 }

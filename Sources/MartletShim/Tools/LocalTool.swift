@@ -9,6 +9,8 @@ final class LocalTool: Sendable {
         var status: ExitStatus?
         var chunks: [(OutputLine.Pipe, [UInt8])] = []
         var openPipes = 0
+        /// What came from each pipe after its exit, in bytes.
+        var drained = [0, 0]
         var isCancelled = false
         var timedOut = false
         var inputError: (any Error)?
@@ -21,6 +23,8 @@ final class LocalTool: Sendable {
     private let inputGate = CreditGate()
     /// What it leaves running may hold its pipes: so long they are still read, in nanoseconds.
     private static let drainLimit: UInt64 = 250_000_000
+    /// The most that a pipe holds, unless root has made it larger, in bytes.
+    private static let pipeSize = 1_048_576
 
     init(_ runtime: ContextRuntime) { self.runtime = runtime }
 
@@ -123,7 +127,10 @@ final class LocalTool: Sendable {
         let sources = [OutputLine.Pipe.output, .error].enumerated().map { index, pipe in
             ByteSource(pipes[index + 1].readEnd, reactor: runtime.reactor) { [self] bytes in
                 let bytes = Array(bytes)
-                change { $0.chunks.append((pipe, bytes)) }
+                change { state in
+                    state.chunks.append((pipe, bytes))
+                    if state.status != nil { state.drained[index] += bytes.count }
+                }
                 return false
             } onEnd: { [self] in
                 change { $0.openPipes -= 1 }
@@ -136,13 +143,17 @@ final class LocalTool: Sendable {
     private func exited(_ status: ExitStatus) {
         if let process = state.withLock({ $0.process }) { runtime.ended(process) }
         change { $0.status = status }
+        drain()
+    }
+
+    private func drain() {
         runtime.reactor.schedule(at: Reactor.now + Self.drainLimit) { [self] in
-            // Who reads slowly still gets all that is there.
-            if sources.withLock({ $0.allSatisfy(\.isEmpty) }) {
-                change { $0.openPipes = 0 }
-            } else {
-                exited(status)
+            // Who reads slowly still gets all that it wrote. What is behind a whole pipe is by who was left running.
+            let drained = state.withLock { $0.drained }
+            let isDone = sources.withLock { sources in
+                zip(sources, drained).allSatisfy { source, count in source.isEmpty || count >= Self.pipeSize }
             }
+            if isDone { change { $0.openPipes = 0 } } else { drain() }
         }
     }
 

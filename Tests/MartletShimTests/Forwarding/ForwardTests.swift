@@ -151,6 +151,26 @@ import Testing
         }
     }
 
+    @Test func `A port that is taken on one of both loopback addresses is an error`() async throws {
+        let probe = martlet_listen("::1", 0, 1)
+        let hasBoth = probe >= 0
+        if hasBoth { closeDescriptor(probe) }
+        try await withLocalContext { _, context in
+            for host in hasBoth ? ["127.0.0.1", "::1"] : ["127.0.0.1"] {
+                try await withEchoServer(.port(0, host: host)) { port in
+                    let here = try await expectError(.fileFailed) {
+                        try await context.forwardLocal(.port(port), to: .port(1)) { _ in }
+                    }
+                    #expect(here.message.contains("port \(port): Address already in use"), "\(here)")
+                    let there = try await expectError(.refused) {
+                        try await context.forwardRemote(.port(port), to: .port(1)) { _ in }
+                    }
+                    #expect(there.message.contains("Address already in use"), "\(there)")
+                }
+            }
+        }
+    }
+
     @Test func `A context that is lost takes its connections along`() async throws {
         try await withLocalContext { _, context in
             try await withEchoServer { port in

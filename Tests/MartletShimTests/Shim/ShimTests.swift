@@ -206,4 +206,27 @@ import Testing
             #expect(refused.errorText.contains("127.0.0.1:1: Connection refused"), "\(refused.report)")
         }
     }
+
+    @Test func `A server that ends first still gets all that is sent: -W`() async throws {
+        try await withShim(.relay) { shim, _, _ in
+            try await withServerThatEndsFirst("first") { port, count in
+                let result = try await shim.shell(
+                    "{ sleep 0.5; head -c 1000000 /dev/zero; } | ssh -W 127.0.0.1:\(port) h")
+                #expect(result.text == "first", "\(result.report)")
+                #expect(result.succeeded, "\(result.report)")
+                await eventually("all that was sent") { count() == 1_000_000 }
+            }
+        }
+    }
+
+    @Test func `A context that is lost ends an ssh that runs nothing: -N`() async throws {
+        try await withShim { shim, context, _ in
+            let task = Task { try await shim.shell("ssh -N h </dev/null") }
+            try await Task.sleep(for: .milliseconds(500))
+            kill(context.processID, SIGKILL)
+            let result = try await task.value
+            #expect(result.termination == .exited(255), "\(result.report)")
+            #expect(result.errorText.hasPrefix("ssh: h [\(context.route)]: "), "\(result.report)")
+        }
+    }
 }

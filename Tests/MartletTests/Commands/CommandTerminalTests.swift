@@ -45,6 +45,15 @@ import Testing
         }
     }
 
+    @Test func `Much input ends at a terminal, too`() async throws {
+        try await withLocalContext { _, context in
+            var options = options()
+            options.input = .text(String(repeating: "a line\n", count: 30_000))
+            let result = try await context.run("stty -echo; cat >/dev/null; echo end", options: options)
+            #expect(result.lines.last == "end")
+        }
+    }
+
     @Test func `A new size is told to what is in front`() async throws {
         try await withLocalContext { _, context in
             let command = try context.start(
