@@ -116,26 +116,24 @@ import Testing
             #expect(near?.message == "read \(folder)/none here: No such file or directory")
             let back = await failure { try await context.get(there, to: "\(folder)/none/x") }
             #expect(back?.message == "write \(folder)/none/x here: No such file or directory")
-            #expect(
-                try await failure { try await context.put(here, to: "/dev/full") }?.message
-                    == "write /dev/full: it is no regular file")
-            #expect(
-                try await failure { try await context.put(bytes: [1], to: folder) }?.message
-                    == "write \(folder): Is a directory")
-            #expect(
-                try await failure { _ = try await context.read("/dev/null") }?.message.hasSuffix("nor a folder") == true
-            )
-            #expect(
-                try await failure { _ = try await context.read(folder) }?.message
-                    == "this is a folder: copy it with get")
-            #expect(try await failure { _ = try await context.read(there, limit: 1) }?.code == .limitExceeded)
+            let device = await failure { try await context.put(here, to: "/dev/full") }
+            #expect(device?.message == "write /dev/full: it is no regular file")
+            let onFolder = await failure { try await context.put(bytes: [1], to: folder) }
+            #expect(onFolder?.message == "write \(folder): Is a directory")
+            let null = await failure { _ = try await context.read("/dev/null") }
+            #expect(null?.message.hasSuffix("nor a folder") == true)
+            let ofFolder = await failure { _ = try await context.read(folder) }
+            #expect(ofFolder?.message == "this is a folder: copy it with get")
+            let tooLarge = await failure { _ = try await context.read(there, limit: 1) }
+            #expect(tooLarge?.code == .limitExceeded)
             var options = TransferOptions()
             options.overwrite = .never
-            #expect(try await failure { try await context.put(here, to: there, options: options) }?.code == .fileExists)
-            #expect(
-                try await failure { try await context.put(bytes: [9], to: there, options: options) }?.code
-                    == .fileExists)
-            #expect(try await failure { try await context.get(there, to: here, options: options) }?.code == .fileExists)
+            let taken = await failure { try await context.put(here, to: there, options: options) }
+            #expect(taken?.code == .fileExists)
+            let takenByBytes = await failure { try await context.put(bytes: [9], to: there, options: options) }
+            #expect(takenByBytes?.code == .fileExists)
+            let takenHere = await failure { try await context.get(there, to: here, options: options) }
+            #expect(takenHere?.code == .fileExists)
             options.overwrite = .always
             options.owner = FileOwner(user: "nobody-of-this-name")
             let owner = await failure { try await context.put(here, to: there, options: options) }
