@@ -14,12 +14,16 @@ public final class PythonFragment<Outgoing: Codable & Sendable, Incoming: Codabl
     public let channel: ChannelEnd<Outgoing, Incoming>
     private let run: Task<Void, any Error>
     private let untold: Untold
+    /// When its time is up.
+    private let end: ContinuousClock.Instant?
 
     init(
         _ channel: ChannelEnd<Outgoing, Incoming>,
+        deadline: Duration?,
         _ body: @escaping @Sendable () async throws -> Void
     ) {
         self.channel = channel
+        end = deadline.map { .now + $0 }
         let untold = Untold()
         self.untold = untold
         // It is as long as the far code is: that ends with its context at the latest.
@@ -53,6 +57,8 @@ public final class PythonFragment<Outgoing: Codable & Sendable, Incoming: Codabl
     public nonisolated(nonsending) func receive(timeout: Duration? = nil) async throws -> Incoming? {
         let item: Incoming?
         do { item = try await channel.receive(timeout: timeout) } catch { throw await explained(error) }
+        // The far side, interrupted, may say that it has ended before we have noticed why.
+        if item == nil, let end, ContinuousClock.now >= end { _ = try? await run.value }
         if item == nil, let error = untold.error.withLock({ $0.take() }) { throw error }
         return item
     }
@@ -132,7 +138,7 @@ extension PythonContext {
         receiving: Incoming.Type = PythonValue.self, deadline: Duration? = nil
     ) -> PythonFragment<Outgoing, Incoming> {
         let (near, far) = context.makeChannel(sending: Outgoing.self, receiving: Incoming.self)
-        return PythonFragment(near) { [self] in
+        return PythonFragment(near, deadline: deadline) { [self] in
             let arguments = PythonArguments(positional: [source.dedented, file, far, function], keywords: kw)
             let _: NoResult = try await call("!exec", arguments, deadline)
         }

@@ -233,7 +233,7 @@ final class Agent: Sendable {
             state.ring?.append(.init(pipe: pipe, bytes: line))
             return (state.ring == nil ? state.runtime : nil, state.isEnding)
         }
-        runtime?.printed(line, pipe, mayDrop: isEnding)
+        runtime?.printed(line, pipe, isLast: isEnding)
     }
 
     /// Whether who reads lines should go on: not if the controller takes none. So whoever prints waits, unless we end.

@@ -254,9 +254,9 @@ package final class ContextRuntime: ContextScope {
 
     /// A line that this context's own code printed.
     ///
-    /// - Parameter mayDrop: whoever printed it does not wait for room.
-    func printed(_ line: [UInt8], _ pipe: OutputLine.Pipe = .output, mayDrop: Bool = false) {
-        outputForwarder?.send(pipe, node.address, line, mayDrop: mayDrop)
+    /// - Parameter isLast: the context is ending, and whoever printed it does not wait for room.
+    func printed(_ line: [UInt8], _ pipe: OutputLine.Pipe = .output, isLast: Bool = false) {
+        outputForwarder?.send(pipe, node.address, line, mayDrop: isLast, isLast: isLast)
     }
 
     /// A line that came out of a child's standard error, beside the link: its writer cannot wait, as the link's own program

@@ -11,6 +11,8 @@ import Synchronization
 final class ForwardingStream: StreamOwner {
     /// How much waits before writers wait or messages are dropped, in bytes. Whoever waits may add what it had read.
     private static let limit = 256 * 1024
+    /// What may wait besides at the end, when nobody can wait any more: as much as the pipe can hold that is read then.
+    private static let lastRoom = 1024 * 1024
 
     private let node: ContextNode
     private let kind: StreamKind
@@ -38,12 +40,15 @@ final class ForwardingStream: StreamOwner {
 
     /// Sends a message of at most ``FrameHeader/maximumPayload`` bytes, now or when there is credit.
     ///
-    /// - Parameter mayDrop: whether it is dropped if too much waits.
-    func send(_ message: [UInt8], mayDrop: Bool = true) {
+    /// - Parameters:
+    ///   - mayDrop: whether it is dropped if too much waits.
+    ///   - isLast: the context is ending.
+    func send(_ message: [UInt8], mayDrop: Bool = true, isLast: Bool = false) {
         change { state in
             guard !state.isOver else { return }
             // Behind what was dropped nothing overtakes the note.
-            guard !mayDrop || (state.dropped == 0 && state.waitingBytes < Self.limit) else {
+            let limit = isLast ? Self.limit + Self.lastRoom : Self.limit
+            guard !mayDrop || (state.dropped == 0 && state.waitingBytes < limit) else {
                 state.dropped += 1
                 return
             }

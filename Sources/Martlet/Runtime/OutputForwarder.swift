@@ -13,8 +13,10 @@ final class OutputForwarder: Sendable {
     }
 
     /// - Parameter mayDrop: if not, whoever wrote the line waits for ``hasRoom(orTell:)``.
-    func send(_ pipe: OutputLine.Pipe, _ address: ContextAddress, _ line: [UInt8], mayDrop: Bool) {
-        stream.send(Self.message(pipe, address, line), mayDrop: mayDrop)
+    func send(
+        _ pipe: OutputLine.Pipe, _ address: ContextAddress, _ line: [UInt8], mayDrop: Bool, isLast: Bool = false
+    ) {
+        stream.send(Self.message(pipe, address, line), mayDrop: mayDrop, isLast: isLast)
     }
 
     /// As ``ForwardingStream/hasRoom(orTell:)``.
