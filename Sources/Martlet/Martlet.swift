@@ -217,21 +217,6 @@ extension ContextOutput {
     /// Prints the line to standard output or error, as it was there, with the context's name in front.
     public static func print(_ output: ContextOutput) {
         let line = Array("[\(output.route.steps.joined(separator: " "))] ".utf8) + output.bytes + [0x0a]
-        let descriptor: Int32 = output.pipe == .output ? 1 : 2
-        line.withUnsafeBytes { line in
-            var offset = 0
-            while offset < line.count {
-                let count = writeBytes(descriptor, line.baseAddress! + offset, line.count - offset)
-                if count > 0 {
-                    offset += count
-                } else if count < 0, errno == EAGAIN {
-                    // Somebody made it non-blocking, as whoever shares the terminal may.
-                    var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                    _ = poll(&room, 1, 1000)
-                } else if count == 0 || errno != EINTR {
-                    return
-                }
-            }
-        }
+        writeAll(line, to: output.pipe == .output ? 1 : 2)
     }
 }

@@ -97,4 +97,10 @@ package struct CommandEnd: Codable, Sendable {
     package var failure: MartletError?
     /// From start to end, in microseconds.
     var microseconds: UInt64
+
+    /// - Parameter timeout: what the command had.
+    func termination(timeout: Duration?) -> Termination {
+        timedOut
+            ? .timedOut(after: timeout ?? .zero) : signal.map { .signalled($0) } ?? .exited(exitCode ?? 255)
+    }
 }

@@ -169,12 +169,9 @@ final class ImageRun: Sendable {
                     throw failure
                 }
                 try await tell(output.finish())
-                let termination: Termination =
-                    end.timedOut
-                    ? .timedOut(after: options.timeout ?? .zero)
-                    : end.signal.map { .signalled($0) } ?? .exited(end.exitCode ?? 255)
                 return ImageResult(
-                    termination: termination, duration: .microseconds(end.microseconds), lastErrors: lastErrors,
+                    termination: end.termination(timeout: options.timeout), duration: .microseconds(end.microseconds),
+                    lastErrors: lastErrors,
                     thrown: items.failure.map { ($0.type, $0.message) })
             }
         }

@@ -129,13 +129,9 @@ public final class RunningCommand: Sendable {
         guard let end = end.withLock({ $0 }) else {
             throw MartletError(.protocolViolation, "a command ended without a status", route: route)
         }
-        let termination: Termination =
-            end.timedOut
-            ? .timedOut(after: timeout ?? .zero)
-            : end.signal.map { .signalled($0) } ?? .exited(end.exitCode ?? 255)
         return CommandResult(
             command: command,
-            termination: termination,
+            termination: end.termination(timeout: timeout),
             standardOutput: collector.output,
             standardError: collector.error,
             isTruncated: collector.isTruncated,

@@ -42,6 +42,11 @@ package final class FileTarget {
             + Array(".martlet-\(String(number ^ number >> 31, radix: 16))".utf8)
     }
 
+    /// What there is of a file that is to be continued has this name beside it.
+    static func partialName(for name: [UInt8], _ part: [UInt8]) -> [UInt8] {
+        [UInt8(ascii: ".")] + name.prefix(200) + Array(".martlet-partial-".utf8) + part
+    }
+
     /// - Parameters:
     ///   - directory: stays open as long as this.
     ///   - path: for errors.
@@ -53,9 +58,8 @@ package final class FileTarget {
         partial: [UInt8]? = nil, ownsDirectory: Bool = false
     ) throws(FileError) {
         (self.directory, self.name, self.path, self.ownsDirectory) = (directory, name, path, ownsDirectory)
-        let stem = [UInt8(ascii: ".")] + name.prefix(200)
         if let partial {
-            let file = stem + Array(".martlet-partial-".utf8) + partial
+            let file = Self.partialName(for: name, partial)
             let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
             descriptor = withPath(file) { openat(directory, $0, flags, mode_t(mode)) }
             if descriptor >= 0 {

@@ -296,7 +296,7 @@ final class TreeTarget {
 
     private func findPart(_ entry: FileEntry, _ folder: Int32, _ name: [UInt8]) {
         guard folder >= 0, let part = partName(entry) else { return }
-        let file = [UInt8(ascii: ".")] + name.prefix(200) + Array(".martlet-partial-".utf8) + part
+        let file = FileTarget.partialName(for: name, part)
         guard let source = try? FileSource(folder, file, follows: false, file), source.status.user == geteuid() else {
             return
         }

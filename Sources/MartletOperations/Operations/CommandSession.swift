@@ -1,5 +1,6 @@
 import Martlet
 import MartletReactor
+import Synchronization
 
 /// A command that is spoken with while it runs: it has a terminal, or somebody watches it, or the login shell runs it.
 struct CommandSession {
@@ -10,6 +11,8 @@ struct CommandSession {
     private var options: CommandOptions
     /// Our standard input and output are the command's.
     private let isInteractive: Bool
+    /// A question that it asks ends it.
+    private let asksNobody: Bool
 
     init(_ plan: CommandPlan, _ settings: Settings, _ writer: LineWriter, _ options: CommandOptions) {
         (self.plan, self.settings, self.writer, self.options) = (plan, settings, writer, options)
@@ -19,7 +22,7 @@ struct CommandSession {
             self.options.terminal = terminal.size ?? TerminalSize.of(descriptor: 0) ?? TerminalSize()
             self.options.terminalType = terminal.type
         }
-        let asksNobody = terminal != nil && settings[AbortOnPromptsKey.self] ?? false
+        asksNobody = terminal != nil && settings[AbortOnPromptsKey.self] ?? false
         watchers = (settings[WatchersKey.self] ?? []) + (asksNobody ? [PromptGuard()] : [])
     }
 
@@ -36,10 +39,11 @@ struct CommandSession {
             changes?.close()
             raw?.close()
         }
+        let silence = Silence()
         return try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
-            group.addTask { try await feed(running) }
-            do { return try await read(running) } catch {
+            group.addTask { try await feed(running, silence) }
+            do { return try await read(running, silence) } catch {
                 running.cancel()
                 // Why there is no more input is a better reason than that the command was cancelled for it.
                 if error is CancellationError, !Task.isCancelled { try await group.waitForAll() }
@@ -58,7 +62,7 @@ struct CommandSession {
     private var hasInput: Bool { if case .none = options.input { false } else { true } }
 
     /// Gives it its input. Where watchers may answer and there is none, it does not end before the command does.
-    private func feed(_ running: RunningCommand) async throws {
+    private func feed(_ running: RunningCommand, _ silence: Silence) async throws {
         do {
             switch options.input {
             case .none where isInteractive: for try await keys in StandardInput() { try await running.write(keys) }
@@ -71,14 +75,18 @@ struct CommandSession {
             running.cancel()
             throw error
         }
-        if hasInput || settings[WatchersKey.self]?.isEmpty ?? true { running.finishInput() }
+        guard hasInput || settings[WatchersKey.self]?.isEmpty ?? true else { return }
+        // An end that is typed ahead would answer the question, and what follows hide it.
+        if asksNobody, !hasInput { try await silence.last(.seconds(1)) }
+        running.finishInput()
     }
 
-    private func read(_ running: RunningCommand) async throws -> CommandResult {
+    private func read(_ running: RunningCommand, _ silence: Silence) async throws -> CommandResult {
         var watchers = watchers
         var keeper = OutputKeeper(limit: options.outputLimit, splitsLines: writer.showsOutput && !isInteractive)
         do {
             while let chunk = try await running.next() {
+                silence.end()
                 let (pipe, bytes): (OutputLine.Pipe, [UInt8]) =
                     switch chunk {
                     case .output(let bytes): (.output, bytes)
@@ -102,5 +110,21 @@ struct CommandSession {
         (result.standardOutput, result.standardError) = (keeper.bytes(.output), keeper.bytes(.error))
         result.isTruncated = keeper.isTruncated
         return result
+    }
+}
+
+/// Since when a command has written nothing.
+private final class Silence: Sendable {
+    private let start = Mutex(ContinuousClock.now)
+
+    func end() { start.withLock { $0 = .now } }
+
+    /// Returns when it has lasted so long.
+    func last(_ duration: Duration) async throws {
+        while true {
+            let end = start.withLock { $0 } + duration
+            if end <= .now { return }
+            try await Task.sleep(until: end)
+        }
     }
 }

@@ -30,22 +30,6 @@ enum StandardStreams {
     static func write(_ bytes: [UInt8], to descriptor: Int32) {
         // What the program itself has printed before comes before.
         fflush(nil)
-        turn.withLock { _ in bytes.withUnsafeBytes { writeAll($0, descriptor) } }
-    }
-
-    private static func writeAll(_ bytes: UnsafeRawBufferPointer, _ descriptor: Int32) {
-        var offset = 0
-        while offset < bytes.count {
-            let count = writeBytes(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
-            if count > 0 {
-                offset += count
-            } else if count < 0, errno == EAGAIN {
-                // Somebody made it non-blocking, as whoever shares the terminal may.
-                var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                _ = poll(&room, 1, 1000)
-            } else if count == 0 || errno != EINTR {
-                return
-            }
-        }
+        turn.withLock { _ in writeAll(bytes, to: descriptor) }
     }
 }

@@ -1,5 +1,6 @@
 import CMartlet
 import DequeModule
+import Martlet
 import MartletReactor
 import Synchronization
 
@@ -116,21 +117,13 @@ final class LentSink: EventHandler {
             if isSocket {
                 count = martlet_socket_write(source.descriptor, bytes.baseAddress!, bytes.count)
             } else {
-                count = Self.systemWrite(source.descriptor, bytes.baseAddress!, bytes.count)
+                count = writeBytes(source.descriptor, bytes.baseAddress!, bytes.count)
                 if count < 0 { count = -Int(errno) }
             }
             if count >= 0 { return count }
             if count == -Int(EAGAIN) { return 0 }
             if count != -Int(EINTR) { return -1 }
         }
-    }
-
-    private static func systemWrite(_ descriptor: Int32, _ pointer: UnsafeRawPointer, _ count: Int) -> Int {
-        #if canImport(Glibc)
-        Glibc.write(descriptor, pointer, count)
-        #else
-        Musl.write(descriptor, pointer, count)
-        #endif
     }
 
     private func fail(_ state: inout State) -> Bool {
