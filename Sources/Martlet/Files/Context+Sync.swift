@@ -17,25 +17,11 @@ extension Context {
     ) async throws -> SyncOutcome {
         let report = onProgress.map { report in { @Sendable (_: Int, progress: TransferProgress) in report(progress) } }
         let run = SyncRun([SyncTarget(self, path)], options, runtime, report, nil)
-        return try await run.run { try SyncSource(local, options) }[0].orError()
+        let outcome = try await run.run { try SyncSource(local, options) }[0]
+        if let error = outcome.error { throw error }
+        return outcome
     }
 
-    /// As ``sync(_:to:options:onProgress:)``, with a source that was looked at before, with the same options.
-    package func sync(
-        _ source: SyncSource, to path: some PathName, options: SyncOptions,
-        onProgress: (@Sendable (TransferProgress) -> Void)? = nil
-    ) async throws -> SyncOutcome {
-        let report = onProgress.map { report in { @Sendable (_: Int, progress: TransferProgress) in report(progress) } }
-        let run = SyncRun([SyncTarget(self, path)], options, runtime, report, nil)
-        return try await run.run { source }[0].orError()
-    }
-}
-
-extension SyncOutcome {
-    fileprivate func orError() throws -> SyncOutcome {
-        if let error { throw error }
-        return self
-    }
 }
 
 /// A folder of this machine, looked at once for any number of targets. It blocks.
@@ -53,6 +39,17 @@ package struct SyncSource: @unchecked Sendable {
             throw MartletError(
                 .fileFailed, "\(local.pathBytes.shown) here is no folder", advice: "copy a single file with put")
         }
+    }
+
+    /// As ``Controller/sync(_:to:options:onProgress:onFinish:)`` of the controller whose contexts the targets are, one at least.
+    ///
+    /// - Parameter options: those with which it was made.
+    package func sync(
+        to targets: [SyncTarget], options: SyncOptions,
+        onProgress: (@Sendable (_ target: Int, _ progress: TransferProgress) -> Void)?,
+        onFinish: (@Sendable (_ target: Int, _ outcome: SyncOutcome) -> Void)?
+    ) async throws -> [SyncOutcome] {
+        try await SyncRun(targets, options, targets[0].context.runtime, onProgress, onFinish).run { self }
     }
 }
 

@@ -129,4 +129,6 @@ struct TransferSummary: Sendable {
     var changes: [SyncChange] = []
     var omittedChanges = 0
     var failures: [FileFailure] = []
+    /// All was as it is to be.
+    var isSame = false
 }

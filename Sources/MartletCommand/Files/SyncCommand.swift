@@ -9,7 +9,8 @@ struct SyncCommand: AsyncParsableCommand {
         usage: "martlet sync -H HOST[,HOST...] [options] LOCAL REMOTE",
         discussion: """
             The local folder is looked at once; each host gets what is not as there, by size and time of the last change. Modes \
-            and times become the source's, links are copied as links. What is only on the hosts stays, unless --delete.
+            and times become the source's, links are copied as links. What is only on the hosts stays, unless --delete. With --via \
+            the hosts are done together, as soon as all are reached: what is copied crosses the way to it once.
 
             Exit status: as of put.
             """
@@ -70,17 +71,22 @@ struct SyncCommand: AsyncParsableCommand {
         let settled = options
         try await Session.run(colour: wayOptions.color) { session in
             let source = try await session.interruption.cancelling { try SyncSource(command.local, settled) }
+            let limit = command.hostOptions.limit
+            let joint = JointSync(
+                source, settled, hosts: hosts.count, limit: command.wayOptions.via.isEmpty ? 1 : limit)
             let run = TransferRun(
-                hosts: hosts, limit: command.hostOptions.limit, wayIn: try command.wayOptions.wayIn(),
-                agent: command.wayOptions.agent, report: command.report, lists: command.dryRun || command.verbose,
-                isDryRun: command.dryRun)
-            return try await run.run(session) { context, _, onProgress in
-                let outcome = try await context.sync(
-                    source, to: command.remote, options: settled, onProgress: onProgress)
+                hosts: hosts, limit: limit, wayIn: try command.wayOptions.wayIn(), agent: command.wayOptions.agent,
+                report: command.report, lists: command.dryRun || command.verbose, isDryRun: command.dryRun,
+                onEnd: { joint.ended() })
+            return try await run.run(session) { context, host, onProgress in
+                let outcome = try await joint.sync(
+                    host.index, SyncTarget(context, command.remote), onProgress: onProgress)
+                if let error = outcome.error { throw error }
                 return TransferSummary(
                     path: outcome.target.path, files: outcome.fileCount, bytes: outcome.byteCount,
                     changes: outcome.changes,
-                    omittedChanges: outcome.omittedChanges, failures: outcome.failures)
+                    omittedChanges: outcome.omittedChanges, failures: outcome.failures,
+                    isSame: outcome.changes.isEmpty && outcome.failures.isEmpty)
             }
         }
     }

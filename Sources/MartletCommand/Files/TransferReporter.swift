@@ -47,6 +47,7 @@ struct TransferReporter: Sendable {
 
     private func summary(_ summary: TransferSummary, _ outcome: HostOutcome<TransferSummary>) -> String {
         if run.isDryRun { return "\(Self.count(summary.changes)); nothing was done" }
+        if summary.isSame { return "nothing to do (\(Format.duration(outcome.duration)))" }
         var text = "\(summary.files) \(summary.files == 1 ? "file" : "files"), \(Format.bytes(summary.bytes))"
         if !summary.changes.isEmpty { text = "\(Self.count(summary.changes)); \(text)" }
         return "\(text) to \(HarmlessText.of(summary.path)) (\(Format.duration(outcome.duration)))"

@@ -10,6 +10,8 @@ struct TransferRun: Sendable {
     /// What is said of a host where it succeeded: `copied`, `would change`.
     var lists = false
     var isDryRun = false
+    /// Told when a host is done with.
+    var onEnd: @Sendable () -> Void = {}
 
     /// - Returns: the exit status.
     func run(
@@ -34,6 +36,7 @@ struct TransferRun: Sendable {
                 } onEnd: { (outcome: HostOutcome<TransferSummary>) in
                     bar.ended(outcome.host)
                     reporter.ended(outcome)
+                    onEnd()
                 } _: { context, host in
                     try await work(context, host) { bar.progressed(host, $0) }
                 }

@@ -37,6 +37,16 @@ struct WayIn: Sendable {
     var prompts: (any PromptResponder)?
     /// What to try when the host has no place for the agent under the policy of ``connect``.
     var retryPolicy: ImagePolicy?
+    /// Where the hops of `via` lead to, if it is connected already.
+    private var gateway: Context?
+
+    init(
+        via: RouteSpec? = nil, user: String? = nil, identity: String? = nil, configuration: String? = nil,
+        options: [String] = []
+    ) {
+        (self.via, self.user, self.identity, self.configuration) = (via, user, identity, configuration)
+        self.options = options
+    }
 
     /// All hops to a host.
     func route(to host: HostName) -> RouteSpec { via?.appending(host.route) ?? host.route }
@@ -44,8 +54,12 @@ struct WayIn: Sendable {
     /// What is connected, one through the other. Our user and options are for every ssh; a key and a configuration only for
     /// one that starts on this machine, as they are files here.
     func connectors(to host: HostName) -> [any Connector] {
+        connectors(route(to: host).hops) + (become.map { [$0] } ?? [])
+    }
+
+    private func connectors(_ hops: [ConnectorSpec]) -> [any Connector] {
         var isHere = true
-        return route(to: host).hops.map { hop in
+        return hops.map { hop in
             defer { isHere = isHere && hop.staysOnMachine }
             guard var ssh = hop.connector as? SSHConnector else { return hop.connector }
             ssh.user = ssh.user ?? user
@@ -56,13 +70,26 @@ struct WayIn: Sendable {
                 ssh.configuration = ssh.configuration ?? configuration
             }
             return ssh
-        } + (become.map { [$0] } ?? [])
+        }
     }
 
     /// Whether a program of this machine's ssh is run on the way.
     func startsSSHHere(to host: HostName) -> Bool {
         let hops = route(to: host).hops
         return (hops.first { !$0.staysOnMachine } ?? hops[0]).kind == "ssh"
+    }
+
+    /// The same way, with the hops of `via` connected, once for all hosts.
+    ///
+    /// - Returns: also the context at the end of `via`, which is the caller's to close; `nil` where there is nothing to share.
+    func sharing(_ controller: Controller, among hostCount: Int) async throws -> (WayIn, Context?) {
+        guard let via, gateway == nil, hostCount > 1 else { return (self, nil) }
+        var shared = self
+        let connectors = connectors(via.hops)
+        shared.gateway = try await retrying(connect) {
+            try await controller.connect(through: connectors, options: $0, prompts: prompts, onPhase: nil)
+        }
+        return (shared, shared.gateway)
     }
 
     /// - Parameter onPhase: as that of ``Controller/connect(_:options:prompts:onPhase:)``.
@@ -72,16 +99,24 @@ struct WayIn: Sendable {
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
         let connectors = connectors(to: host)
-        let connect = try python.map { try controller.options(self.connect, running: $0) } ?? self.connect
-        do {
-            return try await controller.connect(
-                through: connectors, options: connect, prompts: prompts, onPhase: onPhase)
-        } catch let error as MartletError where error.code == .noPlace {
+        return try await retrying(try python.map { try controller.options(connect, running: $0) } ?? connect) {
+            guard let gateway, let via else {
+                return try await controller.connect(
+                    through: connectors, options: $0, prompts: prompts, onPhase: onPhase)
+            }
+            return try await gateway.connect(
+                through: Array(connectors.dropFirst(via.hops.count)), options: $0, prompts: prompts, onPhase: onPhase)
+        }
+    }
+
+    private func retrying(
+        _ options: ConnectOptions, _ connect: (ConnectOptions) async throws -> Context
+    ) async throws -> Context {
+        do { return try await connect(options) } catch let error as MartletError where error.code == .noPlace {
             guard let retryPolicy else { throw error }
-            var options = connect
+            var options = options
             options.policy = retryPolicy
-            return try await controller.connect(
-                through: connectors, options: options, prompts: prompts, onPhase: onPhase)
+            return try await connect(options)
         }
     }
 }

@@ -49,7 +49,8 @@ struct WithCommand: AsyncParsableCommand {
         let contexts: [String: Context]
         do {
             contexts = try await session.interruption.cancelling {
-                try await withThrowingTaskGroup(of: (String, Context).self) { group in
+                let (wayIn, _) = try await wayIn.sharing(controller, among: plan.hosts.count)
+                return try await withThrowingTaskGroup(of: (String, Context).self) { group in
                     for (name, host) in plan.hosts {
                         group.addTask { (name, try await wayIn.connect(controller, to: host)) }
                     }

@@ -71,7 +71,7 @@ import Testing
             #expect(events.first { $0["event"] as? String == "result" }?["files"] as? Int == 2)
             #expect(text("\(folder)/far/extra") == nil && text("\(folder)/far/a") == "aa")
             let again = try await MartletProgram.run(command)
-            #expect(again.output.hasPrefix("local: 0 files, 0 B to \(folder)/far ("), "\(again.output)")
+            #expect(again.output.hasPrefix("local: nothing to do ("), "\(again.output)")
         }
     }
 
@@ -126,6 +126,51 @@ import Testing
                     "\(folder)/tree", "\(folder)/far",
                 ])
                 #expect(bad.exitCode == 3 && bad.errors.contains("2 hosts: 1 succeeded, 1 not in "), "\(bad.errors)")
+            }
+        }
+    }
+
+    @Test(
+        .enabled("needs root, namespaces and openssh-server") {
+            await ThrowawayMachine.obstacle() == nil && MartletProgram.hasServer
+        })
+    func `With --via the way to the bastion carries a tree once, and a host that is not reached stops no other`()
+        async throws
+    {
+        try await withFolder { folder async throws in
+            try await withTestNetwork(hiddenHosts: 3) { network async throws in
+                var generator = SystemRandomNumberGenerator()
+                let size = 8 << 20
+                let noise = Data(
+                    (0..<size / 8).flatMap { _ in
+                        withUnsafeBytes(of: generator.next() as UInt64) { Array($0) }
+                    })
+                try noise.write(to: URL(fileURLWithPath: "\(folder)/tree/large"))
+                let names = network.hidden.map(\.alias) + ["\(network.hidden[0].alias):1"]
+                let hosts = names.map { "ssh:\($0)?config=\(network.innerConfigPath)" }.joined(separator: ",")
+                let way = ["-F", network.configPath, "--via", "ssh:\(network.bastion.alias)", "-H", hosts]
+                // The agent is there then.
+                let ping = try await MartletProgram.run(["ping"] + way)
+                #expect(ping.exitCode == 3, "\(ping.output) \(ping.errors)")
+                let before = try network.bytesSent(to: network.bastion)
+                let sync = try await MartletProgram.run(["sync"] + way + ["\(folder)/tree", "/root/copy"])
+                let sent = try network.bytesSent(to: network.bastion) - before
+                #expect(sync.exitCode == 3 && sync.errors.contains("4 hosts: 3 succeeded, 1 not in "), "\(sync.errors)")
+                #expect(sync.outputLines.count == 3, "\(sync.output)")
+                #expect(sent > size && sent < size * 3 / 2, "\(sent) bytes for \(size)")
+                for host in network.hidden {
+                    let there =
+                        host.machine.commandPrefix + ["sh", "-c", "cat /root/copy/large | cksum; cat /root/copy/a"]
+                    let here = ["sh", "-c", "cat \(folder)/tree/large | cksum; printf aa"]
+                    #expect(try await runProgram(there).output == runProgram(here).output)
+                }
+                // By twos it goes on, too.
+                let again = try await MartletProgram.run(
+                    ["sync", "--fanout", "2"] + way + ["\(folder)/tree", "/root/copy"])
+                #expect(again.outputLines.count { $0.contains("nothing to do") } == 3, "\(again.output)\(again.errors)")
+                for host in [network.bastion] + network.hidden {
+                    await eventually { host.machine.programs().allSatisfy { $0.name.hasPrefix("sshd") } }
+                }
             }
         }
     }
