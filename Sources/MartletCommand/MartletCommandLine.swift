@@ -15,7 +15,8 @@ struct MartletTool: AsyncParsableCommand {
             RunCommand.self, ExecCommand.self, PythonCommand.self, ShellCommand.self,
             PutCommand.self, GetCommand.self, SyncCommand.self, WithCommand.self, ForwardCommand.self,
             PingCommand.self, FactsCommand.self, DoctorCommand.self, CleanCommand.self,
-            SpecsCommand.self, ServeCommand.self, DemoCommand.self,
+            SpecsCommand.self, ServeCommand.self, UpCommand.self, DownCommand.self, TreeCommand.self, HubCommand.self,
+            DemoCommand.self,
         ]
     )
 }

@@ -119,17 +119,7 @@ final class Agent: Sendable {
 
     /// - Returns: `false` if nobody reads it.
     func sendHello(_ nonce: String, _ descriptor: Int32) -> Bool {
-        let hello = Hello(
-            oldest: ProtocolVersion.oldest,
-            newest: ProtocolVersion.newest,
-            build: ImageStore(.ownExecutable(id: nil)).ownBuild,
-            nonce: nonce,
-            facts: .current()
-        )
-        let payload = (try? CBOREncoder().encode(hello)) ?? []
-        var bytes: [UInt8] = [0] + Array("MARTLET".utf8) + [0] + Array(nonce.utf8)
-        bytes += FrameHeader(.hello, payloadCount: payload.count).bytes
-        bytes += payload
+        let bytes = Hello.greeting(nonce: nonce, build: ImageStore(.ownExecutable(id: nil)).ownBuild)
         var offset = 0
         while offset < bytes.count {
             let count = bytes.withUnsafeBytes { writeBytes(descriptor, $0.baseAddress! + offset, $0.count - offset) }

@@ -31,11 +31,25 @@ final class Detachment: EventHandler {
     private let onAttach: @Sendable (EventSource, String) -> Bool
     private let visitors = Mutex<[ObjectIdentifier: Visitor]>([:])
 
-    /// - Parameter onAttach: gets the connection of a visitor with the id, and his nonce; returns `false` if another one
-    ///   is there.
-    init(_ reactor: Reactor, onAttach: @escaping @Sendable (EventSource, String) -> Bool) throws(MartletError) {
+    /// - Parameters:
+    ///   - place: where, in a private directory that is there. Default: where nobody can guess it.
+    ///   - onAttach: gets the connection of a visitor with the id, and his nonce; returns `false` if there is no room for one.
+    init(
+        _ reactor: Reactor, at place: DetachedPlace? = nil, onAttach: @escaping @Sendable (EventSource, String) -> Bool
+    ) throws(MartletError) {
         self.reactor = reactor
         self.onAttach = onAttach
+        if let place {
+            (id, path, directory) = (
+                place.id, place.socket, String(decoding: Array(place.socket.utf8).splitPath.0, as: UTF8.self)
+            )
+            let result = martlet_socket_listen(path)
+            guard result >= 0 else {
+                throw MartletError(.noPlace, "cannot listen at \(path): \(SystemError.text(-result))")
+            }
+            listener = EventSource(result, reactor: reactor)
+            return
+        }
         id = BootstrapNonce.random().text
         // The name is in everybody's sight who may look into the directory; it must not give the id away.
         let name = BootstrapNonce.random().text.prefix(16)
@@ -57,7 +71,7 @@ final class Detachment: EventHandler {
     }
 
     /// Not `XDG_RUNTIME_DIR` first: it goes with the user's last session.
-    private static var directories: [String] {
+    static var directories: [String] {
         let own = getenv("XDG_RUNTIME_DIR").map { ["\(String(cString: $0))/martlet"] } ?? []
         return ["/tmp", "/var/tmp", "/dev/shm"].map { "\($0)/martlet-\(geteuid())" } + own
     }

@@ -15,8 +15,10 @@ struct DetachedConnector: Connector {
     var place: DetachedPlace
     /// Whose it is: nobody else may answer.
     var userID: UInt32
+    /// How it is called on the route. Default: by its socket.
+    var name: String?
 
-    var label: String { "detached:" + (place.socket.split(separator: "/").last ?? "").prefix(8) }
+    var label: String { name ?? "detached:" + (place.socket.split(separator: "/").last ?? "").prefix(8) }
 
     func launch(_ bootstrap: Bootstrap) throws -> Launch {
         throw MartletError(.misuse, "a detached context is not started by a command")

@@ -30,6 +30,8 @@ package final class ContextRuntime: ContextScope {
         var prompts: (any PromptResponder)?
         /// Where lines go that contexts below print; agents pass theirs on instead.
         var onOutput: (@Sendable (ContextOutput) -> Void)?
+        /// What tasks of a guest find here: see ``GuestContext``.
+        var provided: (any Sendable)?
     }
 
     /// What a runtime asks of the agent that it belongs to; the controller has none.

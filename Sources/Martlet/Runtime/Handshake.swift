@@ -10,6 +10,16 @@ struct Hello: Codable, Sendable {
     /// The nonce that it was started with, once more: now inside of the protocol.
     var nonce: String
     var facts: Facts
+
+    /// What an agent sends first: the marker, and the frame with its hello.
+    static func greeting(nonce: String, build: String) -> [UInt8] {
+        let hello = Hello(
+            oldest: ProtocolVersion.oldest, newest: ProtocolVersion.newest, build: build, nonce: nonce,
+            facts: .current())
+        let payload = (try? CBOREncoder().encode(hello)) ?? []
+        let marker: [UInt8] = [0] + Array("MARTLET".utf8) + [0] + Array(nonce.utf8)
+        return marker + FrameHeader(.hello, payloadCount: payload.count).bytes + payload
+    }
 }
 
 /// What its parent answers: the payload of the `welcome` frame.

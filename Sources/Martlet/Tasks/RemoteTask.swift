@@ -36,6 +36,8 @@ public struct RemoteContext: Sendable {
 
     /// The address of the context that started this one; `nil` in the controller.
     public var parentID: ContextAddress? { contextID.parent }
+    /// What the process provides for the tasks of its guests: see ``GuestDoor``.
+    package var provided: (any Sendable)? { scope.runtime.configuration.provided }
     /// False in the controller, whose own tasks run through the same call.
     public var isAgent: Bool { !contextID.isRoot }
 }

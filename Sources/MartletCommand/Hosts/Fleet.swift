@@ -1,5 +1,13 @@
 import Martlet
 
+/// What a fleet's work is done with on a host.
+protocol FleetMember: Sendable {
+    var timings: ConnectTimings { get }
+    func close(within limit: Duration) async
+}
+
+extension Context: FleetMember {}
+
 /// Connects to many hosts at once and does the same work on each. Every result is kept with its place in the list.
 struct Fleet: Sendable {
     var hosts: [Host]
@@ -8,21 +16,15 @@ struct Fleet: Sendable {
     /// How many are worked on at once.
     var limit: Int
 
-    private enum Event<Value: Sendable>: Sendable {
+    private enum Event<Member: FleetMember, Value: Sendable>: Sendable {
         /// The way that all have in common is open, or is not.
         case ready(Result<(WayIn, Context?), any Error>)
-        case ended(HostOutcome<Value>, Context?)
+        case ended(HostOutcome<Value>, Member?)
         case closed
         case interrupted
     }
 
-    /// Does `work` in a context on each host.
-    ///
-    /// - Parameters:
-    ///   - onStart: told when a host's turn has come.
-    ///   - onEnd: told what came of a host, as soon as it is known, one at a time. It must not wait: an interruption
-    ///     would not be seen meanwhile.
-    /// - Returns: one outcome for each host, in their order.
+    /// Does `work` in a context on each host. See the long form.
     func run<Value: Sendable>(
         _ controller: Controller,
         _ interruption: Interruption,
@@ -30,9 +32,28 @@ struct Fleet: Sendable {
         onEnd: (HostOutcome<Value>) -> Void,
         _ work: @escaping @Sendable (Context, Host) async throws -> Value
     ) async -> [HostOutcome<Value>] {
+        let connect: @Sendable (WayIn, Host) async throws -> Context = { try await $0.connect(controller, to: $1.name) }
+        return await run(controller, interruption, onStart: onStart, onEnd: onEnd, connect: connect, work)
+    }
+
+    /// Does `work` with what `connect` makes of each host.
+    ///
+    /// - Parameters:
+    ///   - onStart: told when a host's turn has come.
+    ///   - onEnd: told what came of a host, as soon as it is known, one at a time. It must not wait: an interruption
+    ///     would not be seen meanwhile.
+    /// - Returns: one outcome for each host, in their order.
+    func run<Member: FleetMember, Value: Sendable>(
+        _ controller: Controller,
+        _ interruption: Interruption,
+        onStart: (Host) -> Void = { _ in },
+        onEnd: (HostOutcome<Value>) -> Void,
+        connect: @escaping @Sendable (WayIn, Host) async throws -> Member,
+        _ work: @escaping @Sendable (Member, Host) async throws -> Value
+    ) async -> [HostOutcome<Value>] {
         var outcomes = hosts.map { HostOutcome<Value>(host: $0, result: .notStarted, duration: .zero) }
         var gateway: Context?
-        await withTaskGroup(of: Event<Value>.self) { group in
+        await withTaskGroup(of: Event<Member, Value>.self) { group in
             var waiting = hosts[...]
             var underWay = 0
             var wayIn = wayIn
@@ -40,7 +61,9 @@ struct Fleet: Sendable {
                 guard interruption.cause == nil, let host = waiting.popFirst() else { return }
                 onStart(host)
                 underWay += 1
-                group.addTask { [wayIn] in await self.work(on: host, wayIn, controller, interruption, work) }
+                group.addTask { [wayIn] in
+                    await self.work(on: host, interruption, { try await connect(wayIn, host) }, work)
+                }
             }
             group.addTask {
                 await interruption.wait()
@@ -73,14 +96,14 @@ struct Fleet: Sendable {
                     group.cancelAll()
                 case .closed:
                     break
-                case .ended(let outcome, let context):
+                case .ended(let outcome, let member):
                     underWay -= 1
                     outcomes[outcome.host.index] = outcome
                     onEnd(outcome)
                     // The next host does not wait until this one has left.
-                    if let context {
+                    if let member {
                         group.addTask {
-                            await context.close(within: .seconds(2))
+                            await member.close(within: .seconds(2))
                             return .closed
                         }
                     }
@@ -93,25 +116,24 @@ struct Fleet: Sendable {
         return outcomes
     }
 
-    private func work<Value: Sendable>(
+    private func work<Member: FleetMember, Value: Sendable>(
         on host: Host,
-        _ wayIn: WayIn,
-        _ controller: Controller,
         _ interruption: Interruption,
-        _ work: @escaping @Sendable (Context, Host) async throws -> Value
-    ) async -> Event<Value> {
+        _ connect: @Sendable () async throws -> Member,
+        _ work: @escaping @Sendable (Member, Host) async throws -> Value
+    ) async -> Event<Member, Value> {
         let start = ContinuousClock.now
-        var context: Context?
+        var member: Member?
         let result: HostOutcome<Value>.Result
         do {
-            let connected = try await wayIn.connect(controller, to: host.name)
-            context = connected
+            let connected = try await connect()
+            member = connected
             result = .value(try await work(connected, host))
         } catch {
             result = Self.failure(error, interruption)
         }
         let duration = ContinuousClock.now - start
-        return .ended(HostOutcome(host: host, result: result, timings: context?.timings, duration: duration), context)
+        return .ended(HostOutcome(host: host, result: result, timings: member?.timings, duration: duration), member)
     }
 
     private static func failure<Value>(_ error: any Error, _ interruption: Interruption) -> HostOutcome<Value>.Result {

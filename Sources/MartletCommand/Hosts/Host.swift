@@ -39,6 +39,10 @@ struct WayIn: Sendable {
     var retryPolicy: ImagePolicy?
     /// Where the hops of `via` lead to, if it is connected already.
     private var gateway: Context?
+    /// What a hub does may be done there.
+    var mayUseHub = false
+    /// Our context in the hub that is to do it.
+    private(set) var hub: Context?
 
     init(
         via: RouteSpec? = nil, user: String? = nil, identity: String? = nil, configuration: String? = nil,
@@ -79,12 +83,25 @@ struct WayIn: Sendable {
         return (hops.first { !$0.staysOnMachine } ?? hops[0]).kind == "ssh"
     }
 
-    /// The same way, with the hops of `via` connected, once for all hosts.
+    /// The same way through a context at the end of `via`.
+    func through(_ gateway: Context) -> WayIn {
+        var way = self
+        way.gateway = gateway
+        return way
+    }
+
+    /// The same way, with what all hosts have in common: the hub, if it may be used and is there, or else the hops of `via`,
+    /// connected once.
     ///
-    /// - Returns: also the context at the end of `via`, which is the caller's to close; `nil` where there is nothing to share.
+    /// - Returns: also the context that is the caller's to close; `nil` where there is nothing to share.
     func sharing(_ controller: Controller, among hostCount: Int) async throws -> (WayIn, Context?) {
-        guard let via, gateway == nil, hostCount > 1 else { return (self, nil) }
         var shared = self
+        // One of another build, or with too many guests, is as none: `martlet tree` says so.
+        if mayUseHub, let hub = try? await controller.connectHub(HubFinder.places) {
+            shared.hub = hub
+            return (shared, hub)
+        }
+        guard let via, gateway == nil, hostCount > 1 else { return (self, nil) }
         let connectors = connectors(via.hops)
         shared.gateway = try await retrying(connect) {
             try await controller.connect(through: connectors, options: $0, prompts: prompts, onPhase: nil)

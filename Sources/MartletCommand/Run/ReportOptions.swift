@@ -21,6 +21,18 @@ struct ReportOptions: ParsableArguments {
         onOutput: ((any RunReporter) -> @Sendable (ContextOutput) -> Void)? = nil,
         _ work: @escaping @Sendable (Context, Host, any RunReporter) async throws -> CommandResult
     ) async throws -> Int32 {
+        try await run(
+            on: hosts, limit, wayIn, agent: agent, session, onOutput: onOutput,
+            connect: { (way, controller, host) -> Context in try await way.connect(controller, to: host.name) }, work)
+    }
+
+    /// - Parameter connect: makes that in which the work is done on a host.
+    func run<Member: FleetMember>(
+        on hosts: [Host], _ limit: Int, _ wayIn: WayIn, agent: String?, _ session: Session,
+        onOutput: ((any RunReporter) -> @Sendable (ContextOutput) -> Void)? = nil,
+        connect: @escaping @Sendable (WayIn, Controller, Host) async throws -> Member,
+        _ work: @escaping @Sendable (Member, Host, any RunReporter) async throws -> CommandResult
+    ) async throws -> Int32 {
         let start = ContinuousClock.now
         let progress = Progress(session.output, total: hosts.count)
         let reporter: any RunReporter =
@@ -43,8 +55,10 @@ struct ReportOptions: ParsableArguments {
                     progress.started(host)
                 } onEnd: { (outcome: HostOutcome<CommandResult>) in
                     reporter.ended(outcome)
-                } _: { context, host in
-                    try await work(context, host, reporter)
+                } connect: { wayIn, host in
+                    try await connect(wayIn, controller, host)
+                } _: { member, host in
+                    try await work(member, host, reporter)
                 }
             }
         }

@@ -30,6 +30,9 @@ struct RunCommand: AsyncParsableCommand {
     @Flag(help: "Send our standard input to the command on every host (64 MB at most for several hosts).")
     var stdin = false
 
+    @Flag(help: "Connect anew, though a hub is there: see 'martlet up'.")
+    var noHub = false
+
     @Argument(parsing: .captureForPassthrough, help: "The command.")
     var command: [String] = []
 
@@ -58,12 +61,25 @@ struct RunCommand: AsyncParsableCommand {
     private func run(on hosts: [Host], _ session: Session) async throws -> Int32 {
         let (words, python) = (words, runtimeOptions.python)
         let options = try await commandOptions(hosts: hosts.count, session)
+        var wayIn = runtimeOptions.applied(to: try wayOptions.wayIn())
+        // The hub has an agent of its own, and no input of ours.
+        wayIn.mayUseHub =
+            !noHub && !stdin && wayOptions.agent == nil && hosts.allSatisfy { HubTarget(wayIn, $0.name) != nil }
         return try await runOptions.report.run(
-            on: hosts, hostOptions.limit, runtimeOptions.applied(to: try wayOptions.wayIn()), agent: wayOptions.agent,
-            session
-        ) { context, host, reporter in
+            on: hosts, hostOptions.limit, wayIn, agent: wayOptions.agent, session,
+            connect: { (way, controller, host) -> RunPlace in
+                guard let hub = way.hub, let target = HubTarget(way, host.name) else {
+                    return .own(try await way.connect(controller, to: host.name))
+                }
+                return .hub(try await HubHost.open(hub, target))
+            }
+        ) { place, host, reporter in
             let onLine: @Sendable (OutputLine) async -> Void = { await reporter.line($0, from: host) }
-            let context: any CommandRunner = python.map { PythonContext(context, $0) } ?? context
+            let context: any CommandRunner =
+                switch place {
+                case .own(let context): python.map { PythonContext(context, $0) } ?? context
+                case .hub(let host): host
+                }
             // No shell stands between us and a program that was given as words: its signals are its own.
             return words.count == 1
                 ? try await context.run(words[0], options: options, onLine: onLine)

@@ -44,6 +44,12 @@ enum SystemCalls {
     /// The path of this program's executable.
     static var ownExecutable: String? { linkTarget("/proc/self/exe") }
 
+    /// A path that means the same in whatever directory. One from a home stays as it is.
+    static func absolute(_ path: String) -> String {
+        guard !path.hasPrefix("/"), !path.hasPrefix("~"), let folder = linkTarget("/proc/self/cwd") else { return path }
+        return "\(folder)/\(path)"
+    }
+
     static func linkTarget(_ path: String) -> String? {
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = buffer.withUnsafeMutableBytes { readlink(path, $0.baseAddress!, $0.count) }

@@ -1,9 +1,8 @@
-import Martlet
 import MartletReactor
 import Synchronization
 
 /// One connect that any number of callers wait for. It is cancelled when none of them waits any more.
-final class SharedConnect: Sendable {
+package final class SharedConnect: Sendable {
     private struct State {
         var result: Result<Context, any Error>?
         var waiters: [UInt64: CheckedContinuation<Context, any Error>] = [:]
@@ -16,7 +15,7 @@ final class SharedConnect: Sendable {
     private let state = Mutex(State())
 
     /// Begins at once.
-    init(_ connect: @escaping @Sendable () async throws -> Context) {
+    package init(_ connect: @escaping @Sendable () async throws -> Context) {
         // A task of its own, because it belongs to all who wait; they, or the end of the scope, end it.
         let task = Task(executorPreference: Reactor.shared) { [weak self] in
             let result: Result<Context, any Error>
@@ -29,12 +28,12 @@ final class SharedConnect: Sendable {
     deinit { state.withLock { $0.task }?.cancel() }
 
     /// The context, if it is there.
-    var context: Context? { state.withLock { try? $0.result?.get() } }
+    package var context: Context? { state.withLock { try? $0.result?.get() } }
 
-    var hasFailed: Bool { state.withLock { if case .failure = $0.result { true } else { false } } }
+    package var hasFailed: Bool { state.withLock { if case .failure = $0.result { true } else { false } } }
 
     /// - Throws: what the connect throws; `CancellationError` at once if the caller is cancelled.
-    func value() async throws -> Context {
+    package func value() async throws -> Context {
         let id = state.withLock { state in
             state.next += 1
             return state.next
@@ -67,7 +66,7 @@ final class SharedConnect: Sendable {
     }
 
     /// Ends it, and closes the context.
-    func close() async {
+    package func close() async {
         let task = state.withLock { $0.task }
         task?.cancel()
         await task?.value

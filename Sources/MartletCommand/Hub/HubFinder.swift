@@ -1,0 +1,20 @@
+import Martlet
+
+/// Which hub this user's commands look for.
+enum HubFinder {
+    /// `MARTLET_HUB` is `off`, or names a directory for the socket. Default: a private directory of this user.
+    static var places: [HubPlace] {
+        switch SystemCalls.variable("MARTLET_HUB") {
+        case "off": []
+        case let directory?: [HubPlace(directory: SystemCalls.absolute(directory))]
+        case nil: HubPlace.usual
+        }
+    }
+
+    /// - Throws: ``CommandFailure`` if hubs are turned off.
+    static func wanted() throws(CommandFailure) -> [HubPlace] {
+        let places = places
+        guard !places.isEmpty else { throw CommandFailure("MARTLET_HUB is off: no hub is used") }
+        return places
+    }
+}

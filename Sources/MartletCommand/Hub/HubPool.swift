@@ -1,0 +1,173 @@
+import Martlet
+import Synchronization
+
+/// The contexts that the hub keeps.
+final class HubPool: Sendable {
+    private struct Entry {
+        var connect: SharedConnect
+        var lastUse = ContinuousClock.now
+        var uses = 0
+        var running = 0
+    }
+
+    private struct State {
+        var entries: [HubTarget: Entry] = [:]
+        var guests = 0
+        var lastUse = ContinuousClock.now
+        var isEnding = false
+    }
+
+    let controller: Controller
+    private let state = Mutex(State())
+    private let started = ContinuousClock.now
+    /// How many there are at most: then the one goes that was not used for longest.
+    private let limit: Int
+    private let onEnd: @Sendable () -> Void
+
+    /// How long a context that was not used for a while may take to answer, before it counts as lost.
+    private static let patience = Duration.seconds(5)
+
+    init(_ controller: Controller, limit: Int, onEnd: @escaping @Sendable () -> Void) {
+        (self.controller, self.limit, self.onEnd) = (controller, limit, onEnd)
+    }
+
+    func guests(_ count: Int) { state.withLock { ($0.guests, $0.lastUse) = (count, .now) } }
+
+    /// Since when nobody is in and nothing runs; `nil` while there is something.
+    var idleSince: ContinuousClock.Instant? {
+        state.withLock { state in
+            state.guests > 0 || state.entries.values.contains { $0.running > 0 } ? nil : state.lastUse
+        }
+    }
+
+    /// Ends the hub.
+    ///
+    /// - Returns: how many contexts it had.
+    func end() -> Int {
+        defer { onEnd() }
+        return state.withLock { state in
+            state.isEnding = true
+            return state.entries.count
+        }
+    }
+
+    // MARK: Contexts
+
+    /// A context that answers, connected if there is none.
+    ///
+    /// - Returns: also whether it was there.
+    func context(_ target: HubTarget) async throws -> (Context, wasThere: Bool) {
+        let known = state.withLock { $0.entries[target]?.connect.context }
+        if let known {
+            if await answers(known) {
+                used(target)
+                return (known, true)
+            }
+            await drop(target, known)
+        }
+        let connect = try await entry(target)
+        do {
+            let context = try await connect.value()
+            used(target)
+            return (context, false)
+        } catch {
+            forget(target, connect)
+            throw error
+        }
+    }
+
+    private func answers(_ context: Context) async -> Bool {
+        guard context.hasLink else { return false }
+        return (try? await context.ping(deadline: Self.patience)) != nil
+    }
+
+    private func entry(_ target: HubTarget) async throws -> SharedConnect {
+        let (way, host) = try target.wayIn()
+        let gateway = target.gateway
+        let (connect, old) = try state.withLock { state -> (SharedConnect, SharedConnect?) in
+            guard !state.isEnding else { throw MartletError(.refused, "the hub is ending") }
+            if let entry = state.entries[target], !entry.connect.hasFailed { return (entry.connect, nil) }
+            var old: SharedConnect?
+            if state.entries.count >= limit {
+                let idle = state.entries.filter { $0.value.running == 0 }
+                guard let oldest = idle.min(by: { $0.value.lastUse < $1.value.lastUse }) else {
+                    throw MartletError(
+                        .limitExceeded, "all \(limit) contexts of the hub are at work",
+                        advice: "run this one without the hub: --no-hub")
+                }
+                old = oldest.value.connect
+                state.entries[oldest.key] = nil
+            }
+            let connect = SharedConnect { [self] in
+                guard let gateway else { return try await way.connect(controller, to: host) }
+                let (between, _) = try await context(gateway)
+                return try await way.through(between).connect(controller, to: host)
+            }
+            state.entries[target] = Entry(connect: connect)
+            return (connect, old)
+        }
+        await old?.close()
+        return connect
+    }
+
+    private func used(_ target: HubTarget) {
+        state.withLock { state in
+            state.lastUse = .now
+            state.entries[target]?.lastUse = .now
+        }
+    }
+
+    private func forget(_ target: HubTarget, _ connect: SharedConnect) {
+        state.withLock { state in
+            if state.entries[target]?.connect === connect { state.entries[target] = nil }
+        }
+    }
+
+    /// It is lost, or may be.
+    private func drop(_ target: HubTarget, _ context: Context) async {
+        let connect = state.withLock { state -> SharedConnect? in
+            guard let connect = state.entries[target]?.connect, connect.context?.address == context.address else {
+                return nil
+            }
+            state.entries[target] = nil
+            return connect
+        }
+        await connect?.close()
+    }
+
+    /// Does something in a context.
+    func using<R>(_ target: HubTarget, _ body: (Context) async throws -> R) async throws -> R {
+        let (context, _) = try await context(target)
+        state.withLock { state in
+            state.entries[target]?.running += 1
+            state.entries[target]?.uses += 1
+        }
+        defer {
+            state.withLock { state in
+                state.entries[target]?.running -= 1
+                state.entries[target]?.lastUse = .now
+                state.lastUse = .now
+            }
+        }
+        do { return try await body(context) } catch let error as MartletError where error.code == .contextLost {
+            await drop(target, context)
+            throw error
+        }
+    }
+
+    var status: HubStatus {
+        let now = ContinuousClock.now
+        return state.withLock { state in
+            HubStatus(
+                processID: SystemCalls.processID, uptime: now - started, guests: state.guests,
+                contexts: state.entries.map { target, entry in
+                    let context = entry.connect.context
+                    return HubStatus.Entry(
+                        target: target, route: context?.route.steps, user: context?.facts.user,
+                        host: context?.facts.hostname, idle: now - entry.lastUse, uses: entry.uses,
+                        running: entry.running, bytesSent: context?.traffic?.sent,
+                        bytesReceived: context?.traffic?.received)
+                }.sorted { $0.target.label < $1.target.label })
+        }
+    }
+}
