@@ -16,6 +16,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Martlet", targets: ["Martlet"]),
+        .library(name: "MartletFleet", targets: ["MartletFleet"]),
         .library(name: "MartletFragment", targets: ["MartletFragment"]),
         .library(name: "MartletOperations", targets: ["MartletOperations"]),
         .library(name: "MartletPython", targets: ["MartletPython"]),
@@ -61,6 +62,13 @@ let package = Package(
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Instrumentation", package: "swift-distributed-tracing"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
+            ]
+        ),
+        .target(
+            name: "MartletFleet",
+            dependencies: [
+                "Martlet", "MartletPython", "MartletReactor",
+                .product(name: "DequeModule", package: "swift-collections"),
             ]
         ),
         .target(
@@ -133,6 +141,9 @@ let package = Package(
         .testTarget(
             name: "MartletFilesTests",
             dependencies: ["Martlet", "MartletTestKit", "MartletTestSupport"]),
+        .testTarget(
+            name: "MartletFleetTests",
+            dependencies: ["Martlet", "MartletFleet", "MartletPython", "MartletTestKit", "MartletTestSupport"]),
         .testTarget(
             name: "MartletFragmentTests",
             dependencies: ["Martlet", "MartletFragment", "MartletReactor", "MartletTestKit"]),
