@@ -28,8 +28,9 @@ public struct HostFacts: Sendable, Hashable, Codable {
     public var availableDisk: UInt64?
     /// How long it has been up, in seconds.
     public var uptime: Double?
-    /// The first Python there is, `/usr/bin/python3`, and its version, `3.11.2`.
+    /// The first Python there is: `/usr/bin/python3`.
     public var python: String?
+    /// That Python's version: `3.11.2`.
     public var pythonVersion: String?
     /// When it was asked, in seconds since 1970 by this machine's clock.
     public var readAt: Double

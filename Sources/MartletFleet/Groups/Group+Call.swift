@@ -46,14 +46,17 @@ extension Group {
 
     /// Does something with every member's context, each at its own pace.
     ///
-    /// - Parameter body: it is cancelled when the caller is, or the member's time is up; it should then end soon.
+    /// - Parameters:
+    ///   - onResult: told what came of each member, as soon as it is known, one at a time. It must not wait.
+    ///   - body: it is cancelled when the caller is, or the member's time is up; it should then end soon.
     /// - Returns: what came of each member, also if the caller is cancelled: then what there is.
     /// - Throws: ``MartletError`` `misuse` for a strategy that is none.
     @discardableResult
     public func each<Value: Sendable>(
+        onResult: (@Sendable (MemberResult<Value>) -> Void)? = nil,
         _ body: @escaping @Sendable (Context, GroupMember) async throws -> Value
     ) async throws -> GroupResults<Value> {
-        try await FleetRun<Context, Value>(self, by: \.native, steps: [body]).run()
+        try await FleetRun<Context, Value>(self, by: \.native, steps: [body], onResult: onResult).run()
     }
 
     /// Does several things with every member's context: each member at its own pace, or, if the strategy says so, in step:

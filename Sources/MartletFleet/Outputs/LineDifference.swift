@@ -28,7 +28,9 @@ public struct LineDifference: Sendable, Hashable {
         /// Its lines.
         public let lines: [Line]
 
+        /// Whether both are in the same place and have the same lines.
         public static func == (a: Hunk, b: Hunk) -> Bool { a.old == b.old && a.new == b.new && a.lines == b.lines }
+        /// Of the lines.
         public func hash(into hasher: inout Hasher) { hasher.combine(lines) }
     }
 

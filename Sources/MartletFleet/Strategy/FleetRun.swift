@@ -23,17 +23,17 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
     private let connection: @Sendable (GroupHost) -> LazyConnection<Handle>
     private let steps: [Step]
     private let timings: @Sendable (Handle) -> ConnectTimings?
-    /// Told of each member as it ends, and at the end of those that were not begun.
-    private let onOutcome: (@Sendable (Int, MemberOutcome<Value>) -> Void)?
+    /// Told of each member as it ends, and at the end of those that were not begun; one at a time.
+    private let onResult: (@Sendable (MemberResult<Value>) -> Void)?
     private let clocks: [MemberClock]
 
     init(
         _ group: Group, by connection: @escaping @Sendable (GroupHost) -> LazyConnection<Handle>, steps: [Step],
         timings: @escaping @Sendable (Handle) -> ConnectTimings? = { ($0 as? Context)?.timings },
-        onOutcome: (@Sendable (Int, MemberOutcome<Value>) -> Void)? = nil
+        onResult: (@Sendable (MemberResult<Value>) -> Void)? = nil
     ) {
         (self.group, self.connection, self.steps) = (group, connection, steps)
-        (self.timings, self.onOutcome) = (timings, onOutcome)
+        (self.timings, self.onResult) = (timings, onResult)
         clocks = group.entries.map { _ in MemberClock(group.strategy.memberDeadline) }
     }
 
@@ -42,10 +42,9 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
 
     /// - Throws: ``MartletError`` `misuse` for a strategy that is none.
     func run() async throws -> GroupResults<Value> {
+        defer { tell(.finished) }
         try strategy.check()
-        let results = await withTaskExecutorPreference(Reactor.shared) { await go() }
-        tell(.finished)
-        return results
+        return await withTaskExecutorPreference(Reactor.shared) { await go() }
     }
 
     private func go() async -> GroupResults<Value> {
@@ -63,7 +62,7 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                 }
                 let result = results[index]
                 tell(.ended(result.member, result.outcome.kind, result.duration))
-                onOutcome?(index, result.outcome)
+                onResult?(result)
                 guard strategy.closesMembers else { return }
                 let connection = connection(group.entries[index].host)
                 // The next does not wait until this one has left.
@@ -147,7 +146,7 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
         }
         for index in results.indices where !planner.hasBegun(index) {
             if let stop { results[index].outcome = .skipped("\(stop)") }
-            onOutcome?(index, results[index].outcome)
+            onResult?(results[index])
         }
         return GroupResults(group, results, stop: stop)
     }
@@ -212,7 +211,8 @@ extension RetryPolicy {
     static func mayPass(_ error: any Error) -> Bool {
         guard let error = error as? MartletError else { return true }
         switch error.code {
-        case .authenticationFailed, .promptRefused, .hostKeyRejected, .noShell, .noPlace, .wrongPlatform, .noInterpreter,
+        case .authenticationFailed, .promptRefused, .hostKeyRejected, .noShell, .noPlace, .wrongPlatform,
+            .noInterpreter,
             .imageUnusable, .taskNotRemote, .misuse, .limitExceeded:
             return false
         default: return true
@@ -230,7 +230,8 @@ extension FleetStrategy {
                 case .rest: true
                 }
             guard isGood else {
-                throw MartletError(.misuse, "a batch of \(batch) is none", advice: "write it as 1, .percent(10) or .rest")
+                throw MartletError(
+                    .misuse, "a batch of \(batch) is none", advice: "write it as 1, .percent(10) or .rest")
             }
         }
         if let limit, limit < 1 { throw MartletError(.misuse, "a limit of \(limit) at once lets nobody begin") }
