@@ -32,7 +32,7 @@ import Testing
         // first and prod are the outermost; of groups as deep as each other the priority says; deeper ones win.
         #expect(prod.map { $0.variables["level"] } == ["web", "web", "web", "db", "own"])
         #expect(prod.allSatisfy { $0.variables["zone"] == "eu" && $0.variables["port"] == 22 })
-        #expect(prod[0].groups == ["prod", "first", "odd", "web"])
+        #expect(prod[0].groups == ["odd", "prod", "first", "web"])
         #expect(prod[0].variables["tags"] == .list(["a", 1, true, .number(2.5), .table(["k": "v"])]))
         #expect(try inventory.select("@first!@prod,other lone").map(\.spec) == ["ssh:deploy@other", "ssh:deploy@lone"])
         #expect(try inventory.allHosts().map(\.name).sorted() == ["db1", "db2", "lone", "web1", "web2", "web4"])
@@ -89,6 +89,22 @@ import Testing
     ) throws {
         let error = try #require(throws: InventoryError.self) { try Inventory(groups: groups).check() }
         #expect(error.path == path && error.message.contains(words), "\(error)")
+    }
+
+    @Test func `Many names, and groups in many ways around each other, take no time`() throws {
+        var groups: [String: Inventory.Group] = [:]
+        for layer in 0..<40 {
+            for name in ["a", "b"] {
+                groups["\(name)\(layer)"] = .init(groups: layer == 39 ? [] : ["a\(layer + 1)", "b\(layer + 1)"])
+            }
+        }
+        groups["a39"]!.hosts = (0..<5_000).map { "h\($0)x" }
+        #expect(try Inventory(groups: groups).select("@a0").count == 5_000)
+        #expect(try NodeSet((0..<5_000).map { "h\($0)x" }.joined(separator: ",")).count == 5_000)
+        let chain = Dictionary(
+            uniqueKeysWithValues: (0..<500).map { ("g\($0)", Inventory.Group(groups: ["g\($0 + 1)"])) })
+        let error = try #require(throws: InventoryError.self) { try Inventory(groups: chain).check() }
+        #expect(error.message.contains("deep"))
     }
 
     @Test func `A group that is not there is shown in the expression, with the nearest`() throws {

@@ -86,6 +86,8 @@ struct InventoryIndex {
     private var depths: [String: Int] = [:]
     private let all: NodeSet
     let groupNames: [String]
+    /// How deep groups may contain each other.
+    private static let depthLimit = 100
 
     init(_ inventory: Inventory) throws {
         self.inventory = inventory
@@ -95,7 +97,11 @@ struct InventoryIndex {
         for name in groupNames { _ = try Self.resolve(name, inventory, &found, &path, "groups.\(name)") }
         members = found
         all = NodeSet(groupNames.flatMap { found[$0]!.names } + inventory.hosts.keys.sorted())
-        for name in groupNames { depths[name] = depth(of: name) }
+        var outer: [String: [String]] = [:]
+        for name in groupNames {
+            for inner in inventory.groups[name]!.groups { outer[inner, default: []].append(name) }
+        }
+        for name in groupNames { _ = Self.depth(of: name, outer, &depths) }
     }
 
     /// - Parameters:
@@ -115,12 +121,14 @@ struct InventoryIndex {
             let circle = (path[start...] + [name]).joined(separator: " contains ")
             throw InventoryError(place, "a group cannot contain itself: \(circle)")
         }
+        guard path.count < depthLimit else {
+            throw InventoryError(place, "groups contain each other more than \(depthLimit) deep")
+        }
         path.append(name)
         defer { path.removeLast() }
         var members = NodeSet()
         for (index, child) in group.groups.enumerated() {
-            members = members.union(
-                try resolve(child, inventory, &found, &path, "groups.\(name).groups[\(index)]"))
+            members.add(try resolve(child, inventory, &found, &path, "groups.\(name).groups[\(index)]"))
         }
         for (index, expression) in group.hosts.enumerated() {
             let place = "groups.\(name).hosts[\(index)]"
@@ -142,13 +150,12 @@ struct InventoryIndex {
             } catch {
                 throw cause ?? InventoryError(place, error.description)
             }
-            members =
-                switch operation {
-                case "!": members.subtracting(set)
-                case "&": members.intersection(set)
-                case "^": members.symmetricDifference(set)
-                default: members.union(set)
-                }
+            switch operation {
+            case "!": members = members.subtracting(set)
+            case "&": members = members.intersection(set)
+            case "^": members = members.symmetricDifference(set)
+            default: members.add(set)
+            }
             guard members.count <= NodePattern.limit else {
                 throw InventoryError(place, "the group has more than \(NodePattern.limit) hosts")
             }
@@ -157,10 +164,13 @@ struct InventoryIndex {
         return members
     }
 
-    private func depth(of name: String) -> Int {
-        // There are no circles.
-        let outer = groupNames.filter { inventory.groups[$0]!.groups.contains(name) }
-        return outer.map { (depths[$0] ?? depth(of: $0)) + 1 }.max() ?? 0
+    /// There are no circles by now.
+    private static func depth(of name: String, _ outer: [String: [String]], _ depths: inout [String: Int]) -> Int {
+        if let depth = depths[name] { return depth }
+        var depth = 0
+        for group in outer[name] ?? [] { depth = max(depth, self.depth(of: group, outer, &depths) + 1) }
+        depths[name] = depth
+        return depth
     }
 
     func nodes(of group: String) -> [String]? { group == "*" ? all.names : members[group]?.names }

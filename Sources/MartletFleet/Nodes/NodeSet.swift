@@ -34,6 +34,10 @@ public struct NodeSet: Sendable {
         self = try parser.set(groups)
     }
 
+    mutating func add(_ others: some Sequence<String>) {
+        for name in others where known.insert(name).inserted { names.append(name) }
+    }
+
     /// Whether a name is there.
     public func contains(_ name: String) -> Bool { known.contains(name) }
 
@@ -106,7 +110,7 @@ struct NodeSetParser {
                 return result ?? NodeSet()
             }
             let term = try term(groups)
-            guard let left = result else {
+            guard result != nil else {
                 if let operation, operation != .union {
                     throw SpecError(
                         .strayCharacter, "nothing stands before this", in: spec, at: start..<start + 1,
@@ -115,13 +119,12 @@ struct NodeSetParser {
                 result = term
                 continue
             }
-            result =
-                switch operation ?? .union {
-                case .union: left.union(term)
-                case .difference: left.subtracting(term)
-                case .intersection: left.intersection(term)
-                case .symmetricDifference: left.symmetricDifference(term)
-                }
+            switch operation ?? .union {
+            case .union: result!.add(term)
+            case .difference: result = result!.subtracting(term)
+            case .intersection: result = result!.intersection(term)
+            case .symmetricDifference: result = result!.symmetricDifference(term)
+            }
             if result!.count > NodePattern.limit { throw NodePattern.tooMany(spec, 0..<spec.count) }
         }
     }

@@ -25,13 +25,17 @@ extension GroupError: CustomStringConvertible {
         var text = "\(failures.count) of \(count) failed"
         if let stop { text += "; \(stop)" }
         let alike = OutputGroups(failures.map { ($0.member.name, Self.text(of: $0.error, for: $0.member)) })
-        for group in alike {
+        for group in alike.prefix(Self.shownLimit) {
             let first = failures.first { $0.member.name == group.names[0] }!
             let words = group.names.count == 1 ? "\(first.error)" : group.content
             text += "\n\(group.nodes): " + words.split(separator: "\n").joined(separator: "\n    ")
         }
+        if alike.count > Self.shownLimit { text += "\nand \(alike.count - Self.shownLimit) other reasons" }
         return text
     }
+
+    /// So many different reasons are told.
+    private static let shownLimit = 50
 
     /// What many have in common: without the route, and with `{host}` for what each is called.
     private static func text(of error: any Error, for member: GroupMember) -> String {
@@ -93,7 +97,7 @@ public struct CommandError: Error, CustomStringConvertible {
         var text = "\(result.termination): \(result.command)"
         let said = result.standardError.isEmpty ? result.text : result.errorText
         let lines = said.split(separator: "\n")
-        for line in lines.suffix(10) { text += "\n    \(line)" }
+        for line in lines.suffix(10) { text += "\n    \(line.prefix(500))" }
         return text
     }
 }
