@@ -16,6 +16,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Martlet", targets: ["Martlet"]),
+        .library(name: "MartletFleet", targets: ["MartletFleet"]),
         .library(name: "MartletFragment", targets: ["MartletFragment"]),
         .library(name: "MartletOperations", targets: ["MartletOperations"]),
         .library(name: "MartletPython", targets: ["MartletPython"]),
@@ -34,6 +35,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
         .target(name: "CMartlet"),
@@ -61,6 +63,13 @@ let package = Package(
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Instrumentation", package: "swift-distributed-tracing"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
+            ]
+        ),
+        .target(
+            name: "MartletFleet",
+            dependencies: [
+                "Martlet", "MartletPython", "MartletReactor",
+                .product(name: "DequeModule", package: "swift-collections"),
             ]
         ),
         .target(
@@ -101,10 +110,12 @@ let package = Package(
         .target(
             name: "MartletCommand",
             dependencies: [
-                "CMartlet", "Martlet", "MartletFragment", "MartletPython", "MartletReactor", "MartletShim",
+                "CMartlet", "Martlet", "MartletFleet", "MartletFragment", "MartletPython", "MartletReactor",
+                "MartletShim",
                 "MartletSocket",
                 "MartletWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "TOMLKit", package: "TOMLKit"),
             ]
         ),
         .executableTarget(name: "martlet-cli", dependencies: ["MartletCommand"], linkerSettings: staticLinux),
@@ -133,6 +144,9 @@ let package = Package(
         .testTarget(
             name: "MartletFilesTests",
             dependencies: ["Martlet", "MartletTestKit", "MartletTestSupport"]),
+        .testTarget(
+            name: "MartletFleetTests",
+            dependencies: ["Martlet", "MartletFleet", "MartletPython", "MartletTestKit", "MartletTestSupport"]),
         .testTarget(
             name: "MartletFragmentTests",
             dependencies: ["Martlet", "MartletFragment", "MartletReactor", "MartletTestKit"]),

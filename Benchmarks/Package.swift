@@ -10,6 +10,7 @@ let package = Package(
             name: "martlet-benchmarks",
             dependencies: [
                 .product(name: "Martlet", package: "martlet"),
+                .product(name: "MartletFleet", package: "martlet"),
                 .product(name: "MartletOperations", package: "martlet"),
                 .product(name: "MartletPython", package: "martlet"),
                 .product(name: "MartletShim", package: "martlet"),

@@ -226,6 +226,10 @@ def fan_ssh(m):
             *([] if m.quick else m.peers("fan", "ssh"))]
 
 
+def fleet(m):
+    return [m.ours("fleet", "local", 50 if m.quick else 1000)]
+
+
 def cold(m):
     return [m.floor("connect", 4, *m.ssh(), "true"), m.ours("connect-cold", "ssh")]
 
@@ -278,6 +282,10 @@ CASES = [
     Case("rsync/ssh", rsync, Row("rsync through a context's ssh, to here", "MB/s", "get", AT_LEAST_RATIO, 0.95),
          Row("  from here", "MB/s", "put", AT_LEAST_RATIO, 0.95)),
     Case("fan/local", fan_local, Row("100 local contexts at once", "s", "seconds", AT_MOST, 0.6)),
+    Case("fleet/1000", fleet,
+         Row("a group of 1,000 local contexts called", "s", "mean", AT_MOST, 1),
+         Row("  connected", "s", "connect"),
+         Row("  1,000 outputs grouped", "ms", "grouping", AT_MOST, 50)),
     Case("fan/ssh", fan_ssh, Row("100 ssh contexts at once", "s", "seconds", RATIO, 1.1)),
     python_connect("local"),
     python_connect("ssh", RATIO, 1.1),

@@ -14,7 +14,7 @@ struct MartletTool: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, ExecCommand.self, PythonCommand.self, ShellCommand.self,
             PutCommand.self, GetCommand.self, SyncCommand.self, WithCommand.self, ForwardCommand.self,
-            PingCommand.self, FactsCommand.self, DoctorCommand.self, CleanCommand.self,
+            PingCommand.self, FactsCommand.self, HostsCommand.self, DoctorCommand.self, CleanCommand.self,
             SpecsCommand.self, ServeCommand.self, UpCommand.self, DownCommand.self, TreeCommand.self, HubCommand.self,
             DemoCommand.self,
         ]

@@ -18,6 +18,7 @@ enum Cases {
         "items": items,
         "bulk": bulk,
         "fan": fan,
+        "fleet": fleet,
         "hold": hold,
         "idle": idle,
         "once": once,

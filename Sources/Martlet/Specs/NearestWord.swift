@@ -1,8 +1,8 @@
 /// Finds what was meant by a word that is not known.
-enum NearestWord {
+package enum NearestWord {
     /// The one with the fewest letters to insert, delete, replace or swap with their neighbour, if they are few for its
     /// length; or one that begins with the word. The first of several.
-    static func of(_ word: String, among candidates: some Sequence<String>) -> String? {
+    package static func of(_ word: String, among candidates: some Sequence<String>) -> String? {
         let letters = Array(word.lowercased().utf8)
         guard !letters.isEmpty, letters.count <= 64 else { return nil }
         var best: (word: String, distance: Int)?

@@ -6,6 +6,8 @@ struct HostName: Sendable, Hashable {
     /// As it was given.
     var text: String
     var route: RouteSpec
+    /// The text is a name of the inventory's, and does not say how the host is reached.
+    var isNamed = false
 
     /// This machine, and this user, with nothing sent.
     var isLocal: Bool { route.hops.allSatisfy { $0.kind == "local" } }
@@ -18,17 +20,9 @@ struct HostName: Sendable, Hashable {
 
     /// How it is called in what is printed: as it was given, but without options.
     var label: String {
+        if isNamed, HarmlessText.of(text) == text { return text }
         guard route.hops.contains(where: { !$0.options.isEmpty }) || HarmlessText.of(text) != text else { return text }
         return route.hops.map(\.label).joined(separator: "/")
-    }
-
-    /// The hosts that one word of the command line stands for: `web[1-20]/sudo:postgres`.
-    ///
-    /// - Throws: ``SpecError``.
-    static func list(_ text: String) throws(SpecError) -> [HostName] {
-        var names: [HostName] = []
-        for text in try HostExpansion.expand(text) { names.append(try HostName(text)) }
-        return names
     }
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Martlet
+import MartletFleet
 
 /// Which hosts a command is for.
 struct HostOptions: ParsableArguments {
@@ -8,7 +9,8 @@ struct HostOptions: ParsableArguments {
         help: ArgumentHelp(
             """
             Hosts, separated by commas: [user@]name[:port] for ssh, local for this machine, web[1-20] for many, \
-            ssh:web1/ssh:db1 for one through the other; see 'martlet specs'. May be repeated.
+            ssh:web1/ssh:db1 for one through the other; see 'martlet specs'. @group for those of the inventory, \
+            web[1-20]!web13 without one, @web&@eu for those in both; see 'martlet hosts'. May be repeated.
             """, valueName: "hosts")
     )
     var hosts: [String] = []
@@ -23,13 +25,21 @@ struct HostOptions: ParsableArguments {
             "Work on at most so many hosts at once. Default: as many as descriptors allow.", valueName: "number"))
     var fanout: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Use this inventory. Default: what MARTLET_INVENTORY names, or ~/.config/martlet/inventory.toml.",
+            valueName: "file"))
+    var inventory: String?
+
     /// - Throws: `ValidationError` for a name that is none, or if there is no host at all.
     func list() throws -> [Host] {
-        var names = try Self.names(hosts.flatMap(HostExpansion.split))
+        let selection = try HostSelection.reading(inventory)
+        var names: [HostName] = []
+        for text in hosts { names += try selection.names(text) }
         if let hostsFile {
             let lines: [(Int, String)]
             do { lines = try Self.lines(of: hostsFile) } catch { throw ValidationError(error.description) }
-            for (number, text) in lines { names += try Self.names([text], "\(hostsFile):\(number): ") }
+            for (number, text) in lines { names += try selection.names(text, "\(hostsFile):\(number): ") }
         }
         guard !names.isEmpty else {
             throw ValidationError("name hosts with -H or --hosts-file; options stand before the command")
@@ -37,16 +47,17 @@ struct HostOptions: ParsableArguments {
         return Host.list(names)
     }
 
-    /// - Parameter place: where they were given, for the error.
+    /// What words mean, with the inventory that is used if none is named.
+    ///
     /// - Throws: `ValidationError` for one that is none.
-    static func names(_ texts: [String], _ place: String = "") throws -> [HostName] {
-        do { return try texts.flatMap { try HostName.list($0) } } catch let error as SpecError {
-            throw ValidationError(place + error.description)
-        }
+    static func names(_ texts: [String]) throws -> [HostName] {
+        let selection = try HostSelection.reading(nil)
+        return try texts.flatMap { try selection.names($0) }
     }
 
     func validate() throws {
-        _ = try Self.names(hosts.flatMap(HostExpansion.split))
+        let selection = try HostSelection.reading(inventory)
+        for text in hosts { _ = try selection.names(text) }
         if let fanout, fanout < 1 { throw ValidationError("--fanout wants a number of at least 1") }
     }
 

@@ -31,11 +31,10 @@ struct UpCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try WayInOptions.duration(idle, "--idle")
-        _ = try HostOptions.names(hosts.flatMap(HostExpansion.split))
     }
 
     func run() async throws {
-        let (hosts, command) = (Host.list(try HostOptions.names(hosts.flatMap(HostExpansion.split))), self)
+        let (hosts, command) = (Host.list(try HostOptions.names(hosts)), self)
         try await Session.run(colour: wayOptions.color) { try await command.run(hosts, $0) }
     }
 

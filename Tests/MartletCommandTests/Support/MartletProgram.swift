@@ -32,8 +32,10 @@ enum MartletProgram {
     }
 
     private static func variables(_ given: [String: String]) -> [String: String] {
-        ["XDG_CACHE_HOME": cache, "MARTLET_HUB": "off", "martlet": path, "NO_COLOR": "", "TERM": "xterm"].merging(given)
-        { $1 }
+        [
+            "XDG_CACHE_HOME": cache, "MARTLET_HUB": "off", "XDG_CONFIG_HOME": "/nowhere",
+            "martlet": path, "NO_COLOR": "", "TERM": "xterm",
+        ].merging(given) { $1 }
     }
 
     /// A text that nothing else has, to find what a test started.

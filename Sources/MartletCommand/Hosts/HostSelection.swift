@@ -1,0 +1,73 @@
+import ArgumentParser
+import Martlet
+import MartletFleet
+
+/// What words of the command line mean which hosts: specs, ranges, and what the inventory knows.
+struct HostSelection {
+    private let inventory: Inventory?
+    private let known: [String: InventoryHost]
+
+    /// - Parameter file: what `--inventory` says.
+    /// - Throws: ``CommandFailure`` that names the inventory's file.
+    init(_ file: String?) throws(CommandFailure) {
+        inventory = try InventoryFile.read(file)
+        let hosts: [InventoryHost]
+        do { hosts = try inventory?.allHosts() ?? [] } catch { throw CommandFailure("\(error)") }
+        known = Dictionary(hosts.map { ($0.name, $0) }) { first, _ in first }
+    }
+
+    /// - Throws: `ValidationError` that names the inventory's file.
+    static func reading(_ file: String?) throws -> HostSelection {
+        do { return try HostSelection(file) } catch { throw ValidationError(error.description) }
+    }
+
+    /// All that the inventory has, in its order.
+    func all() throws -> [InventoryHost] { try inventory?.allHosts() ?? [] }
+
+    /// - Parameter place: where it was given, for the error.
+    /// - Throws: `ValidationError`.
+    func names(_ text: String, _ place: String = "") throws -> [HostName] {
+        do {
+            guard Self.isExpression(text) else {
+                var names: [HostName] = []
+                for word in HostExpansion.split(text) {
+                    for name in try HostExpansion.expand(word) {
+                        names.append(try known[name].map { try HostName($0) } ?? HostName(name))
+                    }
+                }
+                return names
+            }
+            return try (inventory ?? Inventory()).select(text).map { try HostName($0) }
+        } catch let error as SpecError {
+            throw ValidationError(place + error.description)
+        } catch let error as InventoryError {
+            throw ValidationError(place + error.description)
+        }
+    }
+
+    /// Whether it says more than to take all that are named: then each host is there once.
+    private static func isExpression(_ text: String) -> Bool {
+        var isWord = true
+        var isOption = false
+        for character in text {
+            switch character {
+            case "@" where isWord: return true
+            case "!" where !isOption, "^" where !isOption, "&" where !isOption: return true
+            case "?": isOption = true
+            case ",", " ": (isWord, isOption) = (true, false)
+            default: isWord = false
+            }
+            if character != ",", character != " " { isWord = false }
+        }
+        return false
+    }
+}
+
+extension HostName {
+    /// A host of the inventory, by its name there.
+    init(_ host: InventoryHost) throws(SpecError) {
+        try self.init(host.spec)
+        text = host.name
+        isNamed = host.name != host.spec
+    }
+}

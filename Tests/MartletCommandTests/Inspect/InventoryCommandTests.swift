@@ -1,0 +1,81 @@
+import Foundation
+import MartletTestKit
+import Testing
+
+/// Inventories on the command line: `@group`, `martlet hosts`.
+@Suite(.leakChecked) struct InventoryCommandTests {
+    private static let text = """
+        variables = { user = "root" }
+        [groups.web]
+        hosts = ["web[01-04]", "!web03"]
+        spec = "local?nice={n}"
+        variables = { n = 1 }
+        [groups.site]
+        groups = ["web"]
+        hosts = ["db1"]
+        [hosts.web04]
+        variables = { n = 2, tags = ["a", "b"] }
+        [hosts.db1]
+        spec = "local"
+        """
+
+    private func withInventory(_ text: String = text, _ body: (String) async throws -> Void) async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "inventory-\(UUID().uuidString).toml").path
+        try text.write(toFile: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        try await body(file)
+    }
+
+    @Test func `Groups, sets and names of the inventory mean its hosts`() async throws {
+        try await withInventory { file async throws in
+            let run = try await MartletProgram.run([
+                "run", "--inventory", file, "-b", "-H", "@site!web01", "--", "nice",
+            ])
+            #expect(run.exitCode == 0, "\(run.errors)")
+            #expect(
+                Set(run.outputLines) == ["web02 (1 host):", "  1", "web04 (1 host):", "  2", "db1 (1 host):", "  0"])
+            let named = try await MartletProgram.run(
+                ["run", "-H", "web04,web[01-02],local", "--", "nice"], environment: ["MARTLET_INVENTORY": file])
+            #expect(named.outputLines.sorted() == ["local: 0", "web01: 1", "web02: 1", "web04: 2"], "\(named.errors)")
+            let both = try await MartletProgram.run(["run", "--inventory", file, "-H", "@web&web[02-09]", "--", "true"])
+            #expect(both.errors.contains("2 hosts: 2 succeeded"), "\(both.errors)")
+        }
+    }
+
+    @Test func `hosts shows what words stand for`() async throws {
+        try await withInventory { file async throws in
+            let all = try await MartletProgram.run(["hosts", "--inventory", file])
+            #expect(all.outputLines.first == "host   spec          groups      variables")
+            #expect(
+                all.outputLines.contains("web04  local?nice=2  @site @web  n=2 tags=[a, b] user=root"), "\(all.output)")
+            let json = try await MartletProgram.run(["hosts", "--inventory", file, "--json", "@web!web01", "other"])
+            let lines = try jsonLines(json.output)
+            #expect(lines.map { $0["host"] as? String } == ["web02", "web04", "other"])
+            #expect(lines[2]["spec"] as? String == "ssh:other" && lines[0]["groups"] as? [String] == ["site", "web"])
+        }
+    }
+
+    @Test func `What is wrong with an inventory is told with its place`() async throws {
+        for (text, words) in [
+            (
+                "[groups.web]\nhost = ['a']",
+                "groups.web.host: there is nothing called \"host\" here; did you mean \"hosts\"?"
+            ),
+            ("[groups.web\n", "line 1: "), ("[groups.web]\nhosts = 'a'", "groups.web.hosts: "),
+            ("[groups.a]\ngroups = ['b']\n[groups.b]\ngroups = ['a']", "a group cannot contain itself"),
+            ("[hosts.a]\nspec = 'ssh:{port}'", "there is no variable {port}"),
+        ] {
+            try await withInventory(text) { file async throws in
+                let result = try await MartletProgram.run(["hosts", "--inventory", file])
+                #expect(result.exitCode == 64 && result.errors.contains("\(file): "), "\(result.errors)")
+                #expect(result.errors.contains(words), "\(result.errors)")
+            }
+        }
+        try await withInventory { file async throws in
+            let result = try await MartletProgram.run(["run", "--inventory", file, "-H", "@wbe", "--", "true"])
+            #expect(result.exitCode == 64 && result.errors.contains("did you mean \"@web\"?"), "\(result.errors)")
+        }
+        let none = try await MartletProgram.run(["run", "--inventory", "/nowhere", "-H", "@web", "--", "true"])
+        #expect(none.exitCode == 64 && none.errors.contains("cannot read /nowhere"), "\(none.errors)")
+    }
+}
