@@ -284,6 +284,7 @@ CASES = [
     Case("fan/local", fan_local, Row("100 local contexts at once", "s", "seconds", AT_MOST, 0.6)),
     Case("fleet/1000", fleet,
          Row("a group of 1,000 local contexts called", "s", "mean", AT_MOST, 1),
+         Row("  without a group", "s", "direct"),
          Row("  connected", "s", "connect"),
          Row("  1,000 outputs grouped", "ms", "grouping", AT_MOST, 50)),
     Case("fan/ssh", fan_ssh, Row("100 ssh contexts at once", "s", "seconds", RATIO, 1.1)),

@@ -74,6 +74,23 @@ private final class Log: Sendable {
         }
     }
 
+    @Test func `When all has to stop nobody waits for a try that will not be`() async throws {
+        try await withGroup(["local?dir=/nowhere", "local"]) { group in
+            var group = group
+            let pausing = Gate()
+            group.strategy = FleetStrategy(failures: .count(0), retry: RetryPolicy(connects: 5))
+            group.strategy.retry.pause = .seconds(600)
+            group.strategy.retry.longestPause = .seconds(600)
+            group.onEvent = { if case .retrying = $0 { pausing.open() } }
+            let results = try await group.each { _, _ in
+                await pausing.wait()
+                throw PlainError(text: "enough")
+            }
+            #expect(results.map(\.outcome.kind) == [.unreachable, .failed])
+            #expect("\(results.stop!)".hasPrefix("stopped when 1 had failed"))
+        }
+    }
+
     @Test func `A member's time is for all its tries`() async throws {
         try await withGroup(["local", "local"]) { group in
             var strategy = FleetStrategy(retry: RetryPolicy(runs: 100), memberDeadline: .seconds(1))

@@ -57,6 +57,16 @@ struct Meet: RemoteTask {
     }
 }
 
+/// Adds up what comes.
+struct Adder: RemoteTask {
+    var numbers: ChannelEnd<Never, Int>
+    func run(in context: RemoteContext) async throws -> Int {
+        var sum = 0
+        for try await number in numbers { sum += number }
+        return sum
+    }
+}
+
 /// Sends its number twice what it gets.
 struct Doubler: RemoteTask {
     var channel: Channel<Int>

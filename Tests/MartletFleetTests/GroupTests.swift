@@ -277,6 +277,21 @@ func withGroup(_ specs: [String], _ body: @Sendable (Group) async throws -> Void
         }
     }
 
+    @Test func `Tasks with a channel each return what they came to`() async throws {
+        try await withGroup(["local", "local"]) { group in
+            let (sent, results) = try await group.withChannels(
+                sending: Int.self, receiving: Never.self, task: { end, _ in Adder(numbers: end) }
+            ) { channels in
+                for number in 1...10 { try await channels.sendEach(number) }
+                for channel in channels { channel.end.finish() }
+                try await channels.waitClose(timeout: .seconds(20))
+                return 10
+            }
+            #expect(sent == 10)
+            #expect(try results.get() == [55, 55])
+        }
+    }
+
     @Test func `A cancelled call keeps what there is`() async throws {
         try await withGroup(["local", "local", "local"]) { group in
             try await group.connect().get()

@@ -28,8 +28,20 @@ extension Cases {
         guard groups[0].names.count == outputs.count(where: { $0.1 == text }) else {
             throw BenchmarkError("a wrong group")
         }
+        // The same without a group: what the contexts themselves cost.
+        var contexts: [Context] = []
+        for member in group { contexts.append(try await group.context(of: member)) }
+        let (_, direct) = try await time {
+            try await withThrowingTaskGroup(of: Int.self) { [contexts] tasks in
+                for (number, context) in contexts.enumerated() {
+                    tasks.addTask { try await context.call(Echo(value: number)) }
+                }
+                for try await _ in tasks {}
+            }
+        }
         await group.close()
         var sample = times.sample(1)
+        sample.add("direct", direct.inSeconds)
         sample.add("connect", connect.inSeconds)
         sample.add("grouping", grouping.inSeconds * 1e3)
         return sample

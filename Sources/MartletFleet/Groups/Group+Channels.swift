@@ -11,8 +11,8 @@ extension Group {
     ///         }
     ///     }
     ///
-    /// All members are at it at once, whatever the strategy says. One that is not reached is there too: its channel ends with the error. When `body` ends, all channels are closed,
-    /// and the tasks are waited for.
+    /// All members are at it at once, whatever the strategy says. One that is not reached is there too: its channel ends with
+    /// the error. When `body` ends, all channels are closed, and the tasks are waited for.
     ///
     /// - Parameters:
     ///   - task: makes a member's task of its end.
@@ -35,6 +35,32 @@ extension Group {
         task: @escaping @Sendable (ChannelEnd<Incoming, Outgoing>, GroupMember) -> T,
         _ body: (ChannelGroup<GroupMember, Outgoing, Incoming>) async throws -> R
     ) async throws -> (R, GroupResults<Void>) where T.Output == Void {
+        try await withEnds(
+            sending, receiving,
+            { context, end, member in
+                try await context.call(task(end, member), deadline: timeout)
+            }, body)
+    }
+
+    /// The same with tasks that return something.
+    ///
+    /// - Throws: as ``withChannels(of:timeout:task:_:)``.
+    public func withChannels<Item: Codable & Sendable, T: RemoteTask, R: Sendable>(
+        of: Item.Type, timeout: Duration? = nil,
+        task: @escaping @Sendable (Channel<Item>, GroupMember) -> T,
+        _ body: (ChannelGroup<GroupMember, Item, Item>) async throws -> R
+    ) async throws -> (R, GroupResults<T.Output>) where T.Output: Codable {
+        try await withChannels(sending: Item.self, receiving: Item.self, timeout: timeout, task: task, body)
+    }
+
+    /// The same with channels whose directions carry different types, and tasks that return something.
+    ///
+    /// - Throws: as ``withChannels(of:timeout:task:_:)``.
+    public func withChannels<Outgoing: Codable & Sendable, Incoming: Codable & Sendable, T: RemoteTask, R: Sendable>(
+        sending: Outgoing.Type, receiving: Incoming.Type, timeout: Duration? = nil,
+        task: @escaping @Sendable (ChannelEnd<Incoming, Outgoing>, GroupMember) -> T,
+        _ body: (ChannelGroup<GroupMember, Outgoing, Incoming>) async throws -> R
+    ) async throws -> (R, GroupResults<T.Output>) where T.Output: Codable {
         try await withEnds(
             sending, receiving,
             { context, end, member in

@@ -1,4 +1,5 @@
 public import Martlet
+import MartletReactor
 
 /// Files there and back; see ``Context/put(_:to:options:onProgress:)``. In each path `{host}` stands for a member's name, as
 /// one name of a file: a slash in it becomes `_`.
@@ -77,7 +78,8 @@ extension Group {
         onProgress: (@Sendable (GroupMember, TransferProgress) -> Void)? = nil
     ) async throws -> GroupResults<SyncOutcome> {
         let target = MemberTemplate(path)
-        let source = try SyncSource(local, options)
+        // Disks are read where that holds nobody up.
+        let source = try await withTaskExecutorPreference(Reactor.shared) { try SyncSource(local, options) }
         guard strategy.isPlain else {
             return try await each { context, member in
                 let report = progress(of: member, onProgress)
@@ -96,20 +98,25 @@ extension Group {
         var outcomes: [SyncOutcome] = []
         if !reached.isEmpty {
             let targets = reached.map { SyncTarget($0.value, target.path(for: $0.member)) }
-            outcomes = try await source.sync(
-                to: targets, options: options, onProgress: { onProgress?(reached[$0].member, $1) }, onFinish: nil)
+            do {
+                outcomes = try await source.sync(
+                    to: targets, options: options, onProgress: { onProgress?(reached[$0].member, $1) }, onFinish: nil)
+            } catch is CancellationError {}
         }
         var rest = outcomes[...]
         return GroupResults(
             self,
-            contexts.map { result in
+            zip(entries, contexts).map { entry, result in
                 result.mapOutcome { outcome in
-                    guard case .ok = outcome, let synced = rest.popFirst() else { return outcome.withoutValue()! }
+                    guard case .ok(let context) = outcome else { return outcome.withoutValue()! }
+                    guard let synced = rest.popFirst() else { return .cancelled }
                     do throws(MartletError) { return .ok(try synced.complete()) } catch {
-                        return error.code == .contextLost ? .unreachable(error) : .failed(error)
+                        guard error.code == .contextLost else { return .failed(error) }
+                        entry.host.native.lost(context)
+                        return .unreachable(error)
                     }
                 }
-            })
+            }, stop: contexts.stop)
     }
 }
 

@@ -53,6 +53,7 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
         var begins = [ContinuousClock.Instant?](repeating: nil, count: results.count)
         var isSettled = [Bool](repeating: false, count: results.count)
         var stop: FleetStop?
+        let halt = Gate()
         var random = SystemRandomNumberGenerator()
         await withTaskGroup(of: Event.self) { tasks in
             func settle(_ index: Int, behind step: Int) {
@@ -80,6 +81,8 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                     case .cancelled: .cancelled
                     }
                 tell(.stopped(stop!))
+                // Nobody waits for a try that will not be.
+                halt.open()
             }
             func pump() {
                 if Task.isCancelled {
@@ -131,7 +134,7 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                     case .pause(let pause):
                         if let error = attempt.outcome.error { tell(.retrying(group[index], after: pause, error)) }
                         tasks.addTask {
-                            await Pause.wait(pause)
+                            await Pause.wait(pause, until: halt)
                             return .woke(index)
                         }
                     }

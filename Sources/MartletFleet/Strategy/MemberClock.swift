@@ -38,10 +38,6 @@ final class MemberClock: Sendable {
 
     private func untilOver() async {
         await hasBegun.wait()
-        guard let end = deadline.withLock({ $0 }) else { return }
-        let gate = Gate()
-        let timer = Reactor.shared.schedule(at: end) { gate.open() }
-        await gate.wait()
-        Reactor.shared.cancel(timer)
+        if let end = deadline.withLock({ $0 }) { await Pause.wait(until: end) }
     }
 }

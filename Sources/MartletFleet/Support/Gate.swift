@@ -47,10 +47,20 @@ final class Gate: Sendable {
 
 /// Waits on the reactor's own clock.
 enum Pause {
+    /// Returns early if the gate opens or the task is cancelled.
+    static func wait(_ duration: Duration, until gate: Gate) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await gate.wait() }
+            group.addTask { await wait(until: Reactor.now + duration.clampedNanoseconds) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
     /// Returns early if the task is cancelled.
-    static func wait(_ duration: Duration) async {
+    static func wait(until deadline: UInt64) async {
         let gate = Gate()
-        let timer = Reactor.shared.schedule(at: Reactor.now + duration.clampedNanoseconds) { gate.open() }
+        let timer = Reactor.shared.schedule(at: deadline) { gate.open() }
         await gate.wait()
         Reactor.shared.cancel(timer)
     }
