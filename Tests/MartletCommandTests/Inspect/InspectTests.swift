@@ -70,4 +70,14 @@ import Testing
             #expect(help.output.contains("USAGE: martlet \(command)"))
         }
     }
+
+    @Test(arguments: ["bash", "zsh", "fish"]) func `Shells complete commands and options`(_ shell: String) async throws
+    {
+        let script = try await MartletProgram.run(["--generate-completion-script", shell])
+        #expect(script.exitCode == 0 && script.output.contains("--connect-timeout"), "\(script.errors)")
+        guard ["/bin", "/usr/bin"].contains(where: { FileManager.default.isExecutableFile(atPath: "\($0)/\(shell)") })
+        else { return }
+        let check = try await runProgram([shell, "-n", "/dev/stdin"], input: script.output)
+        #expect(check.exitCode == 0 && check.errors == "", "\(check.errors)")
+    }
 }
