@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import CompilerPluginSupport
 import PackageDescription
 
 // A program that Martlet sends to other machines must run where no Swift is installed, so the two executables link
@@ -16,7 +17,9 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Martlet", targets: ["Martlet"]),
+        .library(name: "MartletActors", targets: ["MartletActors"]),
         .library(name: "MartletFragment", targets: ["MartletFragment"]),
+        .library(name: "MartletMacros", targets: ["MartletMacros"]),
         .library(name: "MartletOperations", targets: ["MartletOperations"]),
         .library(name: "MartletPython", targets: ["MartletPython"]),
         .library(name: "MartletShim", targets: ["MartletShim"]),
@@ -34,6 +37,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        // For those who compile a program with MartletMacros; nothing of it is in the program.
+        .package(url: "https://github.com/swiftlang/swift-syntax", from: "603.0.1"),
     ],
     targets: [
         .target(name: "CMartlet"),
@@ -63,6 +68,19 @@ let package = Package(
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
             ]
         ),
+        .target(name: "MartletActors", dependencies: ["Martlet", "MartletReactor", "MartletWire"]),
+        .macro(
+            name: "MartletMacroPlugin",
+            dependencies: [
+                .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
+                .product(name: "SwiftDiagnostics", package: "swift-syntax"),
+                .product(name: "SwiftParser", package: "swift-syntax"),
+                .product(name: "SwiftSyntax", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxBuilder", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
+            ]
+        ),
+        .target(name: "MartletMacros", dependencies: ["Martlet", "MartletMacroPlugin"]),
         .target(
             name: "MartletFragment",
             dependencies: ["CMartlet", "Martlet", "MartletReactor"],
@@ -134,6 +152,16 @@ let package = Package(
             name: "MartletFilesTests",
             dependencies: ["Martlet", "MartletTestKit", "MartletTestSupport"]),
         .testTarget(
+            name: "MartletActorsTests",
+            dependencies: ["Martlet", "MartletActors", "MartletTestKit", "MartletTestSupport", "MartletWire"]),
+        .testTarget(
+            name: "MartletMacrosTests",
+            dependencies: [
+                "MartletMacros", "MartletMacroPlugin", "MartletTestKit", "MartletTestSupport",
+                .product(name: "SwiftSyntaxMacroExpansion", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxMacrosGenericTestSupport", package: "swift-syntax"),
+            ]),
+        .testTarget(
             name: "MartletFragmentTests",
             dependencies: ["Martlet", "MartletFragment", "MartletReactor", "MartletTestKit"]),
         .testTarget(
@@ -163,7 +191,7 @@ let package = Package(
         .testTarget(
             name: "MartletAuthorityTests",
             dependencies: [
-                "Martlet", "MartletTestKit", "MartletWire", "MartletLink",
+                "Martlet", "MartletActors", "MartletTestKit", "MartletWire", "MartletLink",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
