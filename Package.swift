@@ -18,6 +18,7 @@ let package = Package(
     products: [
         .library(name: "Martlet", targets: ["Martlet"]),
         .library(name: "MartletActors", targets: ["MartletActors"]),
+        .library(name: "MartletFleet", targets: ["MartletFleet"]),
         .library(name: "MartletFragment", targets: ["MartletFragment"]),
         .library(name: "MartletMacros", targets: ["MartletMacros"]),
         .library(name: "MartletOperations", targets: ["MartletOperations"]),
@@ -80,7 +81,14 @@ let package = Package(
                 .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
             ]
         ),
-        .target(name: "MartletMacros", dependencies: ["Martlet", "MartletMacroPlugin"]),
+        .target(name: "MartletMacros", dependencies: ["Martlet", "MartletFleet", "MartletMacroPlugin"]),
+        .target(
+            name: "MartletFleet",
+            dependencies: [
+                "Martlet", "MartletPython", "MartletReactor",
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]
+        ),
         .target(
             name: "MartletFragment",
             dependencies: ["CMartlet", "Martlet", "MartletReactor"],
@@ -161,6 +169,9 @@ let package = Package(
                 .product(name: "SwiftSyntaxMacroExpansion", package: "swift-syntax"),
                 .product(name: "SwiftSyntaxMacrosGenericTestSupport", package: "swift-syntax"),
             ]),
+        .testTarget(
+            name: "MartletFleetTests",
+            dependencies: ["Martlet", "MartletFleet", "MartletPython", "MartletTestKit", "MartletTestSupport"]),
         .testTarget(
             name: "MartletFragmentTests",
             dependencies: ["Martlet", "MartletFragment", "MartletReactor", "MartletTestKit"]),

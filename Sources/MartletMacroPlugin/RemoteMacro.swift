@@ -23,7 +23,7 @@ package enum RemoteMacro: PeerMacro {
         }
         let source = RemoteSource(
             RemoteFunction(function, in: context.lexicalContext, overload: overload, module: module(of: node, in: context)))
-        return [source.task, source.contextOverload].map { DeclSyntax(stringLiteral: $0) }
+        return [source.task, source.contextOverload, source.groupOverload].map { DeclSyntax(stringLiteral: $0) }
     }
 
     /// The name of the module that the function is in.

@@ -37,18 +37,18 @@ struct RemoteSource {
 
     var contextOverload: String {
         overload(
-            on: "Martlet.Context", called: "context", output: result, attributes: function.isDiscardable ? "@discardableResult\n" : "",
+            on: "Martlet.Context", called: "context", limit: "deadline", output: result, attributes: function.isDiscardable ? "@discardableResult\n" : "",
             documentation: ["/// Runs in `context`: a copy of this program there calls it."])
     }
 
     var groupOverload: String {
         overload(
-            on: "MartletFleet.Group", called: "group", output: " -> MartletFleet.GroupResults<\(function.output ?? "Void")>",
+            on: "MartletFleet.Group", called: "group", limit: "timeout", output: " -> MartletFleet.GroupResults<\(function.output ?? "Void")>",
             attributes: "", documentation: ["/// Runs in every member of `group`, and gives what came of each."])
     }
 
     private func overload(
-        on type: String, called word: String, output: String, attributes: String, documentation: [String]
+        on type: String, called word: String, limit: String, output: String, attributes: String, documentation: [String]
     ) -> String {
         let place = function.free(word)
         let deadline = function.free("deadline")
@@ -57,7 +57,7 @@ struct RemoteSource {
         var list = ["on \(place): \(type)"] + parameters.map(\.declaration)
         if hasDeadline { list.append(deadline == "deadline" ? "deadline: Swift.Duration? = nil" : "deadline \(deadline): Swift.Duration? = nil") }
         let arguments = parameters.map { $0.argument($0.name) }.joined(separator: ", ")
-        let passed = hasDeadline ? ", deadline: \(deadline)" : ""
+        let passed = hasDeadline ? ", \(limit): \(deadline)" : ""
         let words = function.documentation.isEmpty ? documentation : function.documentation + ["///"] + documentation
         return """
             \(words.joined(separator: "\n"))

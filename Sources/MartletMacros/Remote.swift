@@ -1,4 +1,5 @@
 @_exported public import Martlet
+@_exported public import MartletFleet
 
 /// Makes a function callable in other contexts: one, or all of a group.
 ///

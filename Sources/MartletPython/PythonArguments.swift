@@ -1,7 +1,11 @@
 /// What a call brings: a list of arguments and a map of keyword arguments.
-struct PythonArguments: Encodable, Sendable {
-    var positional: [any Encodable & Sendable]
-    var keywords: [String: any Encodable & Sendable]
+package struct PythonArguments: Encodable, Sendable {
+    package var positional: [any Encodable & Sendable]
+    package var keywords: [String: any Encodable & Sendable]
+
+    package init(positional: [any Encodable & Sendable], keywords: [String: any Encodable & Sendable]) {
+        (self.positional, self.keywords) = (positional, keywords)
+    }
 
     private struct Keyword: CodingKey {
         var stringValue: String
@@ -10,7 +14,7 @@ struct PythonArguments: Encodable, Sendable {
         init?(intValue: Int) { nil }
     }
 
-    func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.unkeyedContainer()
         var list = container.nestedUnkeyedContainer()
         for value in positional { try list.encode(value) }

@@ -25,6 +25,8 @@ public final class PythonContext: Sendable {
     public var facts: Facts { context.facts }
     /// How long each phase of the connect took.
     public var timings: ConnectTimings { context.timings }
+    /// Whether the link that leads to it is still there.
+    package var hasLink: Bool { context.hasLink }
 
     /// Calls a function.
     ///
@@ -65,7 +67,7 @@ public final class PythonContext: Sendable {
         try await call(function, .init(positional: arguments, keywords: kw), deadline)
     }
 
-    nonisolated(nonsending) func call<Output: Decodable>(
+    package nonisolated(nonsending) func call<Output: Decodable>(
         _ function: String, _ arguments: PythonArguments, _ deadline: Duration?
     ) async throws -> Output {
         do {

@@ -31,6 +31,16 @@ extension Context {
     }
 }
 
+/// As ``Controller/sync(_:to:options:onProgress:onFinish:)``, with a source that was looked at before, with the same options.
+///
+/// - Parameter targets: at least one; all of them of one controller.
+package func syncFolders(
+    _ source: SyncSource, to targets: [SyncTarget], options: SyncOptions,
+    onProgress: (@Sendable (_ target: Int, _ progress: TransferProgress) -> Void)?
+) async throws -> [SyncOutcome] {
+    try await SyncRun(targets, options, targets[0].context.runtime, onProgress, nil).run { source }
+}
+
 extension SyncOutcome {
     fileprivate func orError() throws -> SyncOutcome {
         if let error { throw error }

@@ -150,7 +150,16 @@ extension Context {
         prompts: (any PromptResponder)? = nil,
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
-        try await RouteConnect.run(spec.hops.map(\.connector), from: route, options, prompts, onPhase) {
+        try await connect(through: spec.hops.map(\.connector), options: options, prompts: prompts, onPhase: onPhase)
+    }
+
+    package func connect(
+        through connectors: [any Connector],
+        options: ConnectOptions,
+        prompts: (any PromptResponder)? = nil,
+        onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)?
+    ) async throws -> Context {
+        try await RouteConnect.run(connectors, from: route, options, prompts, onPhase) {
             try await connect($0, options: $1, prompts: prompts, onPhase: $2)
         }
     }

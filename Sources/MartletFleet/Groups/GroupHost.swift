@@ -1,0 +1,106 @@
+import Martlet
+import MartletPython
+import Synchronization
+
+/// Where the ways to a group's members begin.
+enum GroupOrigin: Sendable {
+    case controller(Controller)
+    case context(Context)
+
+    func connect(
+        through connectors: [any Connector], _ options: ConnectOptions, _ prompts: (any PromptResponder)?,
+        _ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?
+    ) async throws -> Context {
+        let onPhase = onPhase.map { tell in { @Sendable (_: Route, phase: ConnectPhase, time: Duration) in tell(phase, time) } }
+        return switch self {
+        case .controller(let controller):
+            try await controller.connect(through: connectors, options: options, prompts: prompts, onPhase: onPhase)
+        case .context(let context):
+            try await context.connect(through: connectors, options: options, prompts: prompts, onPhase: onPhase)
+        }
+    }
+
+    func options(_ options: ConnectOptions, running runtime: PythonRuntime) throws -> ConnectOptions {
+        switch self {
+        case .controller(let controller): try controller.options(options, running: runtime)
+        case .context(let context): try context.options(options, running: runtime)
+        }
+    }
+
+    func makeChannel<Sent, Received>(
+        sending: Sent.Type, receiving: Received.Type
+    ) -> (ChannelEnd<Sent, Received>, ChannelEnd<Received, Sent>) {
+        switch self {
+        case .controller(let controller): controller.makeChannel(sending: sending, receiving: receiving)
+        case .context(let context): context.makeChannel(sending: sending, receiving: receiving)
+        }
+    }
+}
+
+/// One member's connections, which all groups share that it is in.
+final class GroupHost: Sendable {
+    let origin: GroupOrigin
+    let spec: MemberSpec
+    let native: LazyConnection<Context>
+    private let options: GroupOptions
+    private let pythons = Mutex<[PythonRuntime: LazyConnection<PythonContext>]>([:])
+    let facts = Mutex<HostFacts?>(nil)
+
+    init(_ origin: GroupOrigin, _ spec: MemberSpec, _ options: GroupOptions) {
+        (self.origin, self.spec, self.options) = (origin, spec, options)
+        native = LazyConnection { onPhase in
+            switch spec.way {
+            case .connectors(let connectors):
+                try await origin.connect(through: connectors, options.connect, options.prompts, onPhase)
+            case .custom(let connect): try await connect(onPhase)
+            case .context(let context):
+                // It was closed, or lost, and only who made it knows how.
+                if context.hasLink {
+                    context
+                } else {
+                    throw MartletError(
+                        .contextLost, "the context is gone", route: context.route,
+                        advice: "make the group of specs instead of contexts: then it is connected anew")
+                }
+            }
+        } isThere: {
+            $0.hasLink
+        } end: { context, limit in
+            await context.close(within: limit)
+        }
+    }
+
+    func python(_ runtime: PythonRuntime) -> LazyConnection<PythonContext> {
+        pythons.withLock { pythons in
+            if let connection = pythons[runtime] { return connection }
+            let connection = makePython(runtime)
+            pythons[runtime] = connection
+            return connection
+        }
+    }
+
+    private func makePython(_ runtime: PythonRuntime) -> LazyConnection<PythonContext> {
+        LazyConnection { [origin, spec, options, native] onPhase in
+            guard case .connectors(let connectors) = spec.way else {
+                return try await native.value(onPhase).python(runtime)
+            }
+            let connect = try origin.options(options.connect, running: runtime)
+            return PythonContext(
+                try await origin.connect(through: connectors, connect, options.prompts, onPhase), runtime)
+        } isThere: {
+            $0.hasLink
+        } end: { python, limit in
+            await python.close(within: limit)
+        }
+    }
+
+    var pythonConnections: [LazyConnection<PythonContext>] { pythons.withLock { Array($0.values) } }
+
+    func close(within limit: Duration) async {
+        // Those of Python may run below the native one.
+        await withTaskGroup(of: Void.self) { group in
+            for python in pythonConnections { group.addTask { await python.close(within: limit) } }
+        }
+        await native.close(within: limit)
+    }
+}

@@ -1,0 +1,149 @@
+import Martlet
+import Synchronization
+
+/// A connection that is made when it is first wanted, once for all who want it, and anew when it was lost.
+final class LazyConnection<Handle: AnyObject & Sendable>: Sendable {
+    typealias OnPhase = @Sendable (ConnectPhase, Duration) -> Void
+
+    private enum Turn {
+        case ready(Handle)
+        case failed(any Error)
+        /// Whoever gets this makes the connection.
+        case own
+        case cancelled
+    }
+
+    private struct State {
+        var handle: Handle?
+        /// Somebody has found that it is gone.
+        var isLost = false
+        var isConnecting = false
+        /// Counts how often it was closed.
+        var generation = 0
+        var waiters: [(ticket: Int, continuation: UnsafeContinuation<Turn, Never>)] = []
+        var lastTicket = 0
+    }
+
+    private let make: @Sendable (OnPhase?) async throws -> Handle
+    private let isThere: @Sendable (Handle) -> Bool
+    private let end: @Sendable (Handle, Duration) async -> Void
+    private let state = Mutex(State())
+
+    init(
+        make: @escaping @Sendable (OnPhase?) async throws -> Handle,
+        isThere: @escaping @Sendable (Handle) -> Bool,
+        end: @escaping @Sendable (Handle, Duration) async -> Void
+    ) {
+        (self.make, self.isThere, self.end) = (make, isThere, end)
+    }
+
+    /// What is connected now.
+    var current: Handle? {
+        state.withLock { state in
+            guard let handle = state.handle, !state.isLost, isThere(handle) else { return nil }
+            return handle
+        }
+    }
+
+    /// - Parameter onPhase: told of the phases, if it is this caller who connects.
+    /// - Throws: what the connect throws, to all who wait for it; `CancellationError` to who was cancelled alone.
+    func value(_ onPhase: OnPhase? = nil) async throws -> Handle {
+        switch await turn() {
+        case .ready(let handle): return handle
+        case .failed(let error): throw error
+        case .cancelled: throw CancellationError()
+        case .own: return try await connect(onPhase)
+        }
+    }
+
+    private func turn() async -> Turn {
+        let ticket = state.withLock { state in
+            state.lastTicket += 1
+            return state.lastTicket
+        }
+        return await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                let turn: Turn? = state.withLock { state in
+                    // Whoever is cancelled from here on finds the waiter.
+                    if Task.isCancelled { return .cancelled }
+                    if let handle = state.handle, !state.isLost, isThere(handle) { return .ready(handle) }
+                    guard state.isConnecting else {
+                        state.isConnecting = true
+                        return .own
+                    }
+                    state.waiters.append((ticket, continuation))
+                    return nil
+                }
+                if let turn { continuation.resume(returning: turn) }
+            }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                state.waiters.firstIndex { $0.ticket == ticket }.map { state.waiters.remove(at: $0) }
+            }
+            waiter?.continuation.resume(returning: .cancelled)
+        }
+    }
+
+    private func connect(_ onPhase: OnPhase?) async throws -> Handle {
+        let (old, generation) = state.withLock { state in
+            defer { (state.handle, state.isLost) = (nil, false) }
+            return (state.handle, state.generation)
+        }
+        if let old { await end(old, .seconds(2)) }
+        do {
+            let handle = try await make(onPhase)
+            let isWanted = state.withLock { state in
+                guard state.generation == generation else { return false }
+                state.handle = handle
+                return true
+            }
+            guard isWanted else {
+                await end(handle, .seconds(2))
+                throw MartletError(.contextLost, "the group was closed while this was being connected")
+            }
+            finish(.ready(handle))
+            return handle
+        } catch {
+            // Who is cancelled leaves the connect to the next who waits for it.
+            if Task.isCancelled || error is CancellationError { pass() } else { finish(.failed(error)) }
+            throw error
+        }
+    }
+
+    private func finish(_ turn: Turn) {
+        let waiters = state.withLock { state in
+            state.isConnecting = false
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.continuation.resume(returning: turn) }
+    }
+
+    private func pass() {
+        let next = state.withLock { state -> UnsafeContinuation<Turn, Never>? in
+            guard !state.waiters.isEmpty else {
+                state.isConnecting = false
+                return nil
+            }
+            return state.waiters.removeFirst().continuation
+        }
+        next?.resume(returning: .own)
+    }
+
+    /// Somebody has found that this one is gone: who comes next connects anew.
+    func lost(_ handle: Handle) {
+        state.withLock { state in
+            if state.handle === handle { state.isLost = true }
+        }
+    }
+
+    /// Ends it. What is being connected ends as soon as it is there; who comes next connects anew.
+    func close(within limit: Duration) async {
+        let handle = state.withLock { state in
+            state.generation += 1
+            defer { (state.handle, state.isLost) = (nil, false) }
+            return state.handle
+        }
+        if let handle { await end(handle, limit) }
+    }
+}
