@@ -19,7 +19,9 @@ final class LocalActor: Invocable {
     var actor: (any DistributedActor)? { reference.withLock { $0.actor } }
 
     nonisolated(nonsending) func answer(_ invocation: Invocation) async -> [UInt8] {
-        guard let actor else { return InvocationAnswer.failed(MartletError(.actorGone, "the actor is not there any more")) }
+        guard let actor else {
+            return InvocationAnswer.failed(MartletError(.actorGone, "the actor is not there any more"))
+        }
         // Whoever may tell this context what to do may name any method; all others must not lead one actor into another's.
         guard invocation.isFromAbove || ActorTarget.isMethod(invocation.target, of: type) else {
             return InvocationAnswer.failed(

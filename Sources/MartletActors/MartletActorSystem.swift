@@ -174,7 +174,9 @@ public final class MartletActorSystem: DistributedActorSystem, ContextCompanion,
                 deadline: ActorDeadline.current)
             let errors = [error] + ((Act.self as? any RemoteActor.Type)?.errors ?? [])
             return (runtime, try InvocationAnswer.open(answer, errors: errors, route: route))
-        } catch let error as MartletError where error.code == .refused && error.message.hasSuffix(Capabilities.unknownToken) {
+        } catch let error as MartletError
+            where error.code == .refused && error.message.hasSuffix(Capabilities.unknownToken)
+        {
             throw Self.gone(id, "\(Act.self)", route)
         } catch var error as MartletError where error.route.steps.isEmpty {
             error.route = route

@@ -27,7 +27,9 @@ struct RemoteCheck {
 
     /// Which of the functions of one name it is: `nil` for the first.
     mutating func overload(of attribute: AttributeSyntax) -> Int? {
-        guard case .argumentList(let arguments) = attribute.arguments, let argument = arguments.first else { return nil }
+        guard case .argumentList(let arguments) = attribute.arguments, let argument = arguments.first else {
+            return nil
+        }
         let number = argument.expression.as(IntegerLiteralExprSyntax.self).flatMap { Int($0.literal.text) }
         guard let number, (2...9).contains(number) else {
             findings.append(RemoteDiagnostic.overloadNumber.at(argument.expression))
@@ -86,7 +88,8 @@ struct RemoteCheck {
             fixed.type = TypeSyntax(ArrayTypeSyntax(element: parameter.type.trimmed))
             fixed.type.trailingTrivia = ellipsis.trailingTrivia
             findings.append(
-                RemoteDiagnostic.variadic.at(parameter, fixIts: [FixIt("take an array", replace: parameter, with: fixed)]))
+                RemoteDiagnostic.variadic.at(
+                    parameter, fixIts: [FixIt("take an array", replace: parameter, with: fixed)]))
         }
         if let attributed = type.as(AttributedTypeSyntax.self) {
             for specifier in attributed.specifiers {

@@ -47,7 +47,8 @@ enum RemoteDiagnostic: DiagnosticMessage {
         case .genericType(let name):
             "what is in the generic type '\(name)' cannot be called in another context; move it out, or write a generic RemoteTask"
         case .opaque: "'some' does not say which type is sent; write the type itself"
-        case .existential(let type): "'\(type)' cannot be sent: no protocol is Codable itself; use a type that is, such as an enum"
+        case .existential(let type):
+            "'\(type)' cannot be sent: no protocol is Codable itself; use a type that is, such as an enum"
         case .tuple: "a tuple cannot be sent, as it is not Codable; use a struct that is"
         case .closure: "a closure cannot be sent: code is not a value; pass what it would decide on, or a channel"
         case .metatype: "a type cannot be sent; write one function for each"

@@ -81,7 +81,8 @@ struct RemoteFunction {
         function.leadingTrivia.flatMap { piece -> [String] in
             switch piece {
             case .docLineComment(let text): [text]
-            case .docBlockComment(let text): text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+            case .docBlockComment(let text):
+                text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
             default: []
             }
         }

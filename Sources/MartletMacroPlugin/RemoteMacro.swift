@@ -22,13 +22,15 @@ package enum RemoteMacro: PeerMacro {
             return []
         }
         let source = RemoteSource(
-            RemoteFunction(function, in: context.lexicalContext, overload: overload, module: module(of: node, in: context)))
+            RemoteFunction(
+                function, in: context.lexicalContext, overload: overload, module: module(of: node, in: context)))
         return [source.task, source.contextOverload, source.groupOverload].map { DeclSyntax(stringLiteral: $0) }
     }
 
     /// The name of the module that the function is in.
     private static func module(of node: AttributeSyntax, in context: some MacroExpansionContext) -> String? {
         let file = context.location(of: node, at: .afterLeadingTrivia, filePathMode: .fileID)?.file
-        return file?.as(StringLiteralExprSyntax.self)?.representedLiteralValue?.split(separator: "/").first.map(String.init)
+        return file?.as(StringLiteralExprSyntax.self)?.representedLiteralValue?.split(separator: "/").first.map(
+            String.init)
     }
 }

@@ -37,13 +37,15 @@ struct RemoteSource {
 
     var contextOverload: String {
         overload(
-            on: "Martlet.Context", called: "context", limit: "deadline", output: result, attributes: function.isDiscardable ? "@discardableResult\n" : "",
+            on: "Martlet.Context", called: "context", limit: "deadline", output: result,
+            attributes: function.isDiscardable ? "@discardableResult\n" : "",
             documentation: ["/// Runs in `context`: a copy of this program there calls it."])
     }
 
     var groupOverload: String {
         overload(
-            on: "MartletFleet.Group", called: "group", limit: "timeout", output: " -> MartletFleet.GroupResults<\(function.output ?? "Void")>",
+            on: "MartletFleet.Group", called: "group", limit: "timeout",
+            output: " -> MartletFleet.GroupResults<\(function.output ?? "Void")>",
             attributes: "", documentation: ["/// Runs in every member of `group`, and gives what came of each."])
     }
 
@@ -55,7 +57,11 @@ struct RemoteSource {
         // Who has a parameter of that label keeps it.
         let hasDeadline = !parameters.contains { $0.label == "deadline" }
         var list = ["on \(place): \(type)"] + parameters.map(\.declaration)
-        if hasDeadline { list.append(deadline == "deadline" ? "deadline: Swift.Duration? = nil" : "deadline \(deadline): Swift.Duration? = nil") }
+        if hasDeadline {
+            list.append(
+                deadline == "deadline"
+                    ? "deadline: Swift.Duration? = nil" : "deadline \(deadline): Swift.Duration? = nil")
+        }
         let arguments = parameters.map { $0.argument($0.name) }.joined(separator: ", ")
         let passed = hasDeadline ? ", \(limit): \(deadline)" : ""
         let words = function.documentation.isEmpty ? documentation : function.documentation + ["///"] + documentation

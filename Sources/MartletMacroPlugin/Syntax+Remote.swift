@@ -41,7 +41,8 @@ extension AttributeListSyntax {
 
 extension TypeSyntax {
     var isVoid: Bool {
-        self.as(IdentifierTypeSyntax.self)?.name.text == "Void" || self.as(TupleTypeSyntax.self)?.elements.isEmpty ?? false
+        self.as(IdentifierTypeSyntax.self)?.name.text == "Void"
+            || self.as(TupleTypeSyntax.self)?.elements.isEmpty ?? false
             || trimmedDescription == "Swift.Void"
     }
 

@@ -20,6 +20,7 @@
 /// `try await web.post(Remote_kernels(in: "/"))`. Of several functions of one name the second and further ones need a
 /// number each for that: `@Remote(overload: 2)` makes `Remote2_kernels`.
 @attached(
-    peer, names: overloaded, prefixed(Remote_), prefixed(Remote2_), prefixed(Remote3_), prefixed(Remote4_), prefixed(Remote5_),
+    peer, names: overloaded, prefixed(Remote_), prefixed(Remote2_), prefixed(Remote3_), prefixed(Remote4_),
+    prefixed(Remote5_),
     prefixed(Remote6_), prefixed(Remote7_), prefixed(Remote8_), prefixed(Remote9_))
 public macro Remote(overload: Int? = nil) = #externalMacro(module: "MartletMacroPlugin", type: "RemoteMacro")

@@ -16,7 +16,8 @@ import Testing
         #expect(isMethod("0C5Soon_yFTE") && isMethod("0cD0yFTE") && isMethod("0c2HiB4TheyyFTE"))
         for rest in [
             "", "TE", "4hear", "5InnerC4hearySiSSYaKFTE", "5InnerV4hearTE", "5OtherE4hearTE", "4hearyyF5LocalL_C3barTE",
-            "99hearTE", "hearTE", "0TE", "00TE", "0C0CTE", "0cC0VTE", "0C4HearCTE", "0c4HearTE", "AATE", "4hearySiSSYaKF", "5InnerO1xTE", "C4hearTE",
+            "99hearTE", "hearTE", "0TE", "00TE", "0C0CTE", "0cC0VTE", "0C4HearCTE", "0c4HearTE", "AATE",
+            "4hearySiSSYaKF", "5InnerO1xTE", "C4hearTE",
         ] { #expect(!isMethod(rest), "\(rest)") }
         #expect(!ActorTarget.isMethod("$s5Other8ListenerC4hearTE", of: Listener.self))
         #expect(!ActorTarget.isMethod("", of: Listener.self))

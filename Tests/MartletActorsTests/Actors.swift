@@ -3,6 +3,7 @@ import Foundation
 import Martlet
 import MartletActors
 import MartletTestKit
+import MartletTestSupport
 
 struct NoSuchPackage: Error, Codable, Equatable {
     var name: String
@@ -52,7 +53,9 @@ distributed actor Installer: RemoteActor {
     distributed func end() { kill(getpid(), SIGKILL) }
 
     /// Tells another actor, wherever it is.
-    distributed func tell(_ other: Listener, _ text: String) async throws -> Int { try await other.hear("\(root): \(text)") }
+    distributed func tell(_ other: Listener, _ text: String) async throws -> Int {
+        try await other.hear("\(root): \(text)")
+    }
     distributed func tellAnother(_ other: Installer, _ name: String) async throws -> [String] {
         try await other.install(name)
     }

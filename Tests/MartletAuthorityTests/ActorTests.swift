@@ -36,13 +36,14 @@ struct TakeKeeper: RemoteTask {
 @Suite(.leakChecked) struct ActorTests {
     /// Passes an actor to the bad child; returns the token that came with it.
     private static func pass(_ keeper: Keeper, _ scene: Scene) throws -> [UInt8] {
-        // It ends with the scene at the latest.
+        // It ends below.
         _ = Task { [context = scene.context] in try await context.call(TakeKeeper(keeper: keeper)) }
         let call = try #require(scene.raw.opened(.call))
         let key = Array("martlet.actor".utf8)
         let place = try #require(call.payload.indices.first { call.payload[$0...].starts(with: key) })
         // A byte string of less than 256 bytes: two bytes of head, then the version.
         let token = place + key.count + 3
+        scene.raw.answer(call, .end, flags: .last, [CallAnswer.success])
         return Array(call.payload[token..<token + ChannelToken.byteCount])
     }
 
@@ -163,10 +164,13 @@ struct TakeKeeper: RemoteTask {
                 return frame.header.stream == echo && frame.header.kind == .end
             }
             #expect(refused == 400 - Capabilities.callLimit / part.count)
-            #expect(scene.raw.ask(.invoke, to: .root, token + request)?.reset == nil || refused > 0)
+            #expect(scene.raw.ask(.invoke, to: .root, token + request + part)?.reset?.code == .limitExceeded)
             // Others have room of their own.
             #expect(try await scene.sibling.call(AskKeeper(keeper: keeper)) == 1)
+            // All of it is given back.
             scene.raw.hangUp()
+            let capabilities = scene.martlet.runtime.capabilities
+            await eventually { capabilities.reservedCount == 0 }
             try await scene.checkThatOthersWork()
         }
     }

@@ -49,7 +49,8 @@ import Testing
         Case(source: "@Remote struct S {\n}", message: "@Remote goes on functions", column: 1),
         Case(source: "@Remote func f<T>(_ t: T) {}", message: "a generic function cannot be called", column: 15),
         Case(source: "@Remote func f(_ x: some Codable) {}", message: "'some' does not say which type", column: 21),
-        Case(source: "@Remote func f() -> [some Codable] { [1] }", message: "'some' does not say which type", column: 22),
+        Case(
+            source: "@Remote func f() -> [some Codable] { [1] }", message: "'some' does not say which type", column: 22),
         Case(source: "@Remote func f(_ x: any Error) {}", message: "'any Error' cannot be sent", column: 21),
         Case(source: "@Remote func f(_ x: [Any]) {}", message: "'Any' cannot be sent", column: 22),
         Case(source: "@Remote func f() -> (Int, Int) { (1, 2) }", message: "a tuple cannot be sent", column: 21),
@@ -60,7 +61,8 @@ import Testing
             source: "@Remote func f(_ x: inout Int) {}", message: "'inout' cannot reach another context's values",
             column: 21, fix: "remove 'inout'", fixed: "@Remote func f(_ x: Int) {}"),
         Case(
-            source: "@Remote func f(_ x: isolated A) {}", message: "'isolated' cannot be kept between contexts", column: 21,
+            source: "@Remote func f(_ x: isolated A) {}", message: "'isolated' cannot be kept between contexts",
+            column: 21,
             fix: "remove 'isolated'", fixed: "@Remote func f(_ x: A) {}"),
         Case(
             source: "@Remote func f(_ x: Int...) {}", message: "a variadic parameter cannot be passed on", column: 16,
@@ -93,7 +95,8 @@ import Testing
     /// All that is said of a source.
     private static func messages(of source: String) -> [String] {
         var messages: [String] = []
-        assertMacroExpansion(source, expandedSource: "", diagnostics: [], macroSpecs: ExpansionTests.macros) { failure in
+        assertMacroExpansion(source, expandedSource: "", diagnostics: [], macroSpecs: ExpansionTests.macros) {
+            failure in
             guard failure.message.contains("diagnostics but received") else { return }
             messages = failure.message.split(separator: "\n").dropFirst().map { line in
                 let text = line.drop { $0 != " " }.dropFirst()
@@ -104,7 +107,8 @@ import Testing
     }
 
     @Test func `All that is wrong is said at once`() {
-        let messages = Self.messages(of: "struct S {\n    @Remote private func f<T>(_ x: inout T, _ y: (Int, Int)) {}\n}")
+        let messages = Self.messages(
+            of: "struct S {\n    @Remote private func f<T>(_ x: inout T, _ y: (Int, Int)) {}\n}")
         #expect(messages.count == 5, "\(messages)")
     }
 }

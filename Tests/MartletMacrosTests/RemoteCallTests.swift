@@ -22,7 +22,8 @@ import Testing
 
     @Test func `Functions of one name, methods, and names that could hide others are told apart`() async throws {
         try await withLocalContext { _, context in
-            #expect(try await shift(on: context, 1) == 2)
+            let next = try await shift(on: context, 1)
+            #expect(next == 2)
             #expect(try await shift(on: context, "a") == "a!")
             #expect(try await shift(on: context, by: 1, deadline: 2, context: 3, default: 4) == 10)
             #expect(try await run(on: context, in: "x", 0) == "ran x")
@@ -70,6 +71,21 @@ import Testing
             #expect(try await first.value().first == "/x")
             #expect(try await second.value() == "b!")
             #expect(try await context.call(Tools.Package.Remote_run("y")) == "package y")
+        }
+    }
+
+    @Test func `A group calls it in every member, and each has its result`() async throws {
+        try await withLocalContext { martlet, first in
+            let second = try await martlet.connect(.local)
+            let group = Group([first, second])
+            let numbers = try await processNumber(on: group, deadline: .seconds(20)).get()
+            #expect(numbers == [first.processID, second.processID])
+            let results = try await kernels(on: group, in: "/none", 1)
+            #expect(results.failures.count == 2)
+            let places = try await place(on: group, of: "x").get()
+            #expect(places == ["x \(first.address)", "x \(second.address)"])
+            let late = try await waits(on: group, deadline: .milliseconds(300))
+            #expect(late.failures.count == 2)
         }
     }
 }

@@ -1,5 +1,5 @@
 import Foundation
-import MartletMacros
+public import MartletMacros
 
 struct DiskError: Error, Codable, Equatable {
     var path: String
@@ -38,7 +38,7 @@ struct PlainError: Error {}
 @Remote(overload: 3) func shift(by shift: Int, deadline: Int, context: Int, `default`: Int) -> Int {
     shift + deadline + context + `default`
 }
-@Remote func run(in in: String, _: Int) -> String { "ran \(`in`)" }
+@Remote func run(in: String, _: Int) -> String { "ran \(`in`)" }
 @Remote func takes(_ bytes: consuming [UInt8]?, with table: [String: Set<Int>]) async -> Int {
     (bytes?.count ?? 0) + table.count
 }

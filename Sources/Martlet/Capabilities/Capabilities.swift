@@ -59,6 +59,9 @@ package final class Capabilities: Sendable {
     /// How many there are.
     package var count: Int { state.withLock { $0.invocables.count } }
 
+    /// What is reserved, in bytes. For tests.
+    package var reservedCount: Int { state.withLock { $0.reserved.values.reduce(0, +) } }
+
     /// The context ends.
     func close() {
         let invocables = state.withLock { state in

@@ -44,7 +44,8 @@ package struct InvocationArguments: Sendable {
         } catch {
             drop(runtime)
             if let error = error as? MartletError { throw error }
-            throw MartletError(.valueUnusable, "an argument of type \(Value.self) does not encode: \(ErrorText.of(error))")
+            throw MartletError(
+                .valueUnusable, "an argument of type \(Value.self) does not encode: \(ErrorText.of(error))")
         }
         let count = UInt32(clamping: bytes.count - start - 4)
         bytes.withUnsafeMutableBytes { $0.storeBytes(of: count.bigEndian, toByteOffset: start, as: UInt32.self) }

@@ -70,7 +70,8 @@ struct CallRequest {
     ///
     /// - Parameter subject: what is called, for errors.
     static func encode(
-        encoded arguments: [UInt8], of subject: String, head: [UInt8], deadline milliseconds: UInt32, headers: CallHeaders
+        encoded arguments: [UInt8], of subject: String, head: [UInt8], deadline milliseconds: UInt32,
+        headers: CallHeaders
     ) throws(MartletError) -> [UInt8] {
         let bytes = try begin(head, deadline: milliseconds, headers: headers) + arguments
         try check(bytes.count, subject)
@@ -221,7 +222,9 @@ enum CallAnswer {
         let value = try open(bytes, failure: failure, route: context.route)
         do {
             return try value.withUnsafeBytes { bytes in
-                try ChannelPassage.with(context.runtime) { try context.runtime.decoder.decode(Output.self, from: bytes) }
+                try ChannelPassage.with(context.runtime) {
+                    try context.runtime.decoder.decode(Output.self, from: bytes)
+                }
             }
         } catch {
             throw MartletError(

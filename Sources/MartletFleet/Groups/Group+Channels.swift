@@ -35,9 +35,11 @@ extension Group {
         task: @escaping @Sendable (ChannelEnd<Incoming, Outgoing>, GroupMember) -> T,
         _ body: (ChannelGroup<GroupMember, Outgoing, Incoming>) async throws -> R
     ) async throws -> (R, GroupResults<Void>) where T.Output == Void {
-        try await withEnds(sending, receiving, { context, end, member in
-            try await context.call(task(end, member), deadline: timeout)
-        }, body)
+        try await withEnds(
+            sending, receiving,
+            { context, end, member in
+                try await context.call(task(end, member), deadline: timeout)
+            }, body)
     }
 
     private func withEnds<Outgoing, Incoming, Value: Sendable, R: Sendable>(
@@ -49,19 +51,22 @@ extension Group {
         let far = Shared(Dictionary(uniqueKeysWithValues: zip(map(\.self), pairs.map { Optional($0.1) })))
         let channels = ChannelGroup(zip(map(\.self), pairs.map(\.0)))
         defer { channels.close() }
-        let run = FleetRun<Context, Value>(self, by: \.native, steps: [
-            { context, member in
-                // The task gets the end once; a further try would find it closed.
-                guard let end = far.withLock({ $0.updateValue(nil, forKey: member) }) ?? nil else {
-                    throw MartletError(.channelClosed, "the member's channel went with its first try")
+        let run = FleetRun<Context, Value>(
+            self, by: \.native,
+            steps: [
+                { context, member in
+                    // The task gets the end once; a further try would find it closed.
+                    guard let end = far.withLock({ $0.updateValue(nil, forKey: member) }) ?? nil else {
+                        throw MartletError(.channelClosed, "the member's channel went with its first try")
+                    }
+                    return try await work(context, end, member)
                 }
-                return try await work(context, end, member)
-            }
-        ], onOutcome: { index, outcome in
-            guard let error = outcome.error else { return }
-            // Who was not reached ends its channel too.
-            (far.withLock { $0.updateValue(nil, forKey: self[index]) } ?? nil)?.close(throwing: error)
-        })
+            ],
+            onOutcome: { index, outcome in
+                guard let error = outcome.error else { return }
+                // Who was not reached ends its channel too.
+                (far.withLock { $0.updateValue(nil, forKey: self[index]) } ?? nil)?.close(throwing: error)
+            })
         async let results = run.run()
         let value = try await body(channels)
         channels.close()

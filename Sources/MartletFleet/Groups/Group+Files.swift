@@ -97,14 +97,16 @@ extension Group {
             }
         }
         var rest = outcomes[...]
-        return GroupResults(self, contexts.map { result in
-            result.mapOutcome { outcome in
-                guard case .ok = outcome, let synced = rest.popFirst() else { return outcome.withoutValue()! }
-                do throws(MartletError) { return .ok(try synced.complete()) } catch {
-                    return error.code == .contextLost ? .unreachable(error) : .failed(error)
+        return GroupResults(
+            self,
+            contexts.map { result in
+                result.mapOutcome { outcome in
+                    guard case .ok = outcome, let synced = rest.popFirst() else { return outcome.withoutValue()! }
+                    do throws(MartletError) { return .ok(try synced.complete()) } catch {
+                        return error.code == .contextLost ? .unreachable(error) : .failed(error)
+                    }
                 }
-            }
-        })
+            })
     }
 }
 

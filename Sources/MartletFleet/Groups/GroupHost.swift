@@ -11,7 +11,9 @@ enum GroupOrigin: Sendable {
         through connectors: [any Connector], _ options: ConnectOptions, _ prompts: (any PromptResponder)?,
         _ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?
     ) async throws -> Context {
-        let onPhase = onPhase.map { tell in { @Sendable (_: Route, phase: ConnectPhase, time: Duration) in tell(phase, time) } }
+        let onPhase = onPhase.map { tell in
+            { @Sendable (_: Route, phase: ConnectPhase, time: Duration) in tell(phase, time) }
+        }
         return switch self {
         case .controller(let controller):
             try await controller.connect(through: connectors, options: options, prompts: prompts, onPhase: onPhase)

@@ -61,9 +61,10 @@ public struct MemberSpec: Sendable {
     /// - Parameter connect: told whom to tell of the connect's phases.
     public init(
         name: String,
-        connect: @escaping @Sendable (
-            _ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?
-        ) async throws -> Context
+        connect:
+            @escaping @Sendable (
+                _ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?
+            ) async throws -> Context
     ) {
         (label, givenName) = (name, name)
         way = .custom(connect)

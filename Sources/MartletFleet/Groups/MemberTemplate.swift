@@ -24,7 +24,9 @@ package struct MemberTemplate: Sendable {
     package var hasPlaces: Bool { parts.count > 1 }
 
     /// The path for a member.
-    package func path(for member: GroupMember) -> [UInt8] { Array(parts.joined(separator: Array(member.fileName.utf8))) }
+    package func path(for member: GroupMember) -> [UInt8] {
+        Array(parts.joined(separator: Array(member.fileName.utf8)))
+    }
 
     /// The paths of all members, no two of which may be the same.
     ///

@@ -113,7 +113,8 @@ package enum NodePattern {
 
     private static func notARange(_ item: ArraySlice<Unicode.Scalar>, _ spec: [Unicode.Scalar]) -> SpecError {
         SpecError(
-            .badArgument, "this is not a range", in: spec, at: item.startIndex..<max(item.startIndex + 1, item.endIndex),
+            .badArgument, "this is not a range", in: spec,
+            at: item.startIndex..<max(item.startIndex + 1, item.endIndex),
             advice: "write it as [1-20], [01-20], [1,3,5-9] or [0-20/2]")
     }
 

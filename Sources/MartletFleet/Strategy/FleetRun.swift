@@ -212,7 +212,8 @@ extension RetryPolicy {
     static func mayPass(_ error: any Error) -> Bool {
         guard let error = error as? MartletError else { return true }
         switch error.code {
-        case .authenticationFailed, .promptRefused, .hostKeyRejected, .noShell, .noPlace, .wrongPlatform, .noInterpreter,
+        case .authenticationFailed, .promptRefused, .hostKeyRejected, .noShell, .noPlace, .wrongPlatform,
+            .noInterpreter,
             .imageUnusable, .taskNotRemote, .misuse, .limitExceeded:
             return false
         default: return true
@@ -230,7 +231,8 @@ extension FleetStrategy {
                 case .rest: true
                 }
             guard isGood else {
-                throw MartletError(.misuse, "a batch of \(batch) is none", advice: "write it as 1, .percent(10) or .rest")
+                throw MartletError(
+                    .misuse, "a batch of \(batch) is none", advice: "write it as 1, .percent(10) or .rest")
             }
         }
         if let limit, limit < 1 { throw MartletError(.misuse, "a limit of \(limit) at once lets nobody begin") }

@@ -33,7 +33,8 @@ public struct FleetStrategy: Sendable {
 
     /// All at once, to the last.
     public init(
-        batches: [BatchSize] = [], limit: Int? = nil, failures: FailureBudget = .unlimited, retry: RetryPolicy = .init(),
+        batches: [BatchSize] = [], limit: Int? = nil, failures: FailureBudget = .unlimited,
+        retry: RetryPolicy = .init(),
         memberDeadline: Duration? = nil
     ) {
         (self.batches, self.limit, self.failures, self.retry) = (batches, limit, failures, retry)
