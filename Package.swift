@@ -70,14 +70,22 @@ let package = Package(
             ]
         ),
         .target(name: "MartletActors", dependencies: ["Martlet", "MartletReactor", "MartletWire"]),
-        .macro(
-            name: "MartletMacroPlugin",
+        .target(
+            name: "MartletMacroExpansion",
             dependencies: [
-                .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
                 .product(name: "SwiftDiagnostics", package: "swift-syntax"),
                 .product(name: "SwiftParser", package: "swift-syntax"),
                 .product(name: "SwiftSyntax", package: "swift-syntax"),
                 .product(name: "SwiftSyntaxBuilder", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
+            ]
+        ),
+        .macro(
+            name: "MartletMacroPlugin",
+            dependencies: [
+                "MartletMacroExpansion",
+                .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
+                .product(name: "SwiftSyntax", package: "swift-syntax"),
                 .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
             ]
         ),
@@ -165,7 +173,7 @@ let package = Package(
         .testTarget(
             name: "MartletMacrosTests",
             dependencies: [
-                "MartletMacros", "MartletMacroPlugin", "MartletTestKit", "MartletTestSupport",
+                "MartletMacros", "MartletMacroExpansion", "MartletTestKit", "MartletTestSupport",
                 .product(name: "SwiftSyntaxMacroExpansion", package: "swift-syntax"),
                 .product(name: "SwiftSyntaxMacrosGenericTestSupport", package: "swift-syntax"),
             ]),

@@ -1,4 +1,4 @@
-import MartletMacroPlugin
+import MartletMacroExpansion
 import SwiftSyntaxMacroExpansion
 import SwiftSyntaxMacrosGenericTestSupport
 import Testing

@@ -1,11 +1,11 @@
-import MartletMacroPlugin
+import MartletMacroExpansion
 import SwiftSyntaxMacroExpansion
 import SwiftSyntaxMacrosGenericTestSupport
 import Testing
 
 /// What `@Remote` writes.
 @Suite struct ExpansionTests {
-    static let macros = ["Remote": MacroSpec(type: RemoteMacro.self)]
+    static let macros = ["Remote": MacroSpec(type: RemoteExpansion.self)]
 
     private func expect(_ source: String, becomes expanded: String, sourceLocation: SourceLocation = #_sourceLocation) {
         assertMacroExpansion(source, expandedSource: expanded, macroSpecs: Self.macros) { failure in

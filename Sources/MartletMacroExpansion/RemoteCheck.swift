@@ -50,9 +50,8 @@ struct RemoteCheck {
                 findings.append(RemoteDiagnostic.localFunction.at(function.name))
                 return
             }
-            if let modifier = place.modifiers?.first(where: \.hides) {
-                // An extension has no name of its own, but what is in it is hidden all the same.
-                _ = modifier
+            // What is in a private extension is hidden too.
+            if place.modifiers?.contains(where: \.hides) ?? false {
                 findings.append(RemoteDiagnostic.hiddenType(name).at(function.name))
             }
             if place.asProtocol((any WithGenericParametersSyntax).self)?.genericParameterClause != nil {

@@ -4,7 +4,7 @@ import SwiftSyntaxBuilder
 package import SwiftSyntaxMacros
 
 /// `@Remote`: makes a task of a function, and overloads that call it in a context and in a group.
-package enum RemoteMacro: PeerMacro {
+package enum RemoteExpansion: PeerMacro {
     package static func expansion(
         of node: AttributeSyntax,
         providingPeersOf declaration: some DeclSyntaxProtocol,
