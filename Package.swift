@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import CompilerPluginSupport
 import PackageDescription
 
 // A program that Martlet sends to other machines must run where no Swift is installed, so the two executables link
@@ -16,8 +17,10 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Martlet", targets: ["Martlet"]),
+        .library(name: "MartletActors", targets: ["MartletActors"]),
         .library(name: "MartletFleet", targets: ["MartletFleet"]),
         .library(name: "MartletFragment", targets: ["MartletFragment"]),
+        .library(name: "MartletMacros", targets: ["MartletMacros"]),
         .library(name: "MartletOperations", targets: ["MartletOperations"]),
         .library(name: "MartletPython", targets: ["MartletPython"]),
         .library(name: "MartletShim", targets: ["MartletShim"]),
@@ -36,6 +39,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        // For those who compile a program with MartletMacros; nothing of it is in the program.
+        .package(url: "https://github.com/swiftlang/swift-syntax", from: "603.0.1"),
     ],
     targets: [
         .target(name: "CMartlet"),
@@ -65,6 +70,27 @@ let package = Package(
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
             ]
         ),
+        .target(name: "MartletActors", dependencies: ["Martlet", "MartletReactor", "MartletWire"]),
+        .target(
+            name: "MartletMacroExpansion",
+            dependencies: [
+                .product(name: "SwiftDiagnostics", package: "swift-syntax"),
+                .product(name: "SwiftParser", package: "swift-syntax"),
+                .product(name: "SwiftSyntax", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxBuilder", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
+            ]
+        ),
+        .macro(
+            name: "MartletMacroPlugin",
+            dependencies: [
+                "MartletMacroExpansion",
+                .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
+                .product(name: "SwiftSyntax", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
+            ]
+        ),
+        .target(name: "MartletMacros", dependencies: ["Martlet", "MartletFleet", "MartletMacroPlugin"]),
         .target(
             name: "MartletFleet",
             dependencies: [
@@ -145,6 +171,16 @@ let package = Package(
             name: "MartletFilesTests",
             dependencies: ["Martlet", "MartletTestKit", "MartletTestSupport"]),
         .testTarget(
+            name: "MartletActorsTests",
+            dependencies: ["Martlet", "MartletActors", "MartletTestKit", "MartletTestSupport", "MartletWire"]),
+        .testTarget(
+            name: "MartletMacrosTests",
+            dependencies: [
+                "MartletMacros", "MartletMacroExpansion", "MartletTestKit", "MartletTestSupport",
+                .product(name: "SwiftSyntaxMacroExpansion", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxMacrosGenericTestSupport", package: "swift-syntax"),
+            ]),
+        .testTarget(
             name: "MartletFleetTests",
             dependencies: ["Martlet", "MartletFleet", "MartletPython", "MartletTestKit", "MartletTestSupport"]),
         .testTarget(
@@ -177,7 +213,7 @@ let package = Package(
         .testTarget(
             name: "MartletAuthorityTests",
             dependencies: [
-                "Martlet", "MartletTestKit", "MartletWire", "MartletLink",
+                "Martlet", "MartletActors", "MartletTestKit", "MartletWire", "MartletLink",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(

@@ -126,10 +126,11 @@ extension Context {
         }
     }
 
-    private nonisolated(nonsending) func send(
+    nonisolated(nonsending) func send(
         _ request: [UInt8],
         _ subject: any Sendable,
-        deadline: Duration?
+        deadline: Duration?,
+        as kind: StreamKind = .call
     ) async throws -> [UInt8] {
         let isWhole = request.count <= ContextNode.maximumOpenPayload
         let gate = isWhole ? nil : CreditGate()
@@ -137,7 +138,7 @@ extension Context {
         let outcome = await withTaskCancellationHandler {
             let first = isWhole ? request : Array(request[..<ContextNode.maximumOpenPayload])
             let flags: FrameHeader.Flags = isWhole ? .last : [.more, .bulk]
-            guard let key = node.open(to: address, .call, owner: pending, payload: first, flags: flags) else {
+            guard let key = node.open(to: address, kind, owner: pending, payload: first, flags: flags) else {
                 return PendingCall.Outcome.reset(.notConnected)
             }
             if let deadline { pending.setDeadline(Reactor.now + deadline.clampedNanoseconds) }

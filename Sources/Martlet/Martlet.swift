@@ -180,6 +180,8 @@ public final class Controller: Sendable {
             }
         }
         await runtime.untilProgramsAreGone(within: 3_000_000_000)
+        // Actors here, of which the callers are gone.
+        await runtime.untilIdle(within: 1_000_000_000)
         await runtime.drainIntakes()
         Self.openScopes.withLock { scopes in
             scopes -= 1

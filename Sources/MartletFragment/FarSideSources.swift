@@ -43,6 +43,7 @@ case .key(let key): key
 package struct CBORDecoder: Sendable {
 package var limits: CBORLimits
 package var userInfo = [CodingUserInfoKey: any Sendable]()
+package var userInfoSource: (any CBORUserInfoSource)?
 package init(limits: CBORLimits = .default) {
 self.limits = limits
 }
@@ -69,7 +70,7 @@ guard reader.isAtEnd else { throw trailingBytes(at: reader.offset) }
 return common
 }
 private func decodeSlowly<T: Decodable>(_ type: T.Type, _ bytes: UnsafeRawBufferPointer) throws -> T {
-var document = CBORDocument(bytes, limits: limits, userInfo: userInfo)
+var document = CBORDocument(bytes, limits: limits, userInfo: userInfo, source: userInfoSource)
 defer { if !isKnownUniquelyReferenced(&document) { document.keepCopy() } }
 return try decodeRoot(type, document)
 }
@@ -84,6 +85,9 @@ private func trailingBytes(at offset: Int) -> DecodingError {
 let error = CBORError(.trailingBytes, at: offset)
 return .dataCorrupted(.init(codingPath: [], debugDescription: "\(error)", underlyingError: error))
 }
+}
+package protocol CBORUserInfoSource: AnyObject, Sendable {
+var userInfo: [CodingUserInfoKey: any Sendable] { get }
 }
 struct CBORUncommon: Error {}
 extension CBORReader {
@@ -174,14 +178,23 @@ final class CBORDocument {
 private(set) var base: UnsafeRawPointer
 let count: Int
 let limits: CBORLimits
-let userInfo: [CodingUserInfoKey: any Sendable]
+private let givenUserInfo: [CodingUserInfoKey: any Sendable]
+private let source: (any CBORUserInfoSource)?
 private var copy: UnsafeMutableRawPointer?
-init(_ bytes: UnsafeRawBufferPointer, limits: CBORLimits, userInfo: [CodingUserInfoKey: any Sendable]) {
+init(
+_ bytes: UnsafeRawBufferPointer, limits: CBORLimits, userInfo: [CodingUserInfoKey: any Sendable],
+source: (any CBORUserInfoSource)?
+) {
 let reader = CBORReader(bytes, limits: limits)
 self.base = reader.base
 self.count = reader.count
 self.limits = limits
-self.userInfo = userInfo
+givenUserInfo = userInfo
+self.source = source
+}
+var userInfo: [CodingUserInfoKey: any Sendable] {
+guard let source else { return givenUserInfo }
+return givenUserInfo.merging(source.userInfo) { given, _ in given }
 }
 deinit {
 copy?.deallocate()

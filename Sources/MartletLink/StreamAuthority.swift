@@ -14,8 +14,8 @@ package enum StreamAuthority {
             opener.isAncestor(of: acceptor) ? nil : "only a context above may ask for a \(kind)"
         case .echo:
             opener.isAncestor(of: acceptor) || acceptor.isAncestor(of: opener) ? nil : "only up or down the tree"
-        case .channel:
-            // Whoever shows the acceptor a token that it gave out may have the end that goes with it.
+        case .channel, .invoke:
+            // Whoever shows the acceptor a token that it gave out may have the end, or the actor, that goes with it.
             opener == acceptor ? "a context needs no stream to itself" : nil
         case .fetch:
             // Whoever is asked looks at the token.

@@ -26,6 +26,8 @@ package enum StreamKind: UInt8, Sendable, CaseIterable {
     case dial = 12
     /// A port or socket on which the context listens; each connection is told.
     case listen = 13
+    /// A call of an actor; the payload begins with the token that entitles to it.
+    case invoke = 14
     /// Let the context live on without its parent, for a time.
     case detach = 16
 }

@@ -21,7 +21,7 @@ import Testing
                     connector: CBOREncoder().encode(LocalConnector()), options: .init()))
         case .disconnect: try CBOREncoder().encode(IncomingDisconnect.Request(number: 1, limit: 1000))
         case .detach: try CBOREncoder().encode(IncomingDetach.Request(lease: 60_000))
-        case .status, .echo, .output, .log, .channel: []
+        case .status, .echo, .output, .log, .channel, .invoke: []
         case .dial: DialTarget.place(.port(1, host: "127.0.0.1")).wire
         case .listen: ForwardPlace.port(0).wire
         case .fetch: ChannelToken.random().bytes + "module".utf8

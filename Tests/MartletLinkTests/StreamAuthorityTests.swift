@@ -29,7 +29,7 @@ import Testing
             switch kind {
             case .call, .command, .connect, .disconnect, .status, .detach, .dial, .listen: isAbove
             case .echo: isAbove || isBelow
-            case .channel: relation != .itself
+            case .channel, .invoke: relation != .itself
             case .fetch: isBelow
             case .output, .log: false
             }
@@ -43,11 +43,11 @@ import Testing
 
     @Test(arguments: StreamKind.allCases)
     func
-        `A controller is asked for nothing but an echo, to take output and logs, for channel ends, and for what it offers`(
+        `A controller is asked for nothing but an echo, to take output and logs, for channel ends and actors, and for what it offers`(
             kind: StreamKind
         )
     {
-        let expected = [.echo, .output, .log, .channel, .fetch].contains(kind)
+        let expected = [.echo, .output, .log, .channel, .invoke, .fetch].contains(kind)
         let below = RandomTree.address([7, 1])
         #expect((StreamAuthority.refusal(of: kind, from: below, to: .root) == nil) == expected)
         #expect(StreamAuthority.refusal(of: kind, from: .root, to: .root) != nil)

@@ -86,7 +86,9 @@ public struct ChannelEnd<Outgoing: Codable & Sendable, Incoming: Codable & Senda
         }
         do {
             return try bytes.withUnsafeBytes { bytes in
-                try ChannelPassage.with(handle.runtime) { try CBORDecoder().decode(Incoming.self, from: bytes) }
+                try ChannelPassage.with(handle.runtime) {
+                    try handle.runtime.decoder.decode(Incoming.self, from: bytes)
+                }
             }
         } catch let error as MartletError {
             throw error

@@ -4,13 +4,13 @@ import MartletReactor
 import MartletWire
 import Synchronization
 
-/// What lets its holder take a channel's end, once: 128 random bits.
-struct ChannelToken: Hashable, Sendable {
-    static let byteCount = 16
+/// What lets its holder take a channel's end, once, or call an actor: 128 random bits.
+package struct ChannelToken: Hashable, Sendable {
+    package static let byteCount = 16
     let high: UInt64
     let low: UInt64
 
-    static func random() -> ChannelToken {
+    package static func random() -> ChannelToken {
         var words: (UInt64, UInt64) = (0, 0)
         let isRandom = withUnsafeMutableBytes(of: &words) { martlet_random($0.baseAddress, $0.count) }
         precondition(isRandom, "this system has no source of random numbers")
@@ -19,13 +19,13 @@ struct ChannelToken: Hashable, Sendable {
 
     private init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
 
-    init?(_ bytes: UnsafeRawBufferPointer) {
+    package init?(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count == Self.byteCount else { return nil }
         high = UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self))
         low = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
     }
 
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         withUnsafeBytes(of: (high.bigEndian, low.bigEndian)) { Array($0) }
     }
 }

@@ -15,7 +15,7 @@ package final class ContextNode: Sendable {
         @Sendable (ContextNode, StreamKey, StreamKind, UnsafeRawBufferPointer, FrameHeader.Flags) ->
         Result<any AcceptedStreamOwner, StreamRefusal>
 
-    let address: ContextAddress
+    package let address: ContextAddress
     package let reactor: Reactor
     private let state: Mutex<State>
     private let acceptor: Acceptor

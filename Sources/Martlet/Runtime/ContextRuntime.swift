@@ -60,6 +60,8 @@ package final class ContextRuntime: ContextScope {
     let channels = ChannelOffers()
     let forwards = AcceptedConnections()
     let resources = ResourceOffers()
+    package let capabilities = Capabilities()
+    let companions = Mutex<(any ContextCompanion)?>(nil)
     let logs = LogIntake.make()
     /// What hands lines to the program's handler; agents pass theirs on instead.
     let outputs: MessageIntake?
@@ -149,6 +151,8 @@ package final class ContextRuntime: ContextScope {
             }
         case .channel:
             return channels.accept(key, payload, runtime: self).map { $0 }
+        case .invoke:
+            return capabilities.accept(key, payload, isComplete: !flags.contains(.more), self).map { $0 }
         case .status:
             return .success(IncomingStatus(key, runtime: self))
         case .fetch:
@@ -382,6 +386,7 @@ package final class ContextRuntime: ContextScope {
         refuseWork(.shuttingDown, "the context is shutting down")
         predecessor?.beginShutdown(grace: grace)
         channels.close()
+        capabilities.close()
         for call in posted { call.cancel() }
         for program in programs { program.end(grace: grace) }
     }

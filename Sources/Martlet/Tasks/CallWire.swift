@@ -53,21 +53,8 @@ struct CallRequest {
         deadline milliseconds: UInt32,
         headers: CallHeaders
     ) throws(MartletError) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(head.count + 128)
-        bytes += head
-        if milliseconds > 0 {
-            bytes.withUnsafeMutableBytes { $0.storeBytes(of: milliseconds.bigEndian, as: UInt32.self) }
-        }
+        var bytes = try begin(head, deadline: milliseconds, headers: headers)
         do {
-            if !headers.isEmpty {
-                let encoded = try CBOREncoder().encode(headers)
-                guard encoded.count <= Self.maximumHeaders else {
-                    throw MartletError(.limitExceeded, "the baggage of the call is \(encoded.count) bytes")
-                }
-                bytes[4] |= Self.headersFlag
-                bytes += [UInt8(encoded.count >> 8), UInt8(truncatingIfNeeded: encoded.count)] + encoded
-            }
             try CallAnswer.encoder.encode(arguments, into: &bytes)
         } catch let error as MartletError {
             throw error
@@ -75,9 +62,48 @@ struct CallRequest {
             throw MartletError(
                 .valueUnusable, "the arguments of \(Arguments.self) do not encode: \(ErrorText.of(error))")
         }
-        guard bytes.count <= MessageAssembly.limit else {
-            throw MartletError(.limitExceeded, "\(Arguments.self) is \(ResetReason.valueTooLarge.message)")
+        try check(bytes.count, Arguments.self)
+        return bytes
+    }
+
+    /// The same with arguments that are encoded already.
+    ///
+    /// - Parameter subject: what is called, for errors.
+    static func encode(
+        encoded arguments: [UInt8], of subject: String, head: [UInt8], deadline milliseconds: UInt32,
+        headers: CallHeaders
+    ) throws(MartletError) -> [UInt8] {
+        let bytes = try begin(head, deadline: milliseconds, headers: headers) + arguments
+        try check(bytes.count, subject)
+        return bytes
+    }
+
+    private static func check(_ count: Int, _ subject: Any) throws(MartletError) {
+        guard count <= MessageAssembly.limit else {
+            throw MartletError(.limitExceeded, "\(subject) is \(ResetReason.valueTooLarge.message)")
         }
+    }
+
+    /// All that stands before the arguments.
+    private static func begin(
+        _ head: [UInt8], deadline milliseconds: UInt32, headers: CallHeaders
+    ) throws(MartletError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(head.count + 128)
+        bytes += head
+        if milliseconds > 0 {
+            bytes.withUnsafeMutableBytes { $0.storeBytes(of: milliseconds.bigEndian, as: UInt32.self) }
+        }
+        guard !headers.isEmpty else { return bytes }
+        let encoded: [UInt8]
+        do { encoded = try CBOREncoder().encode(headers) } catch {
+            throw MartletError(.valueUnusable, "the headers of a call do not encode: \(ErrorText.of(error))")
+        }
+        guard encoded.count <= Self.maximumHeaders else {
+            throw MartletError(.limitExceeded, "the baggage of the call is \(encoded.count) bytes")
+        }
+        bytes[4] |= Self.headersFlag
+        bytes += [UInt8(encoded.count >> 8), UInt8(truncatingIfNeeded: encoded.count)] + encoded
         return bytes
     }
 }
@@ -100,6 +126,8 @@ enum CallAnswer {
         var message: String
         /// The error itself, if it is `Codable`.
         var value: [UInt8]?
+        /// The type's mangled name, where the caller's code names several: it is only compared.
+        var name: String?
     }
 
     static func failure(_ error: MartletError) -> [UInt8] {
@@ -108,11 +136,34 @@ enum CallAnswer {
         return bytes
     }
 
-    static func thrown(_ error: any Error) -> [UInt8] {
+    /// - Parameter isNamed: whether the caller needs the type's name.
+    static func thrown(_ error: any Error, isNamed: Bool = false) -> [UInt8] {
         var report = ThrownError(type: "\(type(of: error))", message: ErrorText.of(error))
         if let value = error as? any Encodable { report.value = try? CBOREncoder().encode(value) }
+        if isNamed { report.name = _mangledTypeName(type(of: error)) }
         var bytes: [UInt8] = [thrown]
         try? CBOREncoder().encode(report, into: &bytes)
+        return bytes
+    }
+
+    /// A result, or why it cannot be sent.
+    static func result(
+        of subject: Any.Type, _ runtime: ContextRuntime, _ encode: (inout [UInt8]) throws -> Void
+    ) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(64)
+        bytes.append(success)
+        do {
+            var tokens: [ChannelToken] = []
+            try ChannelPassage.with(runtime, &tokens) { try encode(&bytes) }
+            // The caller takes them as soon as it has all of the answer, if it still wants it.
+            if !tokens.isEmpty {
+                let grace = ChannelOffers.grace * UInt64(1 + bytes.count / FrameHeader.maximumPayload)
+                runtime.channels.abandon(tokens, after: grace, runtime.reactor)
+            }
+        } catch {
+            return failure(.init(.valueUnusable, "the result of \(subject) does not encode: \(ErrorText.of(error))"))
+        }
         return bytes
     }
 
@@ -135,6 +186,13 @@ enum CallAnswer {
     ///
     /// - Parameter failure: the error type that the caller's own code names for the task; nothing else is decoded.
     static func open(_ bytes: [UInt8], failure: any Error.Type, route: Route) throws -> ArraySlice<UInt8> {
+        try open(bytes, route: route) { _ in failure }
+    }
+
+    /// - Parameter failure: the error type that the caller's own code names for that report, if any.
+    static func open(
+        _ bytes: [UInt8], route: Route, failure: (ThrownError) -> (any Error.Type)?
+    ) throws -> ArraySlice<UInt8> {
         switch bytes.first {
         case success: return bytes.dropFirst()
         case failed:
@@ -143,7 +201,7 @@ enum CallAnswer {
             throw error
         case thrown:
             let report = try decode(ThrownError.self, bytes, route)
-            if let value = report.value, let type = failure as? any (Error & Decodable).Type {
+            if let value = report.value, let type = failure(report) as? any (Error & Decodable).Type {
                 throw try CBORDecoder().decodeError(type, from: value)
             }
             throw MartletError(.taskFailed, report.message, route: route, remoteType: report.type)
@@ -164,7 +222,9 @@ enum CallAnswer {
         let value = try open(bytes, failure: failure, route: context.route)
         do {
             return try value.withUnsafeBytes { bytes in
-                try ChannelPassage.with(context.runtime) { try CBORDecoder().decode(Output.self, from: bytes) }
+                try ChannelPassage.with(context.runtime) {
+                    try context.runtime.decoder.decode(Output.self, from: bytes)
+                }
             }
         } catch {
             throw MartletError(

@@ -8,6 +8,8 @@ import Synchronization
 final class IncomingCall: AcceptedStreamOwner {
     private let scope: any ContextScope
     private let key: StreamKey
+    /// What is called, unless it is a task.
+    private let invocable: (any Invocable)?
     private let state: Mutex<State>
 
     private struct State {
@@ -20,14 +22,28 @@ final class IncomingCall: AcceptedStreamOwner {
         var timer: Reactor.TimerToken?
         /// Where an answer of many frames waits for credit.
         var gate: CreditGate?
+        /// What of the request counts against what the caller's side may have here, in bytes.
+        var reserved = 0
     }
 
-    init(_ key: StreamKey, _ payload: UnsafeRawBufferPointer, isComplete: Bool, scope: any ContextScope) {
+    /// - Parameters:
+    ///   - invocable: what is called; `nil`: the request names a task.
+    ///   - reserved: what was reserved for `payload`.
+    init(
+        _ key: StreamKey, _ payload: UnsafeRawBufferPointer, isComplete: Bool, scope: any ContextScope,
+        invocable: (any Invocable)? = nil, reserved: Int = 0
+    ) {
+        self.invocable = invocable
         self.key = key
         self.scope = scope
         var assembly = MessageAssembly()
         _ = assembly.append(payload)
-        state = Mutex(State(assembly: assembly, isComplete: isComplete))
+        state = Mutex(State(assembly: assembly, isComplete: isComplete, reserved: reserved))
+    }
+
+    deinit {
+        let reserved = state.withLock { $0.reserved }
+        if reserved > 0 { scope.runtime.capabilities.release(reserved, from: key.opener, scope.runtime) }
     }
 
     func begin() {
@@ -62,6 +78,7 @@ final class IncomingCall: AcceptedStreamOwner {
         guard let call = CallRequest(request) else {
             return CallAnswer.failure(.init(.protocolViolation, "a call that cannot be read"))
         }
+        if let invocable { return await answer(request, call, invocable) }
         guard let handler = request.withUnsafeBytes({ TaskRegistry.handler(named: .init(rebasing: $0[call.name])) })
         else {
             return CallAnswer.failure(
@@ -81,6 +98,21 @@ final class IncomingCall: AcceptedStreamOwner {
         )
         guard let headers = call.headers else { return await handler.run(request[call.arguments], in: context) }
         return await answer(request, call.arguments, headers, handler, context)
+    }
+
+    private nonisolated(nonsending) func answer(
+        _ request: [UInt8], _ call: CallRequest, _ invocable: any Invocable
+    ) async -> [UInt8] {
+        if call.milliseconds > 0 { setDeadline(call.milliseconds) }
+        let invocation = Invocation(
+            target: String(decoding: request[call.name], as: UTF8.self), arguments: request[call.arguments],
+            isFromAbove: key.opener.isAncestor(of: scope.node.address), runtime: scope.runtime)
+        // What goes with a call is believed only of those who may say what is done here.
+        guard invocation.isFromAbove, let headers = call.headers,
+            let instrument = scope.runtime.configuration.instrumentType,
+            let trace = try? CBORDecoder().decode(CallHeaders.self, from: Array(request[headers])).trace
+        else { return await invocable.answer(invocation) }
+        return await instrument.within(trace) { await invocable.answer(invocation) }
     }
 
     private nonisolated(nonsending) func answer(
@@ -167,12 +199,15 @@ final class IncomingCall: AcceptedStreamOwner {
     // MARK: StreamOwner
 
     func received(_ kind: FrameHeader.Kind, _ payload: UnsafeRawBufferPointer, _ flags: FrameHeader.Flags) {
-        let (fits, request) = state.withLock { state -> (Bool, [UInt8]?) in
-            let fits = state.assembly.append(payload)
+        let isFree = invocable == nil || key.opener.isAncestor(of: scope.node.address)
+        let fits = isFree || scope.runtime.capabilities.reserve(payload.count, for: key.opener, scope.runtime)
+        let (isTaken, request) = state.withLock { state -> (Bool, [UInt8]?) in
+            if fits, !isFree { state.reserved += payload.count }
+            guard fits, state.assembly.append(payload) else { return (false, nil) }
             state.isComplete = kind == .end
-            return (fits, fits && state.isComplete ? state.assembly.take() : nil)
+            return (true, state.isComplete ? state.assembly.take() : nil)
         }
-        if !fits {
+        if !isTaken {
             scope.node.reset(key, .valueTooLarge)
             cancel()
         } else if let request {

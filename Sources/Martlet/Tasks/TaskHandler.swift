@@ -40,7 +40,9 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
         let task: Task
         do {
             task = try arguments.withUnsafeBytes { bytes in
-                try ChannelPassage.with(context.scope.runtime) { try CBORDecoder().decode(Task.self, from: bytes) }
+                try ChannelPassage.with(context.scope.runtime) {
+                    try context.scope.runtime.decoder.decode(Task.self, from: bytes)
+                }
             }
         } catch {
             return CallAnswer.failure(
@@ -48,22 +50,7 @@ private final class TypedTaskHandler<Task: RemoteTask>: TaskHandler, @unchecked 
         }
         do {
             let output = try await task.run(in: context)
-            var bytes: [UInt8] = []
-            bytes.reserveCapacity(64)
-            bytes.append(CallAnswer.success)
-            do {
-                var tokens: [ChannelToken] = []
-                try ChannelPassage.with(context.scope.runtime, &tokens) { try encodeOutput(output, &bytes) }
-                // The caller takes them as soon as it has all of the answer, if it still wants it.
-                if !tokens.isEmpty {
-                    let grace = ChannelOffers.grace * UInt64(1 + bytes.count / FrameHeader.maximumPayload)
-                    context.scope.runtime.channels.abandon(tokens, after: grace, context.scope.node.reactor)
-                }
-            } catch {
-                return CallAnswer.failure(
-                    .init(.valueUnusable, "the result of \(Task.self) does not encode: \(ErrorText.of(error))"))
-            }
-            return bytes
+            return CallAnswer.result(of: Task.self, context.scope.runtime) { try encodeOutput(output, &$0) }
         } catch {
             return CallAnswer.thrown(error)
         }

@@ -13,6 +13,8 @@ package struct CBORDecoder: Sendable {
     package var limits: CBORLimits
     /// What values find in `Decoder.userInfo`. Default: nothing.
     package var userInfo = [CodingUserInfoKey: any Sendable]()
+    /// Is asked for more of it when a value looks. Default: none.
+    package var userInfoSource: (any CBORUserInfoSource)?
 
     package init(limits: CBORLimits = .default) {
         self.limits = limits
@@ -46,7 +48,7 @@ package struct CBORDecoder: Sendable {
     }
 
     private func decodeSlowly<T: Decodable>(_ type: T.Type, _ bytes: UnsafeRawBufferPointer) throws -> T {
-        var document = CBORDocument(bytes, limits: limits, userInfo: userInfo)
+        var document = CBORDocument(bytes, limits: limits, userInfo: userInfo, source: userInfoSource)
         // A value may have kept its decoder, which must not read memory that is no longer ours.
         defer { if !isKnownUniquelyReferenced(&document) { document.keepCopy() } }
         return try decodeRoot(type, document)
@@ -64,6 +66,11 @@ package struct CBORDecoder: Sendable {
         let error = CBORError(.trailingBytes, at: offset)
         return .dataCorrupted(.init(codingPath: [], debugDescription: "\(error)", underlyingError: error))
     }
+}
+
+/// Knows what values find in `Decoder.userInfo`.
+package protocol CBORUserInfoSource: AnyObject, Sendable {
+    var userInfo: [CodingUserInfoKey: any Sendable] { get }
 }
 
 /// Thrown to the coder itself: there is no short way to decode this type from these bytes.

@@ -6,15 +6,25 @@ final class CBORDocument {
     private(set) var base: UnsafeRawPointer
     let count: Int
     let limits: CBORLimits
-    let userInfo: [CodingUserInfoKey: any Sendable]
+    private let givenUserInfo: [CodingUserInfoKey: any Sendable]
+    private let source: (any CBORUserInfoSource)?
     private var copy: UnsafeMutableRawPointer?
 
-    init(_ bytes: UnsafeRawBufferPointer, limits: CBORLimits, userInfo: [CodingUserInfoKey: any Sendable]) {
+    init(
+        _ bytes: UnsafeRawBufferPointer, limits: CBORLimits, userInfo: [CodingUserInfoKey: any Sendable],
+        source: (any CBORUserInfoSource)?
+    ) {
         let reader = CBORReader(bytes, limits: limits)
         self.base = reader.base
         self.count = reader.count
         self.limits = limits
-        self.userInfo = userInfo
+        givenUserInfo = userInfo
+        self.source = source
+    }
+
+    var userInfo: [CodingUserInfoKey: any Sendable] {
+        guard let source else { return givenUserInfo }
+        return givenUserInfo.merging(source.userInfo) { given, _ in given }
     }
 
     deinit {
