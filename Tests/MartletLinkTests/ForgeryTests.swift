@@ -95,7 +95,8 @@ import Testing
             case .opened(let key, let kind):
                 #expect(own.contains(key.opener) && !own.contains(key.acceptor))
                 #expect(
-                    kind == .channel || [.echo, .fetch].contains(kind) && key.acceptor.isAncestor(of: key.opener)
+                    [.channel, .invoke].contains(kind)
+                        || [.echo, .fetch].contains(kind) && key.acceptor.isAncestor(of: key.opener)
                         || [.output, .log].contains(kind) && key.acceptor.isRoot)
                 seen["opened", default: 0] += 1
             case .message(let owner), .credit(let owner), .reset(let owner):

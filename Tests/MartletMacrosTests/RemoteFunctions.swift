@@ -60,6 +60,7 @@ extension Tools.Package {
     @Remote class func version(of name: String) throws -> Tools.Version { .init(major: name.utf8.count) }
 }
 
+/// For other modules.
 public struct Library {
     /// What others see.
     @available(macOS 15, *)
