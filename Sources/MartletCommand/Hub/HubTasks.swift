@@ -50,13 +50,10 @@ struct HubRun: RemoteTask {
                         executable: words[0], arguments: Array(words[1...]), options: settled, onLine: onLine)
             }
             lines.finish()
-            var ended = Ended(duration: result.duration, route: result.route.steps)
-            switch result.termination {
-            case .exited(let code): ended.exitCode = code
-            case .signalled(let number): ended.signal = number
-            case .timedOut: break
-            }
-            return ended
+            // Not set one after the other in a variable: Swift 6.3 with optimisation then sets both.
+            let code: Int32? = if case .exited(let code) = result.termination { code } else { nil }
+            let signal: Int32? = if case .signalled(let number) = result.termination { number } else { nil }
+            return Ended(exitCode: code, signal: signal, duration: result.duration, route: result.route.steps)
         }
     }
 }
