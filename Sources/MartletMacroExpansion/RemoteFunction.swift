@@ -11,7 +11,7 @@ struct RemoteFunction {
         var type: String
         var defaultValue: String?
         var declaration: String {
-            let names = label == name ? label : "\(label) \(name)"
+            let names = label == name || "`\(label)`" == name ? label : "\(label) \(name)"
             return "\(names): \(type)" + (defaultValue.map { " = \($0)" } ?? "")
         }
 
@@ -25,8 +25,10 @@ struct RemoteFunction {
     var owner: String?
     var module: String?
     var overload: Int?
-    /// With a blank behind it, or empty.
+    /// With a blank behind it, or empty: what is written, as what an extension says holds for its members.
     var access: String
+    /// The same for the task's own members.
+    var memberAccess: String
     var isClassMember: Bool
     /// Attributes that hold for all that is made of it.
     var availability: [String]
@@ -47,7 +49,10 @@ struct RemoteFunction {
         owner = surroundings.ownerName
         self.module = module
         self.overload = overload
-        access = Self.access(of: function, in: surroundings)
+        let written = Self.access(function.modifiers)
+        access = written ?? ""
+        let extended = surroundings.first?.as(ExtensionDeclSyntax.self).flatMap { Self.access($0.modifiers) }
+        memberAccess = written ?? extended ?? ""
         isClassMember = owner != nil
         availability = function.attributes.named("available").map(\.trimmedDescription)
         documentation = Self.documentation(of: function)
@@ -69,12 +74,9 @@ struct RemoteFunction {
         output = type.flatMap { $0.isVoid ? nil : $0.withoutSpecifiers.trimmedDescription }
     }
 
-    private static func access(of function: FunctionDeclSyntax, in surroundings: [Syntax]) -> String {
+    private static func access(_ modifiers: DeclModifierListSyntax) -> String? {
         let words = ["open": "public ", "public": "public ", "package": "package ", "internal": ""]
-        for modifier in function.modifiers { if let word = words[modifier.name.text] { return word } }
-        // What an extension says holds for its members.
-        guard let place = surroundings.first, place.is(ExtensionDeclSyntax.self) else { return "" }
-        return place.modifiers?.compactMap { words[$0.name.text] }.first ?? ""
+        return modifiers.lazy.compactMap { words[$0.name.text] }.first
     }
 
     private static func documentation(of function: FunctionDeclSyntax) -> [String] {
@@ -91,10 +93,16 @@ struct RemoteFunction {
     private static func parameter(_ parameter: FunctionParameterSyntax, _ index: Int) -> Parameter {
         let name = (parameter.secondName ?? parameter.firstName).text
         return Parameter(
-            label: parameter.firstName.text,
+            label: plainLabel(parameter.firstName.text),
             name: name == "_" ? "argument\(index)" : usable(name),
             type: parameter.type.withoutSpecifiers.trimmedDescription,
             defaultValue: parameter.defaultValue?.value.trimmedDescription)
+    }
+
+    /// A label needs no backquotes, be it a keyword; but for these.
+    private static func plainLabel(_ label: String) -> String {
+        let plain = label.filter { $0 != "`" }
+        return ["inout", "let", "var"].contains(plain) ? label : plain
     }
 
     /// A name as it may stand in an expression: `in` as a parameter's name needs no backquotes, but its use does.

@@ -16,11 +16,12 @@ struct RemoteSource {
         ]
         lines += parameters.indices.map { "    var _\($0): \(parameters[$0].type)" }
         let initializer = parameters.map(\.declaration).joined(separator: ", ")
-        lines.append("    \(function.access)init(\(initializer)) {")
+        lines.append("    \(function.memberAccess)init(\(initializer)) {")
         lines += parameters.indices.map { "        self._\($0) = \(parameters[$0].name)" }
         lines.append("    }")
         lines.append(
-            "    \(function.access)func run(in _context: Martlet.RemoteContext) async\(function.effects)\(result) {")
+            "    \(function.memberAccess)func run(in _context: Martlet.RemoteContext) async\(function.effects)\(result) {"
+        )
         lines.append("        \(call)")
         lines += ["    }", "}"]
         return lines.joined(separator: "\n")
