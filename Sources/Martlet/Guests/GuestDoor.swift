@@ -143,6 +143,14 @@ extension Controller {
             } catch let error as MartletError where error.code == .leaseEnded {
                 // Nobody listens any more.
                 continue
+            } catch var error as MartletError where error.code == .handshakeFailed {
+                error.message = "the hub at \(place.socket) is of another build of this program"
+                error.advice = "end it by the build that started it; it ends by itself when it has nothing to do"
+                throw error
+            } catch var error as MartletError where error.code == .refused {
+                error.message = "the hub at \(place.socket) has \(GuestDoor.guestLimit) guests already"
+                error.advice = "try again, or do without it"
+                throw error
             }
         }
         return nil

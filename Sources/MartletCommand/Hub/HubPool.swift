@@ -71,7 +71,8 @@ final class HubPool: Sendable {
             used(target)
             return (context, false)
         } catch {
-            forget(target, connect)
+            // Others may wait for it still.
+            if connect.hasFailed { forget(target, connect) }
             throw error
         }
     }
@@ -89,7 +90,11 @@ final class HubPool: Sendable {
             if let entry = state.entries[target], !entry.connect.hasFailed { return (entry.connect, nil) }
             var old: SharedConnect?
             if state.entries.count >= limit {
-                let idle = state.entries.filter { $0.value.running == 0 }
+                // What others are connected through would take them along.
+                let gateways = Set(state.entries.keys.compactMap(\.gateway))
+                let idle = state.entries.filter {
+                    $0.value.running == 0 && $0.value.connect.context != nil && !gateways.contains($0.key)
+                }
                 guard let oldest = idle.min(by: { $0.value.lastUse < $1.value.lastUse }) else {
                     throw MartletError(
                         .limitExceeded, "all \(limit) contexts of the hub are at work",
