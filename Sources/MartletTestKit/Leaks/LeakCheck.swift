@@ -112,11 +112,11 @@ extension Trait where Self == LeakCheck {
     /// - Parameters:
     ///   - threadAllowance: How many new threads of others' pools one test may leave. Default 12.
     ///   - ownThreads: How the names of threads begin that must be gone. Default `martlet-`.
-    ///   - limit: How long to wait until everything is gone. Default 5 s.
+    ///   - limit: How long to wait until everything is gone. Default 10 s: threads that have nothing to do end after 5.
     public static func leakChecked(
         threadAllowance: Int = 12,
         ownThreads: [String] = ["martlet-"],
-        within limit: Duration = .seconds(5)
+        within limit: Duration = .seconds(10)
     ) -> LeakCheck {
         LeakCheck(threadAllowance: threadAllowance, ownThreads: ownThreads, limit: limit)
     }
