@@ -9,7 +9,7 @@ package enum StreamAuthority {
         to acceptor: ContextAddress
     ) -> String? {
         switch kind {
-        case .call, .command, .connect, .disconnect, .status, .detach, .dial, .listen:
+        case .call, .command, .connect, .disconnect, .status, .detach, .dial, .listen, .join:
             // What makes something happen comes from above only.
             opener.isAncestor(of: acceptor) ? nil : "only a context above may ask for a \(kind)"
         case .echo:

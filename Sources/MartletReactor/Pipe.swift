@@ -14,9 +14,14 @@ package struct Pipe {
     /// - Throws: ``SystemError`` when this process or the machine has too many descriptors open.
     package init() throws(SystemError) { try self.init("make a pipe", martlet_pipe) }
 
-    /// The two ends of one connection, each for reading and writing. The read end is a program's, which expects to wait.
+    /// The two ends of one connection, each for reading and writing; neither waits.
+    package static func sockets() throws(SystemError) -> Pipe {
+        try Pipe("make a pair of sockets", martlet_socket_pair)
+    }
+
+    /// The same, but that the read end is a program's, which expects to wait.
     package static func connection() throws(SystemError) -> Pipe {
-        let ends = try Pipe("make a pair of sockets", martlet_socket_pair)
+        let ends = try sockets()
         martlet_set_blocking(ends.readEnd)
         return ends
     }

@@ -110,10 +110,8 @@ struct TLSConnection: Sendable {
     }
 
     static func pair() throws -> (Int32, Int32) {
-        var ends: [Int32] = [-1, -1]
-        let error = martlet_socket_pair(&ends)
-        guard error == 0 else { throw SystemError(-error, "make a pair of sockets") }
-        return (ends[0], ends[1])
+        let ends = try Pipe.sockets()
+        return (ends.readEnd, ends.writeEnd)
     }
 
     /// Carries bytes both ways until either end closes.

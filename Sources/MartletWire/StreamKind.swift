@@ -28,6 +28,8 @@ package enum StreamKind: UInt8, Sendable, CaseIterable {
     case listen = 13
     /// A call of an actor; the payload begins with the token that entitles to it.
     case invoke = 14
+    /// The link of another controller, to whom a context above lends this one: bytes flow both ways.
+    case join = 15
     /// Let the context live on without its parent, for a time.
     case detach = 16
 }

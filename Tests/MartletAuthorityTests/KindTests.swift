@@ -23,13 +23,15 @@ import Testing
         case .detach: try CBOREncoder().encode(IncomingDetach.Request(lease: 60_000))
         case .status, .echo, .output, .log, .channel, .invoke: []
         case .dial: DialTarget.place(.port(1, host: "127.0.0.1")).wire
+        case .join: Array(BootstrapNonce.random().text.utf8)
         case .listen: ForwardPlace.port(0).wire
         case .fetch: ChannelToken.random().bytes + "module".utf8
         }
     }
 
     @Test(
-        arguments: [StreamKind.call, .command, .connect, .disconnect, .status, .detach, .dial, .listen], Place.allCases)
+        arguments: [StreamKind.call, .command, .connect, .disconnect, .status, .detach, .dial, .listen, .join],
+        Place.allCases)
     func `Upwards and sideways it is refused`(kind: StreamKind, place: Place) async throws {
         try await withScene(place) { scene in
             let payload = try Self.payload(kind)

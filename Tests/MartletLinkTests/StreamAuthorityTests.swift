@@ -27,7 +27,7 @@ import Testing
         let isBelow = [.child, .descendant].contains(relation)
         let expected =
             switch kind {
-            case .call, .command, .connect, .disconnect, .status, .detach, .dial, .listen: isAbove
+            case .call, .command, .connect, .disconnect, .status, .detach, .dial, .listen, .join: isAbove
             case .echo: isAbove || isBelow
             case .channel, .invoke: relation != .itself
             case .fetch: isBelow

@@ -119,21 +119,7 @@ final class Agent: Sendable {
 
     /// - Returns: `false` if nobody reads it.
     func sendHello(_ nonce: String, _ descriptor: Int32) -> Bool {
-        let bytes = Hello.greeting(nonce: nonce, build: ImageStore(.ownExecutable(id: nil)).ownBuild)
-        var offset = 0
-        while offset < bytes.count {
-            let count = bytes.withUnsafeBytes { writeBytes(descriptor, $0.baseAddress! + offset, $0.count - offset) }
-            if count < 0, errno == EAGAIN {
-                // Somebody made it non-blocking; it is ours alone until the link has it.
-                var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                _ = Glibc.poll(&poll, 1, 1000)
-            } else if count < 0, errno != EINTR {
-                return false
-            } else {
-                offset += max(0, count)
-            }
-        }
-        return true
+        writeAll(Hello.greeting(nonce: nonce, build: ImageStore(.ownExecutable(id: nil)).ownBuild), to: descriptor) == 0
     }
 
     // MARK: Frames

@@ -28,7 +28,6 @@ extension ConnectAttempt {
 
     private func receivedHello(_ handshake: ChildHandshake, _ link: Link, _ payload: UnsafeRawBufferPointer) {
         let (first, process) = state.withLock { ($0.plan.first, $0.process) }
-        let builds = options.script.map { [$0.build] } ?? image?.builds ?? [runtime.images.ownBuild]
         let (hello, version): (Hello, Int)
         do {
             (hello, version) = try ChildHandshake.read(payload, nonce: first.nonce, builds: builds)
@@ -75,6 +74,13 @@ extension ConnectAttempt {
                 )
             }
         return MartletError(.handshakeFailed, message, route: route, phase: .handshake, advice: advice)
+    }
+
+    /// What carried the byte stream tells why it is over.
+    func wayLost(_ reason: ResetReason) {
+        if let link = state.withLock({ $0.link }) { return link.end(.failed(reason.message)) }
+        let error = ResetError(reason: reason).error(route, "connect")
+        fail(error as? MartletError ?? MartletError(.contextLost, reason.message, route: route))
     }
 
     func linkEnded(_ number: UInt32, _ end: LinkEnd) {

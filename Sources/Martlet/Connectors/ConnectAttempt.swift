@@ -29,6 +29,8 @@ final class ConnectAttempt: EventHandler {
     let ask: PromptAnswering?
     let runtime: ContextRuntime
     let image: ImageStore.Image?
+    /// Which builds may answer.
+    let builds: Set<String>
     let state: Mutex<State>
     let onProgress: @Sendable (ConnectPhase, Duration) -> Void
     let onNumber: @Sendable (UInt32) -> Void
@@ -72,13 +74,16 @@ final class ConnectAttempt: EventHandler {
         var continuation: UnsafeContinuation<Result<Success, MartletError>, Never>?
     }
 
-    /// - Parameter image: what to send; `nil` for a local context.
+    /// - Parameters:
+    ///   - image: what to send; `nil` if there is nothing to send.
+    ///   - builds: which ones may answer. Default: what is sent, or what this program is.
     init(
         _ connector: any Connector,
         options: ConnectOptions,
         until deadline: UInt64,
         first: FirstStage,
         image: ImageStore.Image?,
+        builds: Set<String>? = nil,
         ask: PromptAnswering? = nil,
         runtime: ContextRuntime,
         onNumber: @escaping @Sendable (UInt32) -> Void,
@@ -89,6 +94,7 @@ final class ConnectAttempt: EventHandler {
         self.ask = ask
         self.runtime = runtime
         self.image = image
+        self.builds = options.script.map { [$0.build] } ?? builds ?? image?.builds ?? [runtime.images.ownBuild]
         self.onNumber = onNumber
         self.onProgress = onProgress
         state = Mutex(State(plan: BootstrapPlan(first: first, runsScript: options.script != nil), deadline: deadline))

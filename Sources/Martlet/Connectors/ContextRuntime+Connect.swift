@@ -70,7 +70,8 @@ extension ContextRuntime {
                             .compactMap { $0 }.joined(separator: "\n")
                     }
                     let pause = UInt64(tries) * 100_000_000 + UInt64.random(in: 0..<100_000_000)
-                    guard tries < 5, SSHDiagnosis.isTransient(error),
+                    // What is lent was connected with such patience.
+                    guard tries < 5, SSHDiagnosis.isTransient(error), !(connector is any LentConnector),
                         deadline > Reactor.now + pause + 1_000_000_000
                     else { throw error }
                     await reactor.sleep(pause)
@@ -107,16 +108,22 @@ extension ContextRuntime {
         do {
             let mayAsk = ask != nil || connector.password != nil
             let nonce = BootstrapNonce.random()
+            if let lent = connector as? any LentConnector {
+                return (try await join(lent, until: deadline) { attempt($0, nil, builds: $1) }, nil, false)
+            }
             // What is launched decides whether there is an image to send, and the image is part of what is launched.
             let local: LocalOptions? =
                 if case .image(let local) = try connector.launch(Bootstrap()).way { local } else { nil }
-            func attempt(_ first: FirstStage, _ image: ImageStore.Image?) -> ConnectAttempt {
+            func attempt(
+                _ first: FirstStage, _ image: ImageStore.Image?, builds: Set<String>? = nil
+            ) -> ConnectAttempt {
                 ConnectAttempt(
                     connector,
                     options: options,
                     until: deadline,
                     first: first,
                     image: image,
+                    builds: builds,
                     ask: ask,
                     runtime: self,
                     onNumber: onNumber,
@@ -167,21 +174,31 @@ extension ContextRuntime {
         }
     }
 
+    /// What is opened in time.
+    func opening<Opened: Sendable>(
+        until deadline: UInt64, _ open: @escaping @Sendable () async throws -> Opened
+    ) async throws -> Opened {
+        let opening = Task(executorPreference: reactor) { try await open() }
+        let timer = reactor.schedule(at: deadline) { opening.cancel() }
+        defer { reactor.cancel(timer) }
+        do {
+            return try await withTaskCancellationHandler {
+                try await opening.value
+            } onCancel: {
+                opening.cancel()
+            }
+        } catch is CancellationError where !Task.isCancelled {
+            throw MartletError(.connectTimedOut, "not connected in time", phase: .reach)
+        }
+    }
+
     private func beginning(
         _ launch: Launch, until deadline: UInt64, _ label: String
     ) async throws -> ConnectAttempt.Beginning {
         switch launch.way {
         case .image: throw MartletError(.connectorFailed, "the connector \(label) changes its mind")
         case .stream(let open):
-            let opening = Task(executorPreference: reactor) { try await open() }
-            let timer = reactor.schedule(at: deadline) { opening.cancel() }
-            defer { reactor.cancel(timer) }
-            return .stream(
-                try await withTaskCancellationHandler {
-                    try await opening.value
-                } onCancel: {
-                    opening.cancel()
-                })
+            return .stream(try await opening(until: deadline, open))
         case .command(let arguments, let local, let asking):
             guard let program = arguments.first else {
                 throw MartletError(.connectorFailed, "the connector \(label) names no command")

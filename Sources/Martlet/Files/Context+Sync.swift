@@ -21,7 +21,6 @@ extension Context {
         if let error = outcome.error { throw error }
         return outcome
     }
-
 }
 
 /// A folder of this machine, looked at once for any number of targets. It blocks.

@@ -16,6 +16,7 @@ package final class SocketStream: AcceptedStreamOwner {
         var hasEndedEarly = false
         var openDirections = 2
         var isOver = false
+        var resetReason: ResetReason?
     }
 
     private let node: ContextNode
@@ -44,6 +45,8 @@ package final class SocketStream: AcceptedStreamOwner {
     func begin() { begins(self) }
     private var key: StreamKey? { state.withLock { $0.key } }
     package var isOver: Bool { state.withLock { $0.isOver } }
+    /// Why the other end, or the way there, ended the stream; `nil`: it did not.
+    var resetReason: ResetReason? { state.withLock { $0.resetReason } }
 
     /// Takes the socket over; in a stream that was opened to here, says that there is one.
     package func attach(_ descriptor: Int32) {
@@ -134,7 +137,10 @@ package final class SocketStream: AcceptedStreamOwner {
     // MARK: End
 
     package func wasReset(_ reason: ResetReason) {
-        let isRefusal = state.withLock { $0.isAwaitingWord }
+        let isRefusal = state.withLock { state in
+            state.resetReason = reason
+            return state.isAwaitingWord
+        }
         release(isRefusal ? reason : nil, closes: true)
     }
 

@@ -1,36 +1,47 @@
-import Logging
 import MartletLink
 import MartletReactor
 import MartletWire
 import Synchronization
 
-/// What a process with contexts of its own is to another controller of the same user: a context in that one's tree, where its
-/// tasks find what the process has for them. What runs for it ends with its connection.
+/// What a process is to another controller beside its own, or the one that it is itself: a context in that one's tree as well,
+/// where its tasks find what the process has for them. What runs for it ends with its connection.
 ///
 ///     said hello ──welcome──▶ a context ──parent gone, goodbye──▶ ending ──▶ over
 final class GuestContext: Sendable {
     private struct State {
         var link: Link?
         var runtime: ContextRuntime?
-        var isOver = false
     }
 
     private let reactor: Reactor
-    private let provided: any Sendable
+    private let images: ImageStore
+    private let host: ContextRuntime.Host?
+    private let provided: (any Sendable)?
     private let onEnd: @Sendable (GuestContext) -> Void
     private let state = Mutex(State())
 
     /// How long the other end may take to answer the hello, in nanoseconds.
     private static let welcomeLimit: UInt64 = 10_000_000_000
 
-    /// - Parameter onEnd: called once, when nothing of it runs any more.
-    init(_ reactor: Reactor, _ provided: any Sendable, onEnd: @escaping @Sendable (GuestContext) -> Void) {
-        (self.reactor, self.provided, self.onEnd) = (reactor, provided, onEnd)
+    /// - Parameters:
+    ///   - images: this process's own.
+    ///   - host: the agent that this process is; `nil`: none.
+    ///   - provided: what tasks find here.
+    ///   - onEnd: called once, when nothing of it runs any more.
+    init(
+        _ reactor: Reactor, images: ImageStore, host: ContextRuntime.Host? = nil, provided: (any Sendable)? = nil,
+        onEnd: @escaping @Sendable (GuestContext) -> Void
+    ) {
+        (self.reactor, self.images, self.host, self.provided) = (reactor, images, host, provided)
+        self.onEnd = onEnd
     }
 
+    /// What runs here for it.
+    var runtime: ContextRuntime? { state.withLock { $0.runtime } }
+
     /// Takes a connection over.
-    func begin(_ source: EventSource, nonce: String, build: String) {
-        writeAll(Hello.greeting(nonce: nonce, build: build), to: source.descriptor)
+    func begin(_ source: EventSource, nonce: String) {
+        writeAll(Hello.greeting(nonce: nonce, build: images.ownBuild), to: source.descriptor)
         let link = Link(
             to: .parent,
             input: source,
@@ -76,11 +87,12 @@ final class GuestContext: Sendable {
                 hasParent: true,
                 route: welcome.route,
                 heartbeatLimit: .milliseconds(welcome.heartbeatLimit),
-                images: ImageStore(.ownExecutable(id: nil)),
+                images: images,
                 title: welcome.title,
                 provided: provided
             ),
-            reactor: reactor
+            reactor: reactor,
+            host: host
         )
         runtime.node.attach(link)
         state.withLock { $0.runtime = runtime }
@@ -88,7 +100,7 @@ final class GuestContext: Sendable {
 
     private func ended(_ end: LinkEnd) {
         let runtime = state.withLock { state -> ContextRuntime? in
-            defer { (state.isOver, state.link) = (true, nil) }
+            state.link = nil
             return state.runtime
         }
         guard let runtime else { return onEnd(self) }

@@ -26,7 +26,7 @@ package struct HubPlace: Sendable {
 
 /// Lets other controllers of this user in, each as ``GuestContext`` of its own: their tasks find `provided`.
 package final class GuestDoor: Sendable {
-    /// How many may be in at once.
+    /// How many may be in one process at once.
     package static let guestLimit = 64
 
     private struct State {
@@ -48,10 +48,10 @@ package final class GuestDoor: Sendable {
         (self.place, self.lock) = (place, lock)
         // What has that name now is nobody's.
         unlink(place.socket)
-        let build = ImageStore(.ownExecutable(id: nil)).ownBuild
+        let images = ImageStore(.ownExecutable(id: nil))
         do {
             let door = try Detachment(.shared, at: place.detached) { [weak self] source, nonce in
-                self?.admit(source, nonce, build, provided, onChange) ?? false
+                self?.admit(source, nonce, images, provided, onChange) ?? false
             }
             guests.withLock { $0.door = door }
             door.start()
@@ -89,10 +89,10 @@ package final class GuestDoor: Sendable {
     }
 
     private func admit(
-        _ source: EventSource, _ nonce: String, _ build: String, _ provided: any Sendable,
+        _ source: EventSource, _ nonce: String, _ images: ImageStore, _ provided: any Sendable,
         _ onChange: @escaping @Sendable (Int) -> Void
     ) -> Bool {
-        let guest = GuestContext(.shared, provided) { [weak self] guest in
+        let guest = GuestContext(.shared, images: images, provided: provided) { [weak self] guest in
             guard let self else { return }
             onChange(
                 guests.withLock { state in
@@ -107,7 +107,7 @@ package final class GuestDoor: Sendable {
         }
         guard let count else { return false }
         onChange(count)
-        guest.begin(source, nonce: nonce, build: build)
+        guest.begin(source, nonce: nonce)
         return true
     }
 

@@ -17,21 +17,25 @@ package func writeBytes(_ descriptor: Int32, _ pointer: UnsafeRawPointer, _ coun
 }
 
 /// Writes all of it, waiting as long as it takes; what cannot be written is lost.
-package func writeAll(_ bytes: [UInt8], to descriptor: Int32) {
+///
+/// - Returns: 0, or `errno`.
+@discardableResult
+package func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
     bytes.withUnsafeBytes { bytes in
         var offset = 0
         while offset < bytes.count {
             let count = writeBytes(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
-            if count > 0 {
+            if count >= 0 {
                 offset += count
-            } else if count < 0, errno == EAGAIN {
+            } else if errno == EAGAIN {
                 // Somebody made it non-blocking, as whoever shares the terminal may.
                 var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 _ = poll(&room, 1, 1000)
-            } else if count == 0 || errno != EINTR {
-                return
+            } else if errno != EINTR {
+                return errno
             }
         }
+        return 0
     }
 }
 

@@ -30,7 +30,7 @@ package final class ContextRuntime: ContextScope {
         var prompts: (any PromptResponder)?
         /// Where lines go that contexts below print; agents pass theirs on instead.
         var onOutput: (@Sendable (ContextOutput) -> Void)?
-        /// What tasks of a guest find here: see ``GuestContext``.
+        /// What a guest's tasks find here: see ``GuestContext``.
         var provided: (any Sendable)?
     }
 
@@ -75,6 +75,8 @@ package final class ContextRuntime: ContextScope {
         /// How the contexts below are called, for people.
         var routes = RouteNames(limit: keptRoutes)
         var busy = 0
+        /// What this process is to other controllers.
+        var guests: [ObjectIdentifier: GuestContext] = [:]
         /// Tasks that nobody waits for.
         var posted: [ObjectIdentifier: IncomingCall] = [:]
         var isShuttingDown = false
@@ -146,7 +148,7 @@ package final class ContextRuntime: ContextScope {
             return read(payload, "disconnect") { IncomingDisconnect(key, $0, self) }
         case .detach:
             return read(payload, "detach") { (request: IncomingDetach.Request) throws(StreamRefusal) in
-                guard host != nil else { throw StreamRefusal(.refused, "the controller is not detached") }
+                guard host != nil else { throw StreamRefusal(.refused, "this context cannot be detached") }
                 return IncomingDetach(key, request, self)
             }
         case .channel:
@@ -159,6 +161,7 @@ package final class ContextRuntime: ContextScope {
             do throws(StreamRefusal) { return .success(try IncomingFetch(key, payload, runtime: self)) } catch {
                 return .failure(error)
             }
+        case .join: return acceptJoin(key, payload)
         case .dial: return acceptDial(key, payload)
         case .listen:
             do throws(StreamRefusal) { return .success(try IncomingListen(key, payload, self)) } catch {
@@ -214,7 +217,7 @@ package final class ContextRuntime: ContextScope {
     var status: ContextStatus {
         let (tasks, children) = state.withLock { ($0.busy, $0.children.count) }
         return ContextStatus(
-            running: tasks + (predecessor?.status.running ?? 0), openChannels: channels.openStreams,
+            running: others.reduce(tasks) { $0 + $1.status.running }, openChannels: channels.openStreams,
             openStreams: node.openStreams, children: children,
             uptime: .nanoseconds(Int64(Reactor.now - started)))
     }
@@ -225,18 +228,19 @@ package final class ContextRuntime: ContextScope {
         while isBusy, Reactor.now < deadline { await reactor.sleep(1_000_000) }
     }
 
-    private var isBusy: Bool { state.withLock { $0.busy > 0 } || predecessor?.isBusy ?? false }
+    private var isBusy: Bool { state.withLock { $0.busy > 0 } || others.contains(where: \.isBusy) }
 
     /// The processes that this context has started and reaps, and whether it is doing something.
     var surroundings: Orphans.Surroundings {
         let (programs, connectors, busy) = state.withLock {
             (Array($0.programs.values), Array($0.connectors.values), $0.busy)
         }
-        let before = predecessor?.surroundings
-        return .init(
-            own: Set((programs + connectors).map(\.pid)).union(before?.own ?? []),
-            isBusy: busy > 0 || programs.contains(where: \.isAlive) || before?.isBusy ?? false
-        )
+        let ours = Orphans.Surroundings(
+            own: Set((programs + connectors).map(\.pid)), isBusy: busy > 0 || programs.contains(where: \.isAlive))
+        return others.map(\.surroundings).reduce(into: ours) { all, other in
+            all.own.formUnion(other.own)
+            all.isBusy = all.isBusy || other.isBusy
+        }
     }
 
     package func add(_ program: ChildProcess) {
@@ -294,8 +298,25 @@ package final class ContextRuntime: ContextScope {
     }
 
     private var allStarted: [ChildProcess] {
-        state.withLock { Array($0.programs.values) + Array($0.connectors.values) } + (predecessor?.allStarted ?? [])
+        state.withLock { Array($0.programs.values) + Array($0.connectors.values) } + others.flatMap(\.allStarted)
     }
+
+    /// What else this process is as a context.
+    private var others: [ContextRuntime] {
+        let guests = state.withLock { Array($0.guests.values) }
+        return guests.compactMap(\.runtime) + (predecessor.map { [$0] } ?? [])
+    }
+
+    /// - Returns: `false` if there are too many, or this context ends.
+    func add(_ guest: GuestContext) -> Bool {
+        state.withLock { state in
+            guard !state.isShuttingDown, state.guests.count < GuestDoor.guestLimit else { return false }
+            state.guests[ObjectIdentifier(guest)] = guest
+            return true
+        }
+    }
+
+    func left(_ guest: GuestContext) { state.withLock { $0.guests[ObjectIdentifier(guest)] = nil } }
 
     // MARK: Children
 
@@ -378,12 +399,16 @@ package final class ContextRuntime: ContextScope {
 
     /// Stops taking work, and ends what runs: tasks are cancelled, programs get SIGTERM and, after `grace`, SIGKILL.
     func beginShutdown(grace: UInt64 = 1_500_000_000) {
-        let (first, programs, posted) = state.withLock { state in
+        let (first, programs, posted, guests) = state.withLock { state in
             defer { state.isShuttingDown = true }
-            return (!state.isShuttingDown, Array(state.programs.values), Array(state.posted.values))
+            return (
+                !state.isShuttingDown, Array(state.programs.values), Array(state.posted.values),
+                Array(state.guests.values)
+            )
         }
         guard first else { return }
         refuseWork(.shuttingDown, "the context is shutting down")
+        for guest in guests { guest.close() }
         predecessor?.beginShutdown(grace: grace)
         channels.close()
         capabilities.close()

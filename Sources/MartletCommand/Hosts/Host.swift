@@ -115,6 +115,9 @@ struct WayIn: Sendable {
         to host: HostName,
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
+        if let hub, let target = HubTarget(self, host) {
+            return try await hub.connect(through: [HubConnector(target: target)], options: connect, onPhase: onPhase)
+        }
         let connectors = connectors(to: host)
         return try await retrying(try python.map { try controller.options(connect, running: $0) } ?? connect) {
             guard let gateway, let via else {

@@ -26,6 +26,8 @@ final class HubPool: Sendable {
 
     /// How long a context that was not used for a while may take to answer, before it counts as lost.
     private static let patience = Duration.seconds(5)
+    /// For so long one that was used is not asked whether it answers.
+    private static let trust = Duration.seconds(1)
 
     init(_ controller: Controller, limit: Int, onEnd: @escaping @Sendable () -> Void) {
         (self.controller, self.limit, self.onEnd) = (controller, limit, onEnd)
@@ -57,9 +59,12 @@ final class HubPool: Sendable {
     ///
     /// - Returns: also whether it was there.
     func context(_ target: HubTarget) async throws -> (Context, wasThere: Bool) {
-        let known = state.withLock { $0.entries[target]?.connect.context }
+        let (known, isFresh) = state.withLock { state in
+            let entry = state.entries[target]
+            return (entry?.connect.context, entry.map { .now - $0.lastUse < Self.trust } ?? false)
+        }
         if let known {
-            if await answers(known) {
+            if await answers(known, isFresh) {
                 used(target)
                 return (known, true)
             }
@@ -77,8 +82,9 @@ final class HubPool: Sendable {
         }
     }
 
-    private func answers(_ context: Context) async -> Bool {
+    private func answers(_ context: Context, _ isTrusted: Bool) async -> Bool {
         guard context.hasLink else { return false }
+        if isTrusted { return true }
         return (try? await context.ping(deadline: Self.patience)) != nil
     }
 
@@ -140,23 +146,22 @@ final class HubPool: Sendable {
         await connect?.close()
     }
 
-    /// Does something in a context.
-    func using<R>(_ target: HubTarget, _ body: (Context) async throws -> R) async throws -> R {
+    /// Lends a context, connected if there is none.
+    func lend(_ target: HubTarget) async throws -> Lender {
         let (context, _) = try await context(target)
-        state.withLock { state in
+        let connect = state.withLock { state in
             state.entries[target]?.running += 1
             state.entries[target]?.uses += 1
+            return state.entries[target]?.connect
         }
-        defer {
+        return Lender(context) { [self] in
             state.withLock { state in
+                state.lastUse = .now
+                // It may have been connected anew meanwhile.
+                guard let connect, state.entries[target]?.connect === connect else { return }
                 state.entries[target]?.running -= 1
                 state.entries[target]?.lastUse = .now
-                state.lastUse = .now
             }
-        }
-        do { return try await body(context) } catch let error as MartletError where error.code == .contextLost {
-            await drop(target, context)
-            throw error
         }
     }
 

@@ -17,47 +17,6 @@ struct HubOpen: RemoteTask {
     }
 }
 
-/// Runs a command in a context of the hub.
-struct HubRun: RemoteTask {
-    var target: HubTarget
-    /// One: a line of shell. More: a program and its arguments.
-    var words: [String]
-    var environment: [String: String?]
-    var directory: String?
-    var timeout: Duration?
-    var lines: Channel<OutputLine>
-
-    struct Ended: Codable, Sendable {
-        var exitCode: Int32?
-        var signal: Int32?
-        var duration: Duration
-        var route: [String]
-    }
-
-    func run(in context: RemoteContext) async throws(MartletError) -> Ended {
-        try await telling {
-            var options = CommandOptions()
-            options.environment = environment
-            options.directory = directory
-            options.timeout = timeout
-            options.outputLimit = 0
-            let settled = options
-            let result = try await HubPool.of(context).using(target) { context in
-                let onLine: @Sendable (OutputLine) async throws -> Void = { try await lines.send($0) }
-                return words.count == 1
-                    ? try await context.run(words[0], options: settled, onLine: onLine)
-                    : try await context.run(
-                        executable: words[0], arguments: Array(words[1...]), options: settled, onLine: onLine)
-            }
-            lines.finish()
-            // Not set one after the other in a variable: Swift 6.3 with optimisation then sets both.
-            let code: Int32? = if case .exited(let code) = result.termination { code } else { nil }
-            let signal: Int32? = if case .signalled(let number) = result.termination { number } else { nil }
-            return Ended(exitCode: code, signal: signal, duration: result.duration, route: result.route.steps)
-        }
-    }
-}
-
 /// What the hub has.
 struct HubStatus: Codable, Sendable {
     var processID: Int32

@@ -62,24 +62,13 @@ struct RunCommand: AsyncParsableCommand {
         let (words, python) = (words, runtimeOptions.python)
         let options = try await commandOptions(hosts: hosts.count, session)
         var wayIn = runtimeOptions.applied(to: try wayOptions.wayIn())
-        // The hub has an agent of its own, and no input of ours.
-        wayIn.mayUseHub =
-            !noHub && !stdin && wayOptions.agent == nil && hosts.allSatisfy { HubTarget(wayIn, $0.name) != nil }
+        // The hub has an agent of its own.
+        wayIn.mayUseHub = !noHub && wayOptions.agent == nil
         return try await runOptions.report.run(
-            on: hosts, hostOptions.limit, wayIn, agent: wayOptions.agent, session,
-            connect: { (way, controller, host) -> RunPlace in
-                guard let hub = way.hub, let target = HubTarget(way, host.name) else {
-                    return .own(try await way.connect(controller, to: host.name))
-                }
-                return .hub(try await HubHost.open(hub, target))
-            }
-        ) { place, host, reporter in
+            on: hosts, hostOptions.limit, wayIn, agent: wayOptions.agent, session
+        ) { context, host, reporter in
             let onLine: @Sendable (OutputLine) async -> Void = { await reporter.line($0, from: host) }
-            let context: any CommandRunner =
-                switch place {
-                case .own(let context): python.map { PythonContext(context, $0) } ?? context
-                case .hub(let host): host
-                }
+            let context: any CommandRunner = python.map { PythonContext(context, $0) } ?? context
             // No shell stands between us and a program that was given as words: its signals are its own.
             return words.count == 1
                 ? try await context.run(words[0], options: options, onLine: onLine)

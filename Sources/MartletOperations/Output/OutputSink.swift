@@ -30,6 +30,6 @@ enum StandardStreams {
     static func write(_ bytes: [UInt8], to descriptor: Int32) {
         // What the program itself has printed before comes before.
         fflush(nil)
-        turn.withLock { _ in writeAll(bytes, to: descriptor) }
+        _ = turn.withLock { _ in writeAll(bytes, to: descriptor) }
     }
 }

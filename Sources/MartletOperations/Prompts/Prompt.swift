@@ -51,5 +51,4 @@ enum StandardInputLine {
         if bytes.last == 0x0d { bytes.removeLast() }
         return String(decoding: bytes, as: UTF8.self)
     }
-
 }
