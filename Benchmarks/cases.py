@@ -230,6 +230,12 @@ def fleet(m):
     return [m.ours("fleet", "local", 50 if m.quick else 1000)]
 
 
+def gateways(m):
+    folder = tempfile.mkdtemp(prefix="martlet-bench-")
+    return Sweeping([m.ours("gateways", "local", 5 if m.quick else 100, timeout=600, folder=folder)],
+                    lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
 def cold(m):
     return [m.floor("connect", 4, *m.ssh(), "true"), m.ours("connect-cold", "ssh")]
 
@@ -287,6 +293,10 @@ CASES = [
          Row("  without a group", "s", "direct"),
          Row("  connected", "s", "connect"),
          Row("  1,000 outputs grouped", "ms", "grouping", AT_MOST, 50)),
+    Case("fleet/gateways", gateways,
+         Row("10 MB to 1,000 local contexts behind 10 more: bytes sent, of 10 copies", "×", "copies", AT_MOST, 1.2),
+         Row("  connected", "s", "connect"),
+         Row("  copied", "s", "seconds"), once=True),
     Case("fan/ssh", fan_ssh, Row("100 ssh contexts at once", "s", "seconds", RATIO, 1.1)),
     python_connect("local"),
     python_connect("ssh", RATIO, 1.1),

@@ -58,17 +58,6 @@ extension Context {
         return try await context.closing(body)
     }
 
-    func closing<R>(_ body: (Context) async throws -> R) async throws -> R {
-        do {
-            let result = try await body(self)
-            await close()
-            return result
-        } catch {
-            await close()
-            throw error
-        }
-    }
-
     /// Asks the context to finish and to end, and waits until it is gone; after `limit` it is made to. Closing what is
     /// gone already does nothing.
     ///

@@ -42,12 +42,6 @@ public final class Context: Sendable {
     }
 
     package var node: ContextNode { runtime.node }
-
-    /// The bytes that have crossed this process's link towards the context. For tests.
-    package var linkTraffic: (sent: UInt64, received: UInt64) {
-        guard let number = node.address.childNumber(towards: address) else { return (0, 0) }
-        return node.link(to: .child(number))?.traffic ?? (0, 0)
-    }
 }
 
 extension Context: CustomStringConvertible {

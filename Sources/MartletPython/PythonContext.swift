@@ -9,7 +9,7 @@ public import Martlet
 /// system, as from any context. It lives until it is closed, the scope or the context that started it ends, or it is lost.
 /// Programs that its code starts end with it, however it ends, unless they leave its process group.
 public final class PythonContext: Sendable {
-    let context: Context
+    package let context: Context
     let runtime: PythonRuntime
     let operations = PythonOperations()
 

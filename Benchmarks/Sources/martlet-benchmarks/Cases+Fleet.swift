@@ -47,7 +47,7 @@ extension Cases {
         return sample
     }
 
-    private static func raiseDescriptorLimit(to count: Int) {
+    static func raiseDescriptorLimit(to count: Int) {
         var limit = rlimit()
         getrlimit(.init(7), &limit)  // RLIMIT_NOFILE, whose type differs from one libc to the other
         limit.rlim_cur = max(limit.rlim_cur, min(limit.rlim_max, rlim_t(count)))

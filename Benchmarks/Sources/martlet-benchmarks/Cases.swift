@@ -19,6 +19,7 @@ enum Cases {
         "bulk": bulk,
         "fan": fan,
         "fleet": fleet,
+        "gateways": gateways,
         "hold": hold,
         "idle": idle,
         "once": once,

@@ -42,6 +42,38 @@ struct BytePieces {
     }
 }
 
+extension BytePieces {
+    /// Of one file that is made now.
+    ///
+    /// - Parameter checksum: of its content, if that is to be compared.
+    static func manifest(_ size: Int, _ checksum: UInt64?) throws(MartletError) -> Manifest {
+        let (now, manifest) = (Timestamp.now, Manifest())
+        var entry = FileEntry(kind: .file, mode: nil, seconds: now.seconds, nanoseconds: now.nanoseconds, size: size)
+        entry.checksum = checksum
+        try manifest.add(entry)
+        return manifest
+    }
+
+    /// Sends the file of such a manifest.
+    ///
+    /// - Parameters:
+    ///   - isEager: the other side is not asked whether it wants it.
+    ///   - next: gives its content, in parts of at most ``size``.
+    ///   - onProgress: told how much has been sent.
+    static func send(
+        _ manifest: Manifest, over channel: Channel<[UInt8]>, isEager: Bool,
+        _ next: () async throws -> ArraySlice<UInt8>?, _ onProgress: (Int) -> Void
+    ) async throws {
+        let wanted = try await TreeExchange.offer(manifest, channel, isEager: isEager)
+        var pieces = BytePieces()
+        while wanted[0], let part = try await next() {
+            try await channel.send(pieces.piece(part))
+            onProgress(pieces.count)
+        }
+        try await channel.send(pieces.last(wanted[0]))
+    }
+}
+
 /// The time.
 struct Timestamp {
     var seconds: Int64

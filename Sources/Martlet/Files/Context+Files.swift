@@ -30,13 +30,13 @@ extension Context {
             var wire = options.wire
             if TreeSource.isContents(local) { wire.flags.insert(.isExact) }
             let source = try TreeSource(local, wire)
-            let (_, answer) = try await exchange(FileTask.Request(.receive, path.pathBytes, wire)) { channel in
+            let (failures, answer) = try await exchange(FileTask.Request(.receive, path.pathBytes, wire)) { channel in
                 try await source.send(over: channel) { contents in
                     teller.tell { $0.set(contents.progress, contents.totals) }
                 }
             }
             let report = try answer.unpacked { reader throws(MartletError) in try FileReport(&reader) }
-            return try result(report, source.failures, isSingle: source.isSingle)
+            return try result(report, failures, isSingle: source.isSingle)
         }
     }
 
@@ -87,22 +87,14 @@ extension Context {
     ) async throws -> TransferResult {
         let teller = ProgressTeller(onProgress)
         defer { teller.finish() }
-        let (now, manifest) = (Timestamp.now, Manifest())
-        var entry = FileEntry(
-            kind: .file, mode: nil, seconds: now.seconds, nanoseconds: now.nanoseconds, size: size ?? 0)
-        if options.comparison == .byContent { entry.checksum = checksum }
-        try manifest.add(entry)
         var options = options
         // There is no later try with the same source.
         options.flags.remove(.resumes)
+        let manifest = try BytePieces.manifest(size ?? 0, options.comparison == .byContent ? checksum : nil)
         let (_, answer) = try await exchange(FileTask.Request(.receive, path, options)) { channel in
-            let wanted = try await TreeExchange.offer(manifest, channel, isEager: options.comparison == .always)
-            var pieces = BytePieces()
-            while wanted[0], let part = try await next() {
-                try await channel.send(pieces.piece(part))
-                teller.tell { ($0.byteCount, $0.totalBytes) = (pieces.count, size) }
+            try await BytePieces.send(manifest, over: channel, isEager: options.comparison == .always, next) { count in
+                teller.tell { ($0.byteCount, $0.totalBytes) = (count, size) }
             }
-            try await channel.send(pieces.last(wanted[0]))
         }
         let report = try answer.unpacked { reader throws(MartletError) in try FileReport(&reader) }
         return try result(report, [], isSingle: true)
@@ -236,7 +228,9 @@ extension Context {
         return (result, bytes)
     }
 
-    private func result(_ report: FileReport, _ failures: [FileFailure], isSingle: Bool) throws -> TransferResult {
+    func result(
+        _ report: FileReport, _ failures: [FileFailure], isSingle: Bool
+    ) throws(MartletError) -> TransferResult {
         var all = failures
         let known = Set(failures)
         all += report.failures.filter { !known.contains($0) }

@@ -16,25 +16,20 @@ extension Context {
         onProgress: (@Sendable (TransferProgress) -> Void)? = nil
     ) async throws -> SyncOutcome {
         let report = onProgress.map { report in { @Sendable (_: Int, progress: TransferProgress) in report(progress) } }
-        let run = SyncRun([SyncTarget(self, path)], options, runtime, report, nil)
-        let outcome = try await run.run { try SyncSource(local, options) }[0]
+        let targets = [SyncTarget(self, path)]
+        let outcome = try await runtime.sync(targets, options, report, nil) { try SyncSource(local, options) }[0]
         if let error = outcome.error { throw error }
         return outcome
     }
 }
 
 /// A folder of this machine, looked at once for any number of targets. It blocks.
-package struct SyncSource: @unchecked Sendable {
-    /// Once it is made, it is only read.
-    fileprivate let tree: TreeSource
+package struct SyncSource: Sendable {
+    fileprivate let source: DeliverySource
 
     package init(_ local: some PathName, _ options: SyncOptions) throws {
-        do { tree = try TreeSource(local.pathBytes, options.wire, isIncluded: options.isIncluded) } catch let error
-            as FileError
-        {
-            throw error.error(isHere: true)
-        }
-        guard !tree.isSingle else {
+        source = try DeliverySource(local.pathBytes, options.wire, isIncluded: options.isIncluded)
+        guard !source.isSingle else {
             throw MartletError(
                 .fileFailed, "\(local.pathBytes.shown) here is no folder", advice: "copy a single file with put")
         }
@@ -48,14 +43,14 @@ package struct SyncSource: @unchecked Sendable {
         onProgress: (@Sendable (_ target: Int, _ progress: TransferProgress) -> Void)?,
         onFinish: (@Sendable (_ target: Int, _ outcome: SyncOutcome) -> Void)?
     ) async throws -> [SyncOutcome] {
-        try await SyncRun(targets, options, targets[0].context.runtime, onProgress, onFinish).run { self }
+        try await targets[0].context.runtime.sync(targets, options, onProgress, onFinish) { self }
     }
 }
 
 extension Controller {
     /// Makes folders in many contexts as one of this machine is: it is looked at once, all get what they lack at the same time,
     /// and over a link that several targets are behind everything goes once: to the context where their ways part, which
-    /// hands it on at the pace of the slowest of them. Otherwise as ``Context/sync(_:to:options:onProgress:)``.
+    /// hands it on at the pace of the slowest of them; who falls far behind gets it alone, later. Otherwise as ``Context/sync(_:to:options:onProgress:)``.
     ///
     ///     let outcomes = try await martlet.sync("site", to: webs.map { SyncTarget($0, "/srv/www") })
     ///
@@ -70,88 +65,36 @@ extension Controller {
         onFinish: (@Sendable (_ target: Int, _ outcome: SyncOutcome) -> Void)? = nil
     ) async throws -> [SyncOutcome] {
         guard !targets.isEmpty else { throw MartletError(.misuse, "there is no target to sync to") }
-        return try await SyncRun(targets, options, runtime, onProgress, onFinish).run { try SyncSource(local, options) }
+        return try await runtime.sync(targets, options, onProgress, onFinish) { try SyncSource(local, options) }
     }
 }
 
-/// One source, many targets.
-private struct SyncRun: Sendable {
-    let targets: [SyncTarget]
-    let options: SyncOptions
-    let runtime: ContextRuntime
-    let onProgress: (@Sendable (Int, TransferProgress) -> Void)?
-    let onFinish: (@Sendable (Int, SyncOutcome) -> Void)?
-
-    init(
-        _ targets: [SyncTarget], _ options: SyncOptions, _ runtime: ContextRuntime,
-        _ onProgress: (@Sendable (Int, TransferProgress) -> Void)?, _ onFinish: (@Sendable (Int, SyncOutcome) -> Void)?
-    ) {
-        (self.targets, self.options, self.runtime) = (targets, options, runtime)
-        (self.onProgress, self.onFinish) = (onProgress, onFinish)
-    }
-
-    func run(_ makeSource: @Sendable () throws -> SyncSource) async throws -> [SyncOutcome] {
-        try await withTaskExecutorPreference(runtime.reactor) {
-            let source = try makeSource()
-            let all = targets.map { SyncRelay.Target(address: $0.context.address, path: $0.path) }
-            let legs = SyncLeg.legs(all, options.wire, from: runtime.node.address)
-            return try await withThrowingTaskGroup(of: [(Int, SyncOutcome)].self) { group in
-                for leg in legs { group.addTask { await drive(leg, source) } }
-                var outcomes = targets.map { SyncOutcome(target: $0) }
-                for try await ended in group {
-                    for (number, outcome) in ended { outcomes[number] = outcome }
-                }
-                try Task.checkCancellation()
-                return outcomes
+extension ContextRuntime {
+    /// - Parameter makeSource: is called where it may block.
+    fileprivate func sync(
+        _ targets: [SyncTarget], _ options: SyncOptions,
+        _ onProgress: (@Sendable (Int, TransferProgress) -> Void)?,
+        _ onFinish: (@Sendable (Int, SyncOutcome) -> Void)?, _ makeSource: @Sendable () throws -> SyncSource
+    ) async throws -> [SyncOutcome] {
+        try await withTaskExecutorPreference(reactor) {
+            let tell = onFinish.map { tell in
+                { @Sendable (delivery: Delivery) in tell(delivery.number, SyncOutcome(delivery)) }
             }
+            let run = DeliveryRun(try makeSource().source, targets, self, onProgress, tell)
+            return try await run.run().map { SyncOutcome($0) }
         }
     }
+}
 
-    private func drive(_ leg: SyncLeg, _ shared: SyncSource) async -> [(Int, SyncOutcome)] {
-        let (start, source) = (ContinuousClock.now, shared.tree)
-        let tellers = leg.numbers.map { number in
-            ProgressTeller(onProgress.map { report in { @Sendable in report(number, $0) } })
-        }
-        defer { for teller in tellers { teller.finish() } }
-        // A leg to several ends has the route of the way that they have in common only as a part of each.
-        let context = leg.isRelay ? Context(below: runtime, leg.address) : targets[leg.numbers[0]].context
-        var results: [Result<FileReport, MartletError>]
-        var failures: [FileFailure] = []
-        do {
-            let (contents, answer) = try await context.exchange(leg.request) { channel in
-                let wanted = try await TreeExchange.offer(source.manifest, channel)
-                let contents = source.contents(wanted)
-                while let piece = try contents.next(TreeItem.contents) {
-                    try await channel.send(piece)
-                    for teller in tellers {
-                        teller.tell { $0.set(contents.progress, contents.totals) }
-                    }
-                }
-                return contents
-            }
-            failures = contents.failures
-            results = try leg.results(answer)
-        } catch {
-            let failure = error as? MartletError ?? MartletError(.fileFailed, "\(error)")
-            results = leg.numbers.map { _ in .failure(failure) }
-        }
-        return zip(leg.numbers, results).map { number, result in
-            var outcome = SyncOutcome(target: targets[number])
-            outcome.duration = ContinuousClock.now - start
-            outcome.failures = source.failures + failures
-            do throws(MartletError) {
-                let report = try result.get()
-                outcome.changes = try report.list()
-                outcome.omittedChanges = report.omittedCount
-                (outcome.fileCount, outcome.byteCount) = (report.fileCount, report.byteCount)
-                let known = Set(outcome.failures)
-                outcome.failures += report.failures.filter { !known.contains($0) }
-            } catch {
-                outcome.error = error
-                if outcome.error!.route.steps.isEmpty { outcome.error!.route = targets[number].context.route }
-            }
-            onFinish?(number, outcome)
-            return (number, outcome)
-        }
+extension SyncOutcome {
+    fileprivate init(_ delivery: Delivery) {
+        self.init(target: delivery.target, failures: delivery.failures, duration: delivery.duration)
+        do throws(MartletError) {
+            let report = try delivery.result.get()
+            changes = try report.list()
+            (omittedChanges, fileCount, byteCount) = (report.omittedCount, report.fileCount, report.byteCount)
+            let known = Set(failures)
+            failures += report.failures.filter { !known.contains($0) }
+        } catch { self.error = error }
     }
 }

@@ -7,15 +7,15 @@ import Musl
 #endif
 
 /// XXH64 of what passes, and how much it was. It shows that what arrived is what was read; it is no proof against people.
-struct FileChecksum {
+package struct FileChecksum {
     private var state = martlet_checksum()
 
-    init() { martlet_checksum_begin(&state) }
+    package init() { martlet_checksum_begin(&state) }
 
     var count: Int { Int(state.count) }
-    var value: UInt64 { withUnsafePointer(to: state) { martlet_checksum_end($0) } }
+    package var value: UInt64 { withUnsafePointer(to: state) { martlet_checksum_end($0) } }
 
-    mutating func add(_ bytes: UnsafeRawBufferPointer) {
+    package mutating func add(_ bytes: UnsafeRawBufferPointer) {
         if let start = bytes.baseAddress { martlet_checksum_add(&state, start, bytes.count) }
     }
 

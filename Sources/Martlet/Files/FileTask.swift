@@ -52,8 +52,8 @@ struct FileTask: RemoteTask {
         case .send:
             guard let channel else { throw PackedReader.damaged }
             let source = try TreeSource(request.path, request.options)
-            try await source.send(over: channel) { _ in }
-            FileReport.pack(source.failures, into: &answer)
+            let failures = try await source.send(over: channel) { _ in }
+            FileReport.pack(failures, into: &answer)
             answer.add(source.path)
         case .relay:
             guard let channel else { throw PackedReader.damaged }

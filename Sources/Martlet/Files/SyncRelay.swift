@@ -73,8 +73,11 @@ struct SyncLeg: Sendable {
 }
 
 /// The part of a context that hands a tree on to others below it, and keeps nothing but the manifest. It goes at the pace of
-/// the slowest; one that fails is left out.
+/// the slowest; one that fails is left out, and so is one that is much slower than the others (``RelayPace``).
 struct SyncRelay {
+    /// What is said of a target that the others did not wait for: it has to be sent to alone.
+    static let behind = MartletError(MartletError.Code(rawValue: "behind"), "the others did not wait for it")
+
     struct Target: Sendable {
         var address: ContextAddress
         var path: [UInt8]
@@ -105,14 +108,20 @@ struct SyncRelay {
                 let far = ends[number].1
                 group.addTask { (number, await self.answer(leg, far)) }
             }
-            do { try await feed(manifest, upstream, ends.map(\.0)) } catch {
+            let behind: Set<Int>
+            do { behind = try await feed(manifest, upstream, ends.map(\.0)) } catch {
                 for (near, _) in ends { near.close() }
                 group.cancelAll()
                 throw error
             }
-            for try await (number, ended) in group {
+            var answers = 0
+            while answers < legs.count - behind.count, let (number, ended) = try await group.next() {
+                guard !behind.contains(number) else { continue }
+                answers += 1
                 for (target, result) in zip(legs[number].numbers, ended) { results[target] = result }
             }
+            group.cancelAll()
+            for number in behind { for target in legs[number].numbers { results[target] = .failure(Self.behind) } }
         }
         for (near, _) in ends { near.close() }
         return SyncLeg.pack(results)
@@ -139,33 +148,38 @@ struct SyncRelay {
         }
     }
 
-    private func feed(_ manifest: Manifest, _ upstream: Channel<[UInt8]>, _ ends: [Channel<[UInt8]>]) async throws {
-        let wanted = await withTaskGroup(of: (Int, WantedFiles?).self) { group in
-            for (number, end) in ends.enumerated() {
-                nonisolated(unsafe) let manifest = manifest
-                group.addTask { (number, try? await TreeExchange.offer(manifest, end)) }
-            }
-            var wanted = [WantedFiles?](repeating: nil, count: ends.count)
-            for await (number, files) in group { wanted[number] = files }
-            return wanted
+    /// - Returns: the legs that were left behind.
+    private func feed(
+        _ manifest: Manifest, _ upstream: Channel<[UInt8]>, _ ends: [Channel<[UInt8]>]
+    ) async throws -> Set<Int> {
+        let pace = RelayPace(runtime.reactor) { ends[$0].close() }
+        nonisolated(unsafe) let manifest = manifest
+        var (wanted, behind) = try await pace.all(Array(ends.indices)) { number in
+            // Why it takes nothing, its answer says.
+            try await Self.unlessCancelled { try await TreeExchange.offer(manifest, ends[number]) }
         }
         var union = WantedFiles()
-        for case let files? in wanted { union.formUnion(files) }
+        for files in wanted.values { union.formUnion(files) }
         try await upstream.send(union.packed)
-        var isOpen = wanted.map { $0 != nil }
         var current: Int?
         while true {
             guard let item = try await upstream.receive() else { throw TreeExchange.brokenOff }
             guard item.first == TreeItem.contents else { throw PackedReader.damaged }
             let (files, isLast) = try Self.files(in: item, &current)
-            for (number, end) in ends.enumerated() where isOpen[number] {
-                guard isLast || files.contains(where: { wanted[number]![$0] }) else { continue }
-                // Why it does not take any more, its answer says.
-                do { try await end.send(item) } catch is CancellationError { throw CancellationError() } catch {
-                    isOpen[number] = false
-                }
+            let takers = wanted.filter { taker in isLast || files.contains { taker.value[$0] } }.keys
+            let (taken, slow) = try await pace.all(Array(takers)) { number in
+                try await Self.unlessCancelled { try await ends[number].send(item) }
             }
-            if isLast { return }
+            behind.formUnion(slow)
+            for number in takers where taken[number] == nil { wanted[number] = nil }
+            if isLast { return behind }
+        }
+    }
+
+    private static func unlessCancelled<R>(_ body: () async throws -> R) async throws -> R? {
+        do { return try await body() } catch {
+            try Task.checkCancellation()
+            return nil
         }
     }
 

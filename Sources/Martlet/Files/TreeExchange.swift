@@ -57,14 +57,15 @@ enum TreeExchange {
     }
 }
 
-/// A tree of this machine that is sent.
+/// A tree of this machine that is sent, to one or to many. Once it is made it is only read.
 final class TreeSource {
     /// Without links.
     let path: [UInt8]
     let manifest: Manifest
     private let root: [UInt8]
     private let options: FileOptions
-    private(set) var failures: [FileFailure]
+    /// What could not be looked at.
+    let failures: [FileFailure]
 
     /// Looks at all of it.
     init(
@@ -89,21 +90,24 @@ final class TreeSource {
     /// It is one file.
     var isSingle: Bool { manifest.count == 1 && manifest.fileCount == 1 }
 
-    func contents(_ wanted: WantedFiles) -> ContentSource {
-        ContentSource(manifest, root, wanted, followsLinks: options.contains(.followsLinks))
-    }
+    /// One file that is wanted whatever is there: nobody needs to be asked.
+    private var isEager: Bool { isSingle && options.comparison == .always && !options.contains(.resumes) }
 
-    /// - Parameter onProgress: told now and then.
-    func send(over channel: Channel<[UInt8]>, _ onProgress: (ContentSource) -> Void) async throws {
-        // One file that is wanted whatever is there: nobody needs to be asked.
-        let isEager = isSingle && options.comparison == .always && !options.contains(.resumes)
-        let wanted = try await TreeExchange.offer(manifest, channel, isEager: isEager)
-        let contents = contents(wanted)
+    /// - Parameters:
+    ///   - mayBeEager: the other side may be sent what it was not asked for.
+    ///   - onProgress: told now and then.
+    /// - Returns: what could not be read.
+    func send(
+        over channel: Channel<[UInt8]>, mayBeEager: Bool = true, _ onProgress: (ContentSource) -> Void
+    ) async throws -> [FileFailure] {
+        let wanted = try await TreeExchange.offer(manifest, channel, isEager: mayBeEager && isEager)
+        let contents = ContentSource(manifest, root, wanted, followsLinks: options.contains(.followsLinks))
         while let piece = try contents.next(TreeItem.contents) {
             try await channel.send(piece)
             onProgress(contents)
         }
-        failures += contents.failures
+        let failures = failures + contents.failures
         if isSingle, let failure = failures.first { throw FileError("read", root, 0, failure.reason) }
+        return failures
     }
 }

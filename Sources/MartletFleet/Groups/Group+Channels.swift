@@ -74,7 +74,7 @@ extension Group {
         _ body: (ChannelGroup<GroupMember, Outgoing, Incoming>) async throws -> R
     ) async throws -> (R, GroupResults<Value>) {
         let pairs = entries.map { $0.host.origin.makeChannel(sending: sending, receiving: receiving) }
-        let far = Shared(Dictionary(uniqueKeysWithValues: zip(map(\.self), pairs.map { Optional($0.1) })))
+        let far = Locked(Dictionary(uniqueKeysWithValues: zip(map(\.self), pairs.map { Optional($0.1) })))
         let channels = ChannelGroup(zip(map(\.self), pairs.map(\.0)))
         defer { channels.close() }
         var all = self

@@ -32,12 +32,16 @@ extension Group {
     }
 
     /// Ends the contexts of all members, at once: also those that were given. Those that do not end in time are made to.
-    /// A member that is used once more is connected anew.
+    /// Gateways end with the last member behind them. A member that is used once more is connected anew.
     ///
     /// - Parameter limit: for each. Default: 5 s.
     public func close(within limit: Duration = .seconds(5)) async {
         await withTaskGroup(of: Void.self) { group in
             for entry in entries { group.addTask { await entry.host.close(within: limit) } }
+        }
+        let sets = Dictionary(entries.compactMap(\.host.gateways).map { (ObjectIdentifier($0.set), $0.set) }) { $1 }
+        await withTaskGroup(of: Void.self) { group in
+            for set in sets.values { group.addTask { await set.closeUnused(within: limit) } }
         }
     }
 }

@@ -9,6 +9,10 @@ extension Group {
     ///     try await web.put("app.conf", to: "/etc/app/")
     ///     try await web.put("keys/{host}.pem", to: "/etc/ssl/own.pem", options: secret)
     ///
+    /// The source is looked at once, and members behind one gateway, or one context, get it over that one link once, those that
+    /// are begun at the same time: who comes late, or is much slower than the others, gets it later, and holds nobody up. Only if
+    /// `local` has a `{host}` each gets its own. A member whose time is up leaves the others to go on.
+    ///
     /// - Parameter onProgress: told of each member's transfer.
     /// - Throws: as ``call(_:timeout:)``.
     @discardableResult
@@ -17,6 +21,12 @@ extension Group {
         onProgress: (@Sendable (GroupMember, TransferProgress) -> Void)? = nil
     ) async throws -> GroupResults<TransferResult> {
         let (source, target) = (MemberTemplate(local), MemberTemplate(path))
+        guard source.hasPlaces else {
+            let source = Once { try DeliverySource(putting: local.pathBytes, options) }
+            return try await jointly(to: target, onProgress) { targets, onProgress, onFinish in
+                try await source.value().put(to: targets, onProgress: onProgress, onFinish: onFinish)
+            }
+        }
         return try await each { context, member in
             try await context.put(
                 source.path(for: member), to: target.path(for: member), options: options,
@@ -24,16 +34,16 @@ extension Group {
         }
     }
 
-    /// Writes bytes to a file of every member's machine.
+    /// Writes bytes to a file of every member's machine; otherwise as ``put(_:to:options:onProgress:)``.
     ///
     /// - Throws: as ``call(_:timeout:)``.
     @discardableResult
     public func put(
         bytes: [UInt8], to path: some PathName, options: TransferOptions = .init()
     ) async throws -> GroupResults<TransferResult> {
-        let target = MemberTemplate(path)
-        return try await each { context, member in
-            try await context.put(bytes: bytes, to: target.path(for: member), options: options)
+        let source = try DeliverySource(putting: bytes, options)
+        return try await jointly(to: MemberTemplate(path), nil) { targets, onProgress, onFinish in
+            try await source.put(to: targets, onProgress: onProgress, onFinish: onFinish)
         }
     }
 
@@ -68,8 +78,7 @@ extension Group {
 
     /// Makes a folder of every member's machine as one of this machine is; see ``Context/sync(_:to:options:onProgress:)``.
     ///
-    /// The source is looked at once. Members that are behind one context get it over that one link, once: unless the
-    /// strategy has batches, limits or more, which go member by member.
+    /// Members behind one gateway have it together, as with ``put(_:to:options:onProgress:)``.
     ///
     /// - Throws: ``MartletError`` `fileFailed` if the source cannot be read; else as ``call(_:timeout:)``.
     @discardableResult
@@ -77,46 +86,36 @@ extension Group {
         _ local: some PathName, to path: some PathName, options: SyncOptions = .init(),
         onProgress: (@Sendable (GroupMember, TransferProgress) -> Void)? = nil
     ) async throws -> GroupResults<SyncOutcome> {
-        let target = MemberTemplate(path)
         // Disks are read where that holds nobody up.
         let source = try await withTaskExecutorPreference(Reactor.shared) { try SyncSource(local, options) }
-        guard strategy.isPlain else {
-            return try await each { context, member in
-                let report = progress(of: member, onProgress)
-                let tell: (@Sendable (Int, TransferProgress) -> Void)? = report.map { report in
-                    { @Sendable (_: Int, progress: TransferProgress) in report(progress) }
-                }
-                return try await source.sync(
-                    to: [SyncTarget(context, target.path(for: member))], options: options,
-                    onProgress: tell, onFinish: nil
-                )[0].complete()
+        return try await jointly(to: MemberTemplate(path), onProgress) { targets, onProgress, onFinish in
+            _ = try await source.sync(to: targets, options: options, onProgress: onProgress) { number, outcome in
+                onFinish(number, Result { try outcome.complete() })
             }
         }
-        // All have to be there first: then one stream serves all behind one link.
-        let contexts = try await connect()
-        let reached = contexts.successes
-        var outcomes: [SyncOutcome] = []
-        if !reached.isEmpty {
-            let targets = reached.map { SyncTarget($0.value, target.path(for: $0.member)) }
-            do {
-                outcomes = try await source.sync(
-                    to: targets, options: options, onProgress: { onProgress?(reached[$0].member, $1) }, onFinish: nil)
-            } catch is CancellationError {}
+    }
+
+    /// Has members' transfers go together where their ways do.
+    private func jointly<Outcome: Sendable>(
+        to target: MemberTemplate, _ onProgress: (@Sendable (GroupMember, TransferProgress) -> Void)?,
+        _ send: @escaping JointTransfer<Outcome>.Send
+    ) async throws -> GroupResults<Outcome> {
+        let joint = JointTransfer(send)
+        let places = Dictionary(uniqueKeysWithValues: enumerated().map { ($1, $0) })
+        let step: FleetRun<Context, Outcome>.Step = { context, member in
+            let place = places[member]!
+            return try await joint.deliver(
+                place, on: entries[place].host.way(to: context), SyncTarget(context, target.path(for: member)),
+                progress(of: member, onProgress))
         }
-        var rest = outcomes[...]
-        return GroupResults(
-            self,
-            zip(entries, contexts).map { entry, result in
-                result.mapOutcome { outcome in
-                    guard case .ok(let context) = outcome else { return outcome.withoutValue()! }
-                    guard let synced = rest.popFirst() else { return .cancelled }
-                    do throws(MartletError) { return .ok(try synced.complete()) } catch {
-                        guard error.code == .contextLost else { return .failed(error) }
-                        entry.host.native.lost(context)
-                        return .unreachable(error)
-                    }
-                }
-            }, stop: contexts.stop)
+        let attendance = FleetAttendance {
+            joint.expect($0, on: entries[$0].host.way)
+        } ended: {
+            joint.left($0)
+        }
+        return try await joint.serving {
+            try await FleetRun(self, by: \.native, steps: [step], attendance: attendance).run()
+        }
     }
 }
 
@@ -132,13 +131,5 @@ extension SyncOutcome {
     fileprivate func complete() throws(MartletError) -> SyncOutcome {
         try get()
         return self
-    }
-}
-
-extension FleetStrategy {
-    /// Whether all begin at once and once.
-    var isPlain: Bool {
-        batches.isEmpty && limit == nil && failures == .unlimited && retry == RetryPolicy() && memberDeadline == nil
-            && verify == nil && !closesMembers
     }
 }

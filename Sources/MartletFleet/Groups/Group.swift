@@ -11,8 +11,11 @@ public import Martlet
 /// to one host. What comes of one disturbs no other: each has an outcome of its own, in the group's order, whether its
 /// host is there once or twice.
 ///
-/// A group is a value: those that are made of others share their members' connections, which live until ``close(within:)``,
-/// or the end of the scope they were made in.
+/// Members may be behind gateways (``MemberSpec/gateways``, `via` of an ``Inventory``): each is reached through one of them that
+/// lives, and what is copied to many crosses the way to a gateway once.
+///
+/// A group is a value: those that are made of others share their members' connections, and those of the gateways, which live
+/// until ``close(within:)``, or the end of the scope they were made in.
 public struct Group: Sendable {
     struct Entry: Sendable {
         let member: GroupMember
@@ -30,25 +33,28 @@ public struct Group: Sendable {
         (strategy, onEvent) = (group.strategy, group.onEvent)
     }
 
-    init(_ origins: [GroupOrigin], _ specs: [MemberSpec], _ options: GroupOptions) throws {
+    /// - Parameter origin: where the ways of those begin that are not contexts already.
+    init(_ origin: GroupOrigin?, _ specs: [MemberSpec], _ options: GroupOptions) throws {
         var seen: [String: Int] = [:]
         var given: Set<String> = []
-        entries = try zip(origins, specs).map { origin, spec in
+        let members = try specs.map { spec in
             if spec.givenName != nil, !given.insert(spec.name).inserted {
                 throw MartletError(
                     .misuse, "two members of a group would be called \(spec.name)",
                     advice: "give each a name of its own, or none: then they are numbered")
             }
             seen[spec.name, default: 0] += 1
-            return Entry(
-                member: GroupMember(spec.name, number: seen[spec.name]!), host: GroupHost(origin, spec, options))
+            return GroupMember(spec.name, number: seen[spec.name]!)
         }
+        var tree = GatewayTree(origin, options)
+        let hosts = try tree.hosts(zip(members, specs).map { ($0.name, $1) })
+        entries = zip(members, hosts).map { Entry(member: $0, host: $1) }
     }
 
     /// A group of contexts that are there. They are closed with it.
     public init(_ contexts: [Context]) {
         // Without given names nothing can be wrong.
-        self = try! Group(contexts.map { .context($0) }, contexts.map { MemberSpec($0) }, GroupOptions())
+        self = try! Group(nil, contexts.map { MemberSpec($0) }, GroupOptions())
     }
 
     /// The same members with another strategy.
@@ -103,9 +109,9 @@ extension Controller {
 
     /// A group by its members.
     ///
-    /// - Throws: ``MartletError`` `misuse` if two were given the same name.
+    /// - Throws: ``MartletError`` `misuse` if two were given the same name, or for gateways that cannot be, as one before itself.
     public func group(_ members: [MemberSpec], options: GroupOptions = .init()) throws -> Group {
-        try Group(members.map { _ in .controller(self) }, members, options)
+        try Group(.controller(self), members, options)
     }
 
     /// Runs `body` with a group, and then closes it.
@@ -128,9 +134,9 @@ extension Context {
 
     /// A group by its members, reached from this context's machine.
     ///
-    /// - Throws: ``MartletError`` `misuse` if two were given the same name.
+    /// - Throws: ``MartletError`` `misuse` if two were given the same name, or for gateways that cannot be, as one before itself.
     public func group(_ members: [MemberSpec], options: GroupOptions = .init()) throws -> Group {
-        try Group(members.map { _ in .context(self) }, members, options)
+        try Group(.context(self), members, options)
     }
 }
 
@@ -144,15 +150,4 @@ extension MemberSpec {
     }
 }
 
-extension Group {
-    func closing<R>(_ body: (Group) async throws -> R) async throws -> R {
-        do {
-            let result = try await body(self)
-            await close()
-            return result
-        } catch {
-            await close()
-            throw error
-        }
-    }
-}
+extension Group: ScopeBound {}

@@ -39,21 +39,52 @@ enum GroupOrigin: Sendable {
     }
 }
 
+/// How a member is reached: from where the group begins, or through a gateway.
+private struct Approach: Sendable {
+    let origin: GroupOrigin
+    let gateways: GatewayPlace?
+    let prompts: (any PromptResponder)?
+
+    func connect(
+        through connectors: [any Connector], _ options: ConnectOptions,
+        _ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?
+    ) async throws -> Context {
+        guard let gateways else { return try await origin.connect(through: connectors, options, prompts, onPhase) }
+        return try await gateways.set.connect(gateways.member, named: gateways.name) { gateway in
+            try await GroupOrigin.context(gateway).connect(through: connectors, options, prompts, onPhase)
+        }
+    }
+
+    func isThere(_ context: Context) -> Bool { context.hasLink && gateways?.set.isOpen(context) != false }
+
+    func close(_ context: Context, within limit: Duration) async {
+        await context.close(within: limit)
+        gateways?.set.ended(context)
+    }
+}
+
 /// One member's connections, which all groups share that it is in.
 final class GroupHost: Sendable {
     let origin: GroupOrigin
     let spec: MemberSpec
+    /// What it is behind.
+    let gateways: GatewayPlace?
     let native: LazyConnection<Context>
     private let options: GroupOptions
+    private let approach: Approach
     private let pythons = Mutex<[PythonRuntime: LazyConnection<PythonContext>]>([:])
     let facts = Mutex<HostFacts?>(nil)
+    /// As a gateway: how many connections there are through it, or are being made.
+    let uses = Mutex(0)
 
-    init(_ origin: GroupOrigin, _ spec: MemberSpec, _ options: GroupOptions) {
-        (self.origin, self.spec, self.options) = (origin, spec, options)
+    init(_ origin: GroupOrigin, _ spec: MemberSpec, _ options: GroupOptions, behind gateways: GatewayPlace? = nil) {
+        (self.origin, self.spec, self.options, self.gateways) = (origin, spec, options, gateways)
+        let approach = Approach(origin: origin, gateways: gateways, prompts: options.prompts)
+        self.approach = approach
         native = LazyConnection { onPhase in
             switch spec.way {
             case .connectors(let connectors):
-                try await origin.connect(through: connectors, options.connect, options.prompts, onPhase)
+                try await approach.connect(through: connectors, options.connect, onPhase)
             case .custom(let connect): try await connect(onPhase)
             case .context(let context):
                 // It was closed, or lost, and only who made it knows how.
@@ -66,9 +97,11 @@ final class GroupHost: Sendable {
                 }
             }
         } isThere: {
-            $0.hasLink
+            approach.isThere($0)
+        } isGone: {
+            await $0.isGone()
         } end: { context, limit in
-            await context.close(within: limit)
+            await approach.close(context, within: limit)
         }
     }
 
@@ -82,17 +115,19 @@ final class GroupHost: Sendable {
     }
 
     private func makePython(_ runtime: PythonRuntime) -> LazyConnection<PythonContext> {
-        LazyConnection { [origin, spec, options, native] onPhase in
+        LazyConnection { [origin, spec, options, native, approach] onPhase in
             guard case .connectors(let connectors) = spec.way else {
                 return try await native.value(onPhase).python(runtime)
             }
             let connect = try origin.options(options.connect, running: runtime)
-            return PythonContext(
-                try await origin.connect(through: connectors, connect, options.prompts, onPhase), runtime)
-        } isThere: {
-            $0.hasLink
-        } end: { python, limit in
+            return PythonContext(try await approach.connect(through: connectors, connect, onPhase), runtime)
+        } isThere: { [approach] in
+            approach.isThere($0.context)
+        } isGone: {
+            await $0.context.isGone()
+        } end: { [approach] python, limit in
             await python.close(within: limit)
+            approach.gateways?.set.ended(python.context)
         }
     }
 

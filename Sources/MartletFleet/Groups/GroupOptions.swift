@@ -8,6 +8,9 @@ public struct GroupOptions: Sendable {
     public var prompts: (any PromptResponder)?
     /// What the specs may name. Default: ``ConnectorKind/all``.
     public var kinds = ConnectorKind.all
+    /// Members that do not say it themselves are reached through one of these; see ``MemberSpec/gateways``. What is copied to
+    /// many crosses the way to a gateway once. Default: none.
+    public var gateways: [MemberSpec] = []
 
     /// The defaults.
     public init() {}

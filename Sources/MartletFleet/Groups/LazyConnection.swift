@@ -1,4 +1,5 @@
 import Martlet
+import MartletReactor
 import Synchronization
 
 /// A connection that is made when it is first wanted, once for all who want it, and anew when it was lost.
@@ -18,23 +19,33 @@ final class LazyConnection<Handle: AnyObject & Sendable>: Sendable {
         /// Somebody has found that it is gone.
         var isLost = false
         var isConnecting = false
+        /// When somebody got it last, by the reactor's clock.
+        var lastUse: UInt64 = 0
         /// Counts how often it was closed.
         var generation = 0
         var waiters: [(ticket: Int, continuation: UnsafeContinuation<Turn, Never>)] = []
         var lastTicket = 0
     }
 
+    /// What was not used for so long is asked whether it is there.
+    private static var idleLimit: UInt64 { 1_000_000_000 }
+
     private let make: @Sendable (OnPhase?) async throws -> Handle
     private let isThere: @Sendable (Handle) -> Bool
+    private let isGone: @Sendable (Handle) async -> Bool
     private let end: @Sendable (Handle, Duration) async -> Void
     private let state = Mutex(State())
 
+    /// - Parameters:
+    ///   - isThere: what can be known at once.
+    ///   - isGone: asks; of no avail where `isThere` says all.
     init(
         make: @escaping @Sendable (OnPhase?) async throws -> Handle,
         isThere: @escaping @Sendable (Handle) -> Bool,
+        isGone: @escaping @Sendable (Handle) async -> Bool,
         end: @escaping @Sendable (Handle, Duration) async -> Void
     ) {
-        (self.make, self.isThere, self.end) = (make, isThere, end)
+        (self.make, self.isThere, self.isGone, self.end) = (make, isThere, isGone, end)
     }
 
     /// What is connected now.
@@ -48,12 +59,32 @@ final class LazyConnection<Handle: AnyObject & Sendable>: Sendable {
     /// - Parameter onPhase: told of the phases, if it is this caller who connects.
     /// - Throws: what the connect throws, to all who wait for it; `CancellationError` to who was cancelled alone.
     func value(_ onPhase: OnPhase? = nil) async throws -> Handle {
-        switch await turn() {
-        case .ready(let handle): return handle
-        case .failed(let error): throw error
-        case .cancelled: throw CancellationError()
-        case .own: return try await connect(onPhase)
+        while true {
+            switch await turn() {
+            case .ready(let handle): if await !isLost(handle) { return handle }
+            case .failed(let error): throw error
+            case .cancelled: throw CancellationError()
+            case .own: return try await connect(onPhase)
+            }
         }
+    }
+
+    /// Whether there was a connection that is lost: who comes next connects anew.
+    func isGone() async -> Bool {
+        guard let handle = state.withLock(\.handle) else { return false }
+        guard current != nil else { return true }
+        return await isLost(handle)
+    }
+
+    /// Asks what was idle, as nothing may have told that it is gone; so what begins now does not find out for itself.
+    private func isLost(_ handle: Handle) async -> Bool {
+        let isIdle = state.withLock { state in
+            defer { state.lastUse = Reactor.now }
+            return state.lastUse &+ Self.idleLimit < Reactor.now
+        }
+        guard isIdle, await isGone(handle) else { return false }
+        lost(handle)
+        return true
     }
 
     private func turn() async -> Turn {
@@ -94,7 +125,7 @@ final class LazyConnection<Handle: AnyObject & Sendable>: Sendable {
             let handle = try await make(onPhase)
             let isWanted = state.withLock { state in
                 guard state.generation == generation else { return false }
-                state.handle = handle
+                (state.handle, state.lastUse) = (handle, Reactor.now)
                 return true
             }
             guard isWanted else {

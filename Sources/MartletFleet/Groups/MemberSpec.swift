@@ -17,6 +17,10 @@ public struct MemberSpec: Sendable {
     let way: Way
     /// What is known of it; see ``Inventory``.
     public var variables: [String: InventoryValue] = [:]
+    /// It is reached through any one of these, which is chosen by itself: its own spec then begins on the gateway's machine,
+    /// with the files and the `ssh_config` that are there. Gateways may be behind gateways of their own; each is known by its
+    /// name, and is connected once. Empty: it is reached from where the group begins. `nil`: as ``GroupOptions/gateways`` says.
+    public var gateways: [MemberSpec]?
     private let label: String
 
     /// The name of its host.
@@ -69,4 +73,7 @@ public struct MemberSpec: Sendable {
         (label, givenName) = (name, name)
         way = .custom(connect)
     }
+
+    /// As far as it can be told.
+    func hasSameWay(as other: MemberSpec) -> Bool { label == other.label }
 }

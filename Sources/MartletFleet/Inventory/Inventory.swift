@@ -10,6 +10,9 @@ import Martlet
 ///     spec = "ssh:bastion/ssh:{user}@{host}"
 ///     [groups.site]
 ///     groups = ["web", "db"]
+///     [groups.rack7]
+///     hosts = ["node[001-100]"]
+///     via = ["gw[1-2]"]
 ///     [hosts.db1]
 ///     spec = "ssh:root@10.0.0.5"
 ///     variables = { role = "primary" }
@@ -20,6 +23,11 @@ import Martlet
 ///
 /// **Specs**: `{host}` in a spec stands for the host's name, `{NAME}` for a variable that is a text, a number or a boolean. A
 /// host without any spec is reached by its name, as with `-H`.
+///
+/// **Gateways**: `via` names hosts of the inventory, or specs, with ranges, `@group` and `{NAME}` as above; or one of them without
+/// the list. A host is reached through any one of those, which is chosen by itself (``MemberSpec/gateways``), and its own spec
+/// begins on that machine: `ssh:{host}` is the gateway's ssh, with the gateway's `ssh_config`. A gateway's own entry says how that
+/// is reached, and may have a `via` too. What counts goes the same way as specs; `via = []`: from here, whatever groups say.
 public struct Inventory: Sendable, Hashable {
     /// Several hosts.
     public struct Group: Sendable, Hashable {
@@ -31,16 +39,18 @@ public struct Inventory: Sendable, Hashable {
         public var variables: [String: InventoryValue]
         /// How its hosts are reached.
         public var spec: String?
+        /// Through which hosts, any one of them. `nil`: it does not say.
+        public var via: [String]?
         /// Of groups as deep as each other the one with the highest counts. Default: 0.
         public var priority: Int
 
         /// A group.
         public init(
             hosts: [String] = [], groups: [String] = [], variables: [String: InventoryValue] = [:],
-            spec: String? = nil, priority: Int = 0
+            spec: String? = nil, via: [String]? = nil, priority: Int = 0
         ) {
             (self.hosts, self.groups, self.variables) = (hosts, groups, variables)
-            (self.spec, self.priority) = (spec, priority)
+            (self.spec, self.via, self.priority) = (spec, via, priority)
         }
     }
 
@@ -50,10 +60,12 @@ public struct Inventory: Sendable, Hashable {
         public var variables: [String: InventoryValue]
         /// How it is reached.
         public var spec: String?
+        /// Through which hosts, any one of them. `nil`: it does not say.
+        public var via: [String]?
 
         /// A host.
-        public init(spec: String? = nil, variables: [String: InventoryValue] = [:]) {
-            (self.spec, self.variables) = (spec, variables)
+        public init(spec: String? = nil, variables: [String: InventoryValue] = [:], via: [String]? = nil) {
+            (self.spec, self.variables, self.via) = (spec, variables, via)
         }
     }
 
@@ -65,13 +77,16 @@ public struct Inventory: Sendable, Hashable {
     public var variables: [String: InventoryValue]
     /// How hosts are reached of which nothing else says it.
     public var spec: String?
+    /// Through which hosts those are reached of which nothing else says it. `nil`: from here.
+    public var via: [String]?
 
     /// An inventory; see ``check()``.
     public init(
         groups: [String: Group] = [:], hosts: [String: Host] = [:], variables: [String: InventoryValue] = [:],
-        spec: String? = nil
+        spec: String? = nil, via: [String]? = nil
     ) {
         (self.groups, self.hosts, self.variables, self.spec) = (groups, hosts, variables, spec)
+        self.via = via
     }
 }
 
@@ -128,30 +143,32 @@ extension Inventory: Codable {
     /// - Throws: what the decoder throws: for an unknown key a `DecodingError` that names it and the nearest known one; see
     ///   ``InventoryError/init(_:)``.
     public init(from decoder: any Decoder) throws {
-        let table = try CheckedTable(decoder, ["groups", "hosts", "variables", "spec"])
+        let table = try CheckedTable(decoder, ["groups", "hosts", "variables", "spec", "via"])
         groups = try table.value("groups") ?? [:]
         hosts = try table.value("hosts") ?? [:]
         variables = try table.value("variables") ?? [:]
         spec = try table.value("spec")
+        via = try table.texts("via")
     }
 }
 
 extension Inventory.Group: Codable {
     /// From what a coder reads.
     public init(from decoder: any Decoder) throws {
-        let table = try CheckedTable(decoder, ["hosts", "groups", "variables", "spec", "priority"])
+        let table = try CheckedTable(decoder, ["hosts", "groups", "variables", "spec", "via", "priority"])
         self.init(
             hosts: try table.value("hosts") ?? [], groups: try table.value("groups") ?? [],
             variables: try table.value("variables") ?? [:], spec: try table.value("spec"),
-            priority: try table.value("priority") ?? 0)
+            via: try table.texts("via"), priority: try table.value("priority") ?? 0)
     }
 }
 
 extension Inventory.Host: Codable {
     /// From what a coder reads.
     public init(from decoder: any Decoder) throws {
-        let table = try CheckedTable(decoder, ["variables", "spec"])
-        self.init(spec: try table.value("spec"), variables: try table.value("variables") ?? [:])
+        let table = try CheckedTable(decoder, ["variables", "spec", "via"])
+        self.init(
+            spec: try table.value("spec"), variables: try table.value("variables") ?? [:], via: try table.texts("via"))
     }
 }
 
@@ -175,5 +192,19 @@ private struct CheckedTable {
 
     func value<Value: Decodable>(_ name: String) throws -> Value? {
         try container.decodeIfPresent(Value.self, forKey: InventoryKey(name))
+    }
+
+    /// One text, or several.
+    func texts(_ name: String) throws -> [String]? {
+        let key = InventoryKey(name)
+        if let text = try? container.decodeIfPresent(String.self, forKey: key) { return [text] }
+        do { return try container.decodeIfPresent([String].self, forKey: key) } catch DecodingError.typeMismatch(_, let at)
+            where at.codingPath.count <= container.codingPath.count + 1
+        {
+            throw DecodingError.dataCorrupted(
+                .init(
+                    codingPath: container.codingPath + [key],
+                    debugDescription: "this should be a text, or a list of texts"))
+        }
     }
 }

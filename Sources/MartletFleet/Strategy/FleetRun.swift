@@ -1,6 +1,16 @@
 import Martlet
 import MartletReactor
 
+/// Told of who is at it, by places in the group: before a member's attempt begins, and when it has ended.
+struct FleetAttendance: Sendable {
+    let begun: @Sendable (Int) -> Void
+    let ended: @Sendable (Int) -> Void
+
+    init(_ begun: @escaping @Sendable (Int) -> Void, ended: @escaping @Sendable (Int) -> Void) {
+        (self.begun, self.ended) = (begun, ended)
+    }
+}
+
 /// Does the same with every member, as the strategy says.
 struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
     typealias Step = @Sendable (Handle, GroupMember) async throws -> Value
@@ -25,15 +35,16 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
     private let timings: @Sendable (Handle) -> ConnectTimings?
     /// Told of each member as it ends, and at the end of those that were not begun; one at a time.
     private let onResult: (@Sendable (MemberResult<Value>) -> Void)?
+    private let attendance: FleetAttendance?
     private let clocks: [MemberClock]
 
     init(
         _ group: Group, by connection: @escaping @Sendable (GroupHost) -> LazyConnection<Handle>, steps: [Step],
         timings: @escaping @Sendable (Handle) -> ConnectTimings? = { ($0 as? Context)?.timings },
-        onResult: (@Sendable (MemberResult<Value>) -> Void)? = nil
+        onResult: (@Sendable (MemberResult<Value>) -> Void)? = nil, attendance: FleetAttendance? = nil
     ) {
         (self.group, self.connection, self.steps) = (group, connection, steps)
-        (self.timings, self.onResult) = (timings, onResult)
+        (self.timings, self.onResult, self.attendance) = (timings, onResult, attendance)
         clocks = group.entries.map { _ in MemberClock(group.strategy.memberDeadline) }
     }
 
@@ -97,6 +108,8 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                     case .start(let index, let step):
                         results[index].attempts += 1
                         let attempt = results[index].attempts
+                        // Here, as all of a batch are begun before the first can be done.
+                        attendance?.begun(index)
                         tasks.addTask { await self.work(index, step, attempt) }
                     case .verify(let number):
                         tell(.verifying(batch: number + 1))
@@ -158,7 +171,7 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
         let (entry, clock) = (group.entries[index], clocks[index])
         let connection = connection(entry.host)
         let begin = ContinuousClock.now
-        let handle = Shared<Handle?>(nil)
+        let handle = Locked<Handle?>(nil)
         let outcome: MemberOutcome<Value>
         do {
             let value = try await clock.limit {
@@ -169,7 +182,7 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                 }
                 // Waiting for a turn does not count: that is over with the first phase.
                 let context = try await connection.value { _, _ in clock.begin() }
-                handle.value = context
+                handle.withLock { $0 = context }
                 clock.begin()
                 tell(.running(entry.member, step: step + 1, attempt: attempt))
                 return try await steps[step](context, entry.member)
@@ -179,6 +192,7 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
             if let handle = handle.value, (error as? MartletError)?.code == .contextLost { connection.lost(handle) }
             outcome = Self.outcome(error, isConnect: handle.value == nil)
         }
+        attendance?.ended(index)
         let isConnect = handle.value == nil
         return .ended(
             index, step: step,
