@@ -12,6 +12,13 @@ let staticLinux: [LinkerSetting] = [
     )
 ]
 
+// The command line's journal brings all of Foundation.
+let staticFoundation: [LinkerSetting] = [
+    .unsafeFlags(
+        ["-lCoreFoundation", "-lFoundationInternationalization", "-l_FoundationICU", "-lstdc++"],
+        .when(platforms: [.linux]))
+]
+
 let package = Package(
     name: "martlet",
     platforms: [.macOS(.v15)],
@@ -38,6 +45,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        // For the command line's journal alone. It wants SQLite's header and libraries: libsqlite3-dev.
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
         // For those who compile a program with MartletMacros; nothing of it is in the program.
         .package(url: "https://github.com/swiftlang/swift-syntax", from: "603.0.1"),
@@ -136,15 +145,15 @@ let package = Package(
         .target(
             name: "MartletCommand",
             dependencies: [
-                "CMartlet", "Martlet", "MartletFleet", "MartletFragment", "MartletPython", "MartletReactor",
-                "MartletShim",
-                "MartletSocket",
-                "MartletWire",
+                "CMartlet", "Martlet", "MartletFleet", "MartletFragment", "MartletOperations", "MartletPython",
+                "MartletReactor", "MartletShim", "MartletSocket", "MartletWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "TOMLKit", package: "TOMLKit"),
             ]
         ),
-        .executableTarget(name: "martlet-cli", dependencies: ["MartletCommand"], linkerSettings: staticLinux),
+        .executableTarget(
+            name: "martlet-cli", dependencies: ["MartletCommand"], linkerSettings: staticLinux + staticFoundation),
         .executableTarget(name: "martlet-agent", dependencies: ["Martlet"], linkerSettings: staticLinux),
         .target(name: "MartletTestKit", dependencies: ["MartletReactor"]),
         // What the tests of several modules have in common; no product.
@@ -224,8 +233,9 @@ let package = Package(
         .testTarget(
             name: "MartletCommandTests",
             dependencies: [
-                "Martlet", "MartletCommand", "MartletPython", "MartletTestKit", "MartletTestSupport",
+                "Martlet", "MartletCommand", "MartletFleet", "MartletPython", "MartletTestKit", "MartletTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "GRDB", package: "GRDB.swift"),
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -5,6 +5,8 @@ enum ExitStatus {
     static let failed: Int32 = 1
     /// A host was not reached, or was lost.
     static let unreachable: Int32 = 3
+    /// It was stopped: hosts were skipped, as too much had failed, or a check behind a batch has failed.
+    static let stopped: Int32 = 4
     static let usage: Int32 = 64
     /// There is no shell to have a status, as ssh has it.
     static let noShell: Int32 = 255

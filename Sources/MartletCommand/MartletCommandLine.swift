@@ -16,6 +16,7 @@ struct MartletTool: AsyncParsableCommand {
             PutCommand.self, GetCommand.self, SyncCommand.self, WithCommand.self, ForwardCommand.self,
             PingCommand.self, FactsCommand.self, HostsCommand.self, DoctorCommand.self, CleanCommand.self,
             SpecsCommand.self, ServeCommand.self, UpCommand.self, DownCommand.self, TreeCommand.self, HubCommand.self,
+            JournalCommand.self,
             DemoCommand.self,
         ]
     )

@@ -12,7 +12,9 @@ import Testing
         ("n[00-10/5]", ["n00", "n05", "n10"]), ("n[1[0-2],20]", ["n10", "n11", "n12", "n20"]),
         ("n[1[0-1]-12]", []), ("[::1]:22", ["[::1]:22"]), ("a[]b", ["a[]b"]), ("a[b]", ["a[b]"]),
         ("n[1,1]", ["n1", "n1"]), ("web[1-2]/sudo:root", ["web1/sudo:root", "web2/sudo:root"]),
-        ("[1-2][3-4]", ["13", "14", "23", "24"]),
+        ("[1-2][3-4]", ["13", "14", "23", "24"]), ("web[]", ["web[]"]), ("", [""]),
+        ("ssh:b/ssh:web[1-2]/sudo:root", ["ssh:b/ssh:web1/sudo:root", "ssh:b/ssh:web2/sudo:root"]),
+        ("r[1-2]@[::1]", ["r1@[::1]", "r2@[::1]"]),
     ])
     func `Patterns are expanded as written`(_ text: String, _ names: [String]) throws {
         if names.isEmpty {
@@ -29,6 +31,19 @@ import Testing
         let error = try #require(throws: SpecError.self) { try NodePattern.expand(text) }
         #expect(error.code == .badArgument, "\(error)")
         #expect("\(error)".contains("^"))
+    }
+
+    @Test(arguments: [
+        ("web[3-1]", 4), ("web[1-]", 4), ("web[1,,2]", 6), ("web[-1]", 4), ("web[1-2-3]", 4), ("web[1,1234567890]", 6),
+        ("web[1-100001]", 4), ("w[1-1000][1-1000]", 9),
+    ])
+    func `What is no range is pointed at`(_ text: String, offset: Int) {
+        #expect { try NodePattern.expand(text) } throws: { ($0 as? SpecError)?.offset == offset }
+    }
+
+    @Test func `Lists are cut at commas, but not in ranges`() {
+        #expect(NodePattern.split("a,b[1,2],c") == ["a", "b[1,2]", "c"])
+        #expect(NodePattern.split("a,,b,") == ["a", "", "b", ""])
     }
 
     @Test func `There is a bound, however it is reached`() throws {

@@ -1,4 +1,5 @@
 import Martlet
+import MartletFleet
 
 /// A real sshd for the length of a scope: on a loopback port, with keys and a home of its own in a temporary directory.
 struct DemoServer: Sendable {

@@ -12,15 +12,17 @@ struct PutCommand: AsyncParsableCommand {
             a slash only what is in it. A file is checked and on the disk before it takes its name: nobody sees a part of it. \
             Remote paths may begin with ~/ ('~/' in quotes). With --sudo it is done as root.
 
-            Exit status: 0 if all succeeded; 1 if something was not copied; 3 if a host was not reached or was lost; 64 for \
-            wrong usage; 130 after Ctrl-C (128 + the signal).
+            Exit status: 0 if all succeeded; 1 if something was not copied; 3 if a host was not reached or was lost; 4 if it \
+            was stopped before all hosts had their turn, or a check failed; 64 for wrong usage; 130 after Ctrl-C (128 + the signal).
             """
     )
 
     @OptionGroup var hostOptions: HostOptions
     @OptionGroup var wayOptions: WayInOptions
     @OptionGroup var transfer: TransferArguments
+    @OptionGroup var strategy: StrategyOptions
     @OptionGroup var report: TransferReportOptions
+    @OptionGroup var journal: JournalOptions
 
     @Argument(help: ArgumentHelp("What is copied, and behind that the destination.", valueName: "path"))
     var paths: [String] = []
@@ -35,8 +37,10 @@ struct PutCommand: AsyncParsableCommand {
         let (hosts, options, command) = (try hostOptions.list(), try transfer.options(), self)
         try await Session.run(colour: wayOptions.color) { session in
             let run = TransferRun(
-                hosts: hosts, limit: command.hostOptions.limit, wayIn: try command.wayOptions.wayIn(),
-                agent: command.wayOptions.agent, report: command.report)
+                hosts: hosts, strategy: command.strategy.strategy(limit: command.hostOptions.limit),
+                wayIn: try command.wayOptions.wayIn(), agent: command.wayOptions.agent, verify: command.strategy.verify,
+                report: command.report, journal: command.journal,
+                invocation: Invocation(passing: []))
             return try await run.run(session) { context, _, onProgress in
                 try await command.copy(options, context, onProgress)
             }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Martlet
+import MartletFleet
 
 /// `martlet sync`.
 struct SyncCommand: AsyncParsableCommand {
@@ -20,6 +21,7 @@ struct SyncCommand: AsyncParsableCommand {
     @OptionGroup var wayOptions: WayInOptions
     @OptionGroup var filters: FilterArguments
     @OptionGroup var report: TransferReportOptions
+    @OptionGroup var journal: JournalOptions
 
     @Flag(help: "Delete what is not in the local folder; what is left out by --exclude stays.")
     var delete = false
@@ -75,8 +77,9 @@ struct SyncCommand: AsyncParsableCommand {
             let joint = JointSync(
                 source, settled, hosts: hosts.count, limit: command.wayOptions.via.isEmpty ? 1 : limit)
             let run = TransferRun(
-                hosts: hosts, limit: limit, wayIn: try command.wayOptions.wayIn(), agent: command.wayOptions.agent,
-                report: command.report, lists: command.dryRun || command.verbose, isDryRun: command.dryRun,
+                hosts: hosts, strategy: FleetStrategy(limit: limit), wayIn: try command.wayOptions.wayIn(),
+                agent: command.wayOptions.agent, report: command.report, journal: command.journal,
+                invocation: Invocation(passing: []), lists: command.dryRun || command.verbose, isDryRun: command.dryRun,
                 onEnd: { joint.ended() })
             return try await run.run(session) { context, host, onProgress in
                 let outcome = try await joint.sync(

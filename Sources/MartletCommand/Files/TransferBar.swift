@@ -1,4 +1,5 @@
 import Martlet
+import MartletFleet
 import Synchronization
 
 /// The bar at the bottom of a terminal that says how far the transfers have come.
@@ -11,18 +12,25 @@ final class TransferBar: Sendable {
     }
 
     private let output: Output
-    private let total: Int
+    private let hosts: [GroupMember: Host]
     private let start = ContinuousClock.now
     private let state = Mutex(State())
 
-    init(_ output: Output, total: Int) { (self.output, self.total) = (output, total) }
+    init(_ output: Output, _ hosts: [Host]) {
+        self.output = output
+        self.hosts = Dictionary(hosts.map { ($0.member, $0) }) { first, _ in first }
+    }
 
-    func started(_ host: Host) { state.withLock { $0.waiting.append(host) } }
-
-    func ended(_ host: Host) {
+    /// Takes in what happens to whom.
+    func note(_ event: FleetEvent) {
         state.withLock { state in
-            state.waiting.removeAll { $0.index == host.index }
-            state.ended += 1
+            switch event {
+            case .connecting(let member, attempt: 1): if let host = hosts[member] { state.waiting.append(host) }
+            case .ended(let member, _, _):
+                state.waiting.removeAll { $0.member == member }
+                state.ended += 1
+            default: break
+            }
         }
     }
 
@@ -42,7 +50,7 @@ final class TransferBar: Sendable {
                 guard !state.isStopped else { return }
                 output.show(
                     status: Self.line(
-                        Array(state.progress.values), state.waiting.map(\.label), state.ended, total, duration))
+                        Array(state.progress.values), state.waiting.map(\.label), state.ended, hosts.count, duration))
             }
         }
     }

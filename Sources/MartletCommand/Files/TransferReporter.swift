@@ -1,4 +1,5 @@
 import Martlet
+import MartletFleet
 
 /// Tells people or machines what came of transfers.
 struct TransferReporter: Sendable {
@@ -8,35 +9,37 @@ struct TransferReporter: Sendable {
 
     init(_ output: Output, run: TransferRun) { (self.output, self.run) = (output, run) }
 
-    func ended(_ outcome: HostOutcome<TransferSummary>) {
-        if json { tellMachines(outcome) } else { tellPeople(outcome) }
+    func ended(_ result: HostResult<TransferSummary>) {
+        if json { tellMachines(result) } else { tellPeople(result) }
+    }
+
+    func checked(_ check: BatchCheck) {
+        output.say(
+            json ? check.object.finished : check.words(output.errorStyle), to: json ? .output : .error)
     }
 
     // MARK: People
 
-    private func tellPeople(_ outcome: HostOutcome<TransferSummary>) {
-        let name = output.errorStyle.host(outcome.host.label, named: outcome.host.name.text)
-        switch outcome.result {
-        case .failed(let error):
+    private func tellPeople(_ result: HostResult<TransferSummary>) {
+        let name = output.errorStyle.host(result.host.label, named: result.host.name.text)
+        if let error = result.error {
             let text = HarmlessText.of(error.description, keepsLines: true)
             output.say("\(name): \(output.errorStyle.bad("error:")) \(text)", to: .error)
-        case .value(let summary):
-            for failure in summary.failures.prefix(20) {
-                output.say(
-                    "\(name): \(output.errorStyle.bad("not copied:")) \(HarmlessText.of("\(failure)"))", to: .error)
-            }
-            if summary.failures.count > 20 {
-                output.say("\(name): and \(summary.failures.count - 20) more that were not copied", to: .error)
-            }
-            guard !run.report.quiet || run.isDryRun else { return }
-            let name = output.style(.output).host(outcome.host.label, named: outcome.host.name.text)
-            if run.lists {
-                for change in summary.changes { output.say("\(name): \(Self.line(change))") }
-                if summary.omittedChanges > 0 { output.say("\(name): and \(summary.omittedChanges) more changes") }
-            }
-            if !run.report.quiet { output.say("\(name): \(self.summary(summary, outcome))") }
-        case .interrupted, .notStarted: break
         }
+        guard let summary = result.value else { return }
+        for failure in summary.failures.prefix(20) {
+            output.say("\(name): \(output.errorStyle.bad("not copied:")) \(HarmlessText.of("\(failure)"))", to: .error)
+        }
+        if summary.failures.count > 20 {
+            output.say("\(name): and \(summary.failures.count - 20) more that were not copied", to: .error)
+        }
+        guard !run.report.quiet || run.isDryRun else { return }
+        let own = output.style(.output).host(result.host.label, named: result.host.name.text)
+        if run.lists {
+            for change in summary.changes { output.say("\(own): \(Self.line(change))") }
+            if summary.omittedChanges > 0 { output.say("\(own): and \(summary.omittedChanges) more changes") }
+        }
+        if !run.report.quiet { output.say("\(own): \(self.summary(summary, result))") }
     }
 
     private static func line(_ change: SyncChange) -> String {
@@ -45,12 +48,12 @@ struct TransferReporter: Sendable {
         return kind + String(repeating: " ", count: 9 - kind.count) + path + (change.isFolder ? "/" : "")
     }
 
-    private func summary(_ summary: TransferSummary, _ outcome: HostOutcome<TransferSummary>) -> String {
+    private func summary(_ summary: TransferSummary, _ result: HostResult<TransferSummary>) -> String {
         if run.isDryRun { return "\(Self.count(summary.changes)); nothing was done" }
-        if summary.isSame { return "nothing to do (\(Format.duration(outcome.duration)))" }
+        if summary.isSame { return "nothing to do (\(Format.duration(result.duration)))" }
         var text = "\(summary.files) \(summary.files == 1 ? "file" : "files"), \(Format.bytes(summary.bytes))"
         if !summary.changes.isEmpty { text = "\(Self.count(summary.changes)); \(text)" }
-        return "\(text) to \(HarmlessText.of(summary.path)) (\(Format.duration(outcome.duration)))"
+        return "\(text) to \(HarmlessText.of(summary.path)) (\(Format.duration(result.duration)))"
     }
 
     private static func count(_ changes: [SyncChange]) -> String {
@@ -61,36 +64,42 @@ struct TransferReporter: Sendable {
         return parts.isEmpty ? "nothing to do" : parts.joined(separator: ", ")
     }
 
-    func summarize(_ outcomes: [HostOutcome<TransferSummary>], _ duration: Duration, _ cause: Interruption.Cause?) {
-        let done = outcomes.count { $0.didSucceed }
+    func summarize(_ results: FleetResults<TransferSummary>, _ duration: Duration, _ cause: Interruption.Cause?) {
+        let (hosts, done) = (results.hosts, results.hosts.count(where: \.didSucceed))
+        let skipped = hosts.filter { $0.skipReason != nil }.map(\.host.label)
         if json {
-            for outcome in outcomes { if case .notStarted = outcome.result { tellMachines(outcome) } }
             var object = JSONObject()
             object.add("event", "summary")
-            object.add("hosts", outcomes.count)
+            object.add("hosts", hosts.count)
             object.add("succeeded", done)
-            object.add("unreachable", outcomes.count { $0.isUnreachable })
+            object.add("unreachable", hosts.count(where: \.isUnreachable))
+            object.add("skipped", skipped.count)
             object.add("duration", duration)
             output.say(object.finished)
             return
         }
         if case .signal(let number)? = cause {
             output.say(output.errorStyle.warning("ended by \(Signals.name(number))"), to: .error)
+        } else if let stop = results.stop, results.wasStopped {
+            output.say(output.errorStyle.warning(HarmlessText.of("\(stop)")), to: .error)
         }
-        guard outcomes.count > 1, !(run.report.quiet && done == outcomes.count) else { return }
-        let rest = outcomes.count - done
-        let bad = rest == 0 ? "" : ", " + output.errorStyle.bad("\(rest) not")
-        output.say("\(outcomes.count) hosts: \(done) succeeded\(bad) in \(Format.duration(duration))", to: .error)
+        guard hosts.count > 1, !(run.report.quiet && done == hosts.count) else { return }
+        let rest = hosts.count - done - skipped.count
+        var parts = ["\(done) succeeded"]
+        if rest > 0 { parts.append(output.errorStyle.bad("\(rest) not")) }
+        if !skipped.isEmpty { parts.append(output.errorStyle.warning("\(skipped.count) skipped")) }
+        output.say("\(hosts.count) hosts: \(parts.joined(separator: ", ")) in \(Format.duration(duration))", to: .error)
+        if !skipped.isEmpty { output.say("  skipped: \(NodeSet.fold(skipped))", to: .error) }
     }
 
     // MARK: Machines
 
-    private func tellMachines(_ outcome: HostOutcome<TransferSummary>) {
-        var object = JSONObject(event: "result", outcome.host)
-        object.add("ok", outcome.didSucceed)
-        if case .value(let summary) = outcome.result {
+    private func tellMachines(_ result: HostResult<TransferSummary>) {
+        var object = JSONObject(event: "result", result.host)
+        object.add("ok", result.didSucceed)
+        if let summary = result.value {
             for change in summary.changes where run.lists {
-                var line = JSONObject(event: "change", outcome.host)
+                var line = JSONObject(event: "change", result.host)
                 line.add("kind", change.kind.rawValue)
                 line.add("path", bytes: change.path)
                 line.add("folder", change.isFolder)
@@ -102,17 +111,11 @@ struct TransferReporter: Sendable {
             object.add("changes", summary.changes.count + summary.omittedChanges)
             object.add("failures", summary.failures.map(\.description))
         }
-        object.add(
-            "interrupted",
-            {
-                switch outcome.result {
-                case .interrupted, .notStarted: true;
-                default: false
-                }
-            }())
-        object.add("connect", outcome.timings?.total)
-        object.add("duration", outcome.duration)
-        object.add("error", outcome.error.map(JSONObject.init(error:)))
+        object.add("interrupted", result.wasInterrupted)
+        object.add("skipped", result.skipReason)
+        object.add("connect", result.timings?.total)
+        object.add("duration", result.duration)
+        object.add("error", result.error.map(JSONObject.init(error:)))
         output.say(object.finished)
     }
 }

@@ -1,4 +1,5 @@
 import Martlet
+import MartletFleet
 import MartletPython
 
 /// One of the hosts of a command, with its place in the list: a host that is named twice is there twice.
@@ -7,6 +8,9 @@ struct Host: Sendable, Hashable {
     var name: HostName
     /// How it is called in what is printed: its own label, with a number if that is there more than once.
     var label: String
+
+    /// Who it is in a group.
+    var member: GroupMember { GroupMember(label) }
 
     static func list(_ names: [HostName]) -> [Host] {
         var total: [String: Int] = [:]

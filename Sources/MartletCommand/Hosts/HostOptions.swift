@@ -31,8 +31,24 @@ struct HostOptions: ParsableArguments {
             valueName: "file"))
     var inventory: String?
 
-    /// - Throws: `ValidationError` for a name that is none, or if there is no host at all.
+    @Option(
+        help: ArgumentHelp(
+            """
+            Take those hosts of the last run that are in the journal as failed, unreached, unfinished (interrupted, skipped, \
+            or not known), or all; several with commas. 'martlet run' without a command repeats that of the last run, too, \
+            with its options.
+            """, valueName: "which"),
+        completion: .list(Rerun.Kind.allCases.map(\.rawValue)), transform: Rerun.read)
+    var rerun: Rerun?
+
+    @Option(
+        name: .customLong("run"),
+        help: ArgumentHelp("With --rerun: take this run instead of the last; see 'martlet journal'.", valueName: "id"))
+    var runID: Int64?
+
+    /// - Throws: `ValidationError` for a name that is none, or if there is no host at all; `CleanExit` if there is none left.
     func list() throws -> [Host] {
+        if let rerun { return try rerun.hosts(of: runID) }
         let selection = try HostSelection.reading(inventory)
         var names: [HostName] = []
         for text in hosts { names += try selection.names(text) }
@@ -56,8 +72,10 @@ struct HostOptions: ParsableArguments {
     }
 
     func validate() throws {
-        let selection = try HostSelection.reading(inventory)
-        for text in hosts { _ = try selection.names(text) }
+        if rerun != nil, !hosts.isEmpty || hostsFile != nil {
+            throw ValidationError("--rerun takes the hosts of a run: -H and --hosts-file name others")
+        }
+        if runID != nil, rerun == nil { throw ValidationError("--run says of which run --rerun takes the hosts") }
         if let fanout, fanout < 1 { throw ValidationError("--fanout wants a number of at least 1") }
     }
 

@@ -30,8 +30,8 @@ struct HostSelection {
         do {
             guard Self.isExpression(text) else {
                 var names: [HostName] = []
-                for word in HostExpansion.split(text) {
-                    for name in try HostExpansion.expand(word) {
+                for word in NodePattern.split(text) {
+                    for name in try NodePattern.expand(word) {
                         names.append(try known[name].map { try HostName($0) } ?? HostName(name))
                     }
                 }
@@ -65,9 +65,15 @@ struct HostSelection {
 
 extension HostName {
     /// A host of the inventory, by its name there.
-    init(_ host: InventoryHost) throws(SpecError) {
-        try self.init(host.spec)
-        text = host.name
-        isNamed = host.name != host.spec
+    init(_ host: InventoryHost) throws(SpecError) { try self.init(host.name, spec: host.spec) }
+
+    /// A host by what it is called, and how it is reached.
+    init(_ name: String, spec: String) throws(SpecError) {
+        try self.init(spec)
+        text = name
+        isNamed = name != spec
     }
+
+    /// How it is reached: what with its name makes it again.
+    var spec: String { isNamed ? route.description : text }
 }

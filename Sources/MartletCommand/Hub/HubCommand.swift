@@ -1,5 +1,6 @@
 import ArgumentParser
 import Martlet
+import MartletFleet
 import MartletReactor
 import Synchronization
 
@@ -65,7 +66,7 @@ struct HubCommand: AsyncParsableCommand {
                     let limit = Duration.seconds(idle)
                     let end = (pool.idleSince ?? .now) + limit
                     if end <= .now { return }
-                    try? await Task.sleep(until: end)
+                    await Pause.wait(end - ContinuousClock.now)
                 }
             }
             await group.next()
@@ -75,7 +76,7 @@ struct HubCommand: AsyncParsableCommand {
 
     private func untilAlone(_ pool: HubPool) async {
         let deadline = ContinuousClock.now + .seconds(1)
-        while pool.idleSince == nil, ContinuousClock.now < deadline { try? await Task.sleep(for: .milliseconds(5)) }
+        while pool.idleSince == nil, ContinuousClock.now < deadline { await Pause.wait(.milliseconds(5)) }
     }
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Martlet
+import MartletFleet
 
 /// `martlet up`.
 struct UpCommand: AsyncParsableCommand {
@@ -118,7 +119,8 @@ struct DownCommand: AsyncParsableCommand {
                 // Until its process is gone, nothing is.
                 let deadline = ContinuousClock.now + .seconds(15)
                 while SystemCalls.exists("/proc/\(status.processID)"), ContinuousClock.now < deadline {
-                    try await Task.sleep(for: .milliseconds(10))
+                    await Pause.wait(.milliseconds(10))
+                    try Task.checkCancellation()
                 }
                 guard !SystemCalls.exists("/proc/\(status.processID)") else {
                     throw CommandFailure("the hub, process \(status.processID), does not end")

@@ -4,7 +4,7 @@ import Synchronization
 ///
 /// What is said is queued as it is; a host's lines gather in its ``OutputLane``, which is queued as a whole, so that many
 /// hosts that print much do not meet at one lock for every line. No thread waits for a slow reader but the writer's. On
-/// a terminal a status line stays below what is printed.
+/// a terminal lines of status stay below what is printed.
 final class Output: Sendable {
     enum Pipe: Int32, Sendable {
         case output = 1
@@ -20,14 +20,15 @@ final class Output: Sendable {
     let errorStyle: Style
     let isTerminal: Bool
     let errorIsTerminal: Bool
+    private let isDumb: Bool
     private let interruption: Interruption
     private let state = Mutex(State())
 
     private struct State {
         var queue: [Entry] = []
-        var status: String?
+        var status: [StatusLine] = []
         var statusChanged = false
-        var statusIsShown = false
+        var drawn = DrawnStatus()
         var isFinished = false
         var isBroken = false
         var writer: UnsafeContinuation<Void, Never>?
@@ -38,7 +39,7 @@ final class Output: Sendable {
     init(colour: ColourChoice, interruption: Interruption) {
         isTerminal = SystemCalls.isTerminal(Pipe.output.rawValue)
         errorIsTerminal = SystemCalls.isTerminal(Pipe.error.rawValue)
-        let isDumb = SystemCalls.variable("TERM") == "dumb"
+        isDumb = SystemCalls.variable("TERM") == "dumb"
         style = Style(isColoured: colour.applies(toTerminal: isTerminal && !isDumb))
         errorStyle = Style(isColoured: colour.applies(toTerminal: errorIsTerminal && !isDumb))
         self.interruption = interruption
@@ -61,13 +62,22 @@ final class Output: Sendable {
     }
 
     /// Shows a line at the end of the terminal until the next one; nil takes it away. Nothing where there is no terminal.
-    func show(status: String?) {
+    func show(status: String?) { show(status.map { [StatusLine($0, .faint)] } ?? []) }
+
+    /// Shows lines there until the next ones. See ``hasRoom(for:)``.
+    func show(_ status: [StatusLine]) {
         guard errorIsTerminal else { return }
         wakeWriter { state in
             guard state.status != status else { return }
             state.status = status
             state.statusChanged = true
         }
+    }
+
+    /// Whether several lines of status leave enough of the terminal for what is printed, and it can take them away again.
+    func hasRoom(for lines: Int) -> Bool {
+        guard errorIsTerminal, !isDumb, let size = SystemCalls.terminalSize(Pipe.error.rawValue) else { return false }
+        return size.columns >= 40 && size.rows >= 2 * lines
     }
 
     private func wakeWriter(_ change: (inout State) -> Void) {
@@ -87,7 +97,7 @@ final class Output: Sendable {
             let batch = state.withLock { state -> (entries: [Entry], isLast: Bool)? in
                 guard state.hasWork else { return nil }
                 defer { state.queue = [] }
-                if state.isFinished { state.status = nil }
+                if state.isFinished { state.status = [] }
                 return (state.queue, state.isFinished && state.queue.isEmpty)
             }
             guard let batch else {
@@ -110,14 +120,13 @@ final class Output: Sendable {
     }
 
     private func write(_ entries: [Entry]) {
-        let (status, wasShown, isBroken) = state.withLock { state in
-            defer {
-                state.statusChanged = false
-                state.statusIsShown = state.status != nil
-            }
-            return (state.status, state.statusIsShown, state.isBroken)
+        var (status, drawn, isBroken) = state.withLock { state in
+            state.statusChanged = false
+            return (state.status, state.drawn, state.isBroken)
         }
-        if wasShown { _ = SystemCalls.writeAll(Array("\r\u{1b}[K".utf8), to: Pipe.error.rawValue) }
+        // Asked for each time: it may have changed.
+        let columns = drawn.isEmpty && status.isEmpty ? 80 : SystemCalls.columns(Pipe.error.rawValue) ?? 80
+        writeStatus(drawn.erasure(columns: columns))
         var gathered = OutputSegments()
         for entry in entries {
             switch entry {
@@ -127,12 +136,14 @@ final class Output: Sendable {
             if gathered.byteCount >= 64 * 1024 { write(&gathered, isBroken) }
         }
         write(&gathered, isBroken)
-        if let status {
-            // The last column stays free: some terminals begin a new line there.
-            let width = (SystemCalls.columns(Pipe.error.rawValue) ?? 80) - 1
-            let line = errorStyle.faint(status.truncated(to: width))
-            _ = SystemCalls.writeAll(Array(line.utf8), to: Pipe.error.rawValue)
-        }
+        writeStatus(drawn.drawing(status, errorStyle, columns: columns))
+        // Nobody else changes it.
+        state.withLock { [drawn] in $0.drawn = drawn }
+    }
+
+    private func writeStatus(_ text: String) {
+        guard !text.isEmpty else { return }
+        _ = SystemCalls.writeAll(Array(text.utf8), to: Pipe.error.rawValue)
     }
 
     private func write(_ segments: inout OutputSegments, _ isBroken: Bool) {

@@ -1,5 +1,6 @@
 import Dispatch
 import Martlet
+import MartletFleet
 import MartletPython
 import MartletReactor
 import MartletWire
@@ -59,16 +60,7 @@ final class PrintedLines: Sendable {
         let line = PythonValue.bytes(mark + [0x0A])
         let printed = try? await py.apply("os.write", [1, line], deadline: .seconds(2))
         if printed == nil { place.open() }
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await place.wait() }
-            group.addTask {
-                await Pause.wait(.seconds(2))
-                place.open()
-            }
-            await group.next()
-            place.open()
-            group.cancelAll()
-        }
+        await Pause.wait(.seconds(2), until: place)
         state.withLock { $0.marks[mark] = nil }
     }
 }

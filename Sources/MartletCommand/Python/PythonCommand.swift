@@ -20,7 +20,7 @@ struct PythonCommand: AsyncParsableCommand {
             returns is printed as Python prints it; what the code prints comes live, each line with its host in front.
 
             Exit status: 0 if all succeeded; 1 if an exception ended the code, or a script's own status was not 0; 3 if a host \
-            was not reached or was lost; 64 for wrong usage; 130 after Ctrl-C (128 + the signal).
+            was not reached or was lost; 4 if it was stopped before all hosts had their turn, or a check failed; 64 for wrong usage; 130 after Ctrl-C (128 + the signal).
             """
     )
 
@@ -45,7 +45,9 @@ struct PythonCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Interrupt the code on a host after so many seconds.", valueName: "seconds"))
     var timeout: Double?
 
+    @OptionGroup var strategy: StrategyOptions
     @OptionGroup var report: ReportOptions
+    @OptionGroup var journal: JournalOptions
 
     @Argument(parsing: .captureForPassthrough, help: "What to run, and its arguments.")
     var words: [String] = []
@@ -78,9 +80,11 @@ struct PythonCommand: AsyncParsableCommand {
         wayIn.python = runtime
         let deadline = try timeout.map { try WayInOptions.duration($0, "--timeout") }
         let printed = PrintedLines(session)
-        return try await report.run(
-            on: hosts, hostOptions.limit, wayIn, agent: wayOptions.agent, session, onOutput: printed.handler
-        ) { context, host, reporter in
+        let run = CommandRun(
+            hosts: hosts, wayIn: wayIn, agent: wayOptions.agent,
+            strategy: strategy.strategy(limit: hostOptions.limit), verify: strategy.verify, report: report,
+            journal: journal, invocation: Invocation(passing: words), onOutput: { printed.handler($0) })
+        return try await run.run(session) { context, host, reporter in
             printed.add(host, context.address)
             let began = ContinuousClock.now
             let py = PythonContext(context, runtime)

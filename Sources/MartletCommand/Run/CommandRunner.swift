@@ -14,3 +14,8 @@ protocol CommandRunner: Sendable {
 
 extension Context: CommandRunner {}
 extension PythonContext: CommandRunner {}
+
+extension PythonRuntime? {
+    /// What runs commands in a context whose runtime is this; `nil`: the agent.
+    func runner(in context: Context) -> any CommandRunner { map { PythonContext(context, $0) } ?? context }
+}

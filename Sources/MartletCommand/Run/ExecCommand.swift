@@ -17,8 +17,8 @@ struct ExecCommand: AsyncParsableCommand {
             program; the hosts need no Swift. What it prints comes live, each line with its host in front; what it sends \
             by 'try channel.send(value)' comes as lines of JSON. What was compiled is kept for the next time.
 
-            Exit status: 0 if all succeeded; 1 if a script failed; 3 if a host was not reached or was lost; 64 for wrong \
-            usage, or a script that does not compile; 130 after Ctrl-C (128 + the signal).
+            Exit status: 0 if all succeeded; 1 if a script failed; 3 if a host was not reached or was lost; 4 if it was \
+            stopped before all hosts had their turn, or a check failed; 64 for wrong usage, or a script that does not compile; 130 after Ctrl-C (128 + the signal).
             """
     )
 
@@ -66,9 +66,9 @@ struct ExecCommand: AsyncParsableCommand {
         }
         if !fragment.warnings.isEmpty { session.output.say(fragment.warnings, to: .error) }
         let (options, arguments) = (runOptions.command, arguments)
-        return try await runOptions.report.run(
-            on: hosts, hostOptions.limit, try wayOptions.wayIn(), agent: wayOptions.agent, session
-        ) { context, host, reporter in
+        return try await runOptions.commandRun(
+            on: hosts, hostOptions, try wayOptions.wayIn(), agent: wayOptions.agent, Invocation(passing: [])
+        ).run(session) { context, host, reporter in
             try fragment.check(context)
             return try await Self.run(fragment, arguments, options, context, host, reporter)
         }

@@ -43,21 +43,25 @@ final class GatheringReporter: RunReporter {
         await line(OutputLine(pipe: .output, bytes: Array(json.utf8), end: .lineFeed), from: host)
     }
 
-    func ended(_ outcome: HostOutcome<CommandResult>) { text.ended(outcome) }
+    func retrying(_ host: Host, after pause: Duration, _ error: any Error) {
+        text.retrying(host, after: pause, error)
+    }
+    func ended(_ result: HostResult<CommandResult>) { text.ended(result) }
+    func checked(_ check: BatchCheck) { text.checked(check) }
 
     func summarize(_ summary: RunSummary) {
         let gathered = gathered.withLock { $0 }
         var texts: [(String, String)] = []
-        for outcome in summary.outcomes {
-            let own = gathered[outcome.host.index]
+        for result in summary.hosts {
+            let own = gathered[result.host.index]
             // Who was not asked has not said nothing.
-            guard outcome.timings != nil, !own.bytes.isEmpty || outcome.verdict == .succeeded else { continue }
+            guard result.timings != nil, !own.bytes.isEmpty || result.verdict == .succeeded else { continue }
             var text =
                 output.isTerminal(.output)
                 ? HarmlessText.of(String(decoding: own.bytes, as: UTF8.self), keepsLines: true)
                 : String(decoding: own.bytes, as: UTF8.self)
             if own.dropped > 0 { text += "(and \(Format.bytes(own.dropped)) more, which were not kept)\n" }
-            texts.append((outcome.host.label, text))
+            texts.append((result.host.label, text))
         }
         let groups = OutputGroups(texts)
         let differences = showsDifferences ? groups.differences() : []

@@ -1,4 +1,5 @@
 import Martlet
+import MartletFleet
 
 /// Tells machines what happens: one JSON object a line on standard output, nothing else.
 struct JSONReporter: RunReporter {
@@ -23,42 +24,40 @@ struct JSONReporter: RunReporter {
         await lanes[host.index].write(Array((object.finished + "\n").utf8))
     }
 
-    func ended(_ outcome: HostOutcome<CommandResult>) {
-        output.say(Self.result(outcome).finished)
+    func retrying(_ host: Host, after pause: Duration, _ error: any Error) {
+        var object = JSONObject(event: "retry", host)
+        object.add("after", pause)
+        object.add("error", (error as? MartletError).map(JSONObject.init(error:)))
+        output.say(object.finished)
     }
 
-    static func result(_ outcome: HostOutcome<CommandResult>) -> JSONObject {
-        var object = JSONObject(event: "result", outcome.host)
-        var (exit, signal, timedOut): (Int32?, String?, Bool) = (nil, nil, false)
-        if case .value(let result) = outcome.result {
-            signal = result.termination.signalName
-            switch result.termination {
-            case .exited(let code): exit = code
-            case .signalled: break
-            case .timedOut: timedOut = true
-            }
-        }
-        object.add("ok", outcome.verdict == .succeeded)
-        object.add("exit", exit)
-        object.add("signal", signal)
-        object.add("timedOut", timedOut)
-        object.add("interrupted", outcome.verdict == .interrupted || outcome.verdict == .notStarted)
-        object.add("connect", outcome.timings?.total)
-        object.add("duration", outcome.duration)
-        object.add("error", outcome.error.map(JSONObject.init(error:)))
-        return object
+    func ended(_ result: HostResult<CommandResult>) {
+        var object = JSONObject(event: "result", result.host)
+        let ending = result.command?.termination
+        object.add("ok", result.verdict == .succeeded)
+        object.add("exit", ending?.exitCode)
+        object.add("signal", ending?.signalName)
+        object.add("timedOut", result.outcome.kind == .timedOut)
+        object.add("interrupted", result.wasInterrupted)
+        object.add("skipped", result.skipReason)
+        object.add("connect", result.timings?.total)
+        object.add("duration", result.duration)
+        object.add("error", result.error.map(JSONObject.init(error:)))
+        output.say(object.finished)
     }
+
+    func checked(_ check: BatchCheck) { output.say(check.object.finished) }
 
     func summarize(_ summary: RunSummary) {
-        // Hosts whose turn never came have a result too: there is one for each host.
-        for outcome in summary.outcomes where outcome.verdict == .notStarted { ended(outcome) }
         var object = JSONObject()
         object.add("event", "summary")
-        object.add("hosts", summary.outcomes.count)
+        object.add("hosts", summary.hosts.count)
         object.add("succeeded", summary.count(.succeeded))
         object.add("failed", summary.count(.failed))
         object.add("unreachable", summary.count(.unreachable))
         object.add("interrupted", summary.count(.interrupted) + summary.count(.notStarted))
+        object.add("skipped", summary.count(.skipped))
+        object.add("stopped", summary.stop.map { "\($0)" })
         object.add("duration", summary.duration)
         output.say(object.finished)
     }
@@ -81,6 +80,7 @@ extension JSONObject {
     }
 }
 
-extension HostOutcome {
-    var error: MartletError? { if case .failed(let error) = result { error } else { nil } }
+extension Termination {
+    /// Nil if it did not end by itself.
+    fileprivate var exitCode: Int32? { if case .exited(let code) = self { code } else { nil } }
 }

@@ -8,13 +8,16 @@ struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Run a command on many hosts at once.",
-        usage: "martlet run -H HOST[,HOST...] [options] [--] COMMAND...",
+        usage: """
+            martlet run -H HOST[,HOST...] [options] [--] COMMAND...
+            martlet run --rerun WHICH [--run ID] [options] [[--] COMMAND...]
+            """,
         discussion: """
             One word is a line of shell ('df -h | tail -1'); several words are a program and its arguments, exactly. \
             Output comes live, each line with its host in front.
 
-            Exit status: 0 if all succeeded; 1 if a command failed; 3 if a host was not reached or was lost; 64 for wrong \
-            usage; 130 after Ctrl-C (128 + the signal).
+            Exit status: 0 if all succeeded; 1 if a command failed; 3 if a host was not reached or was lost; 4 if it was \
+            stopped before all hosts had their turn, or a check failed; 64 for wrong usage; 130 after Ctrl-C (128 + the signal).
             """
     )
 
@@ -44,7 +47,7 @@ struct RunCommand: AsyncParsableCommand {
             if ["-h", "--help"].contains(first) { throw CleanExit.helpRequest(self) }
             throw ValidationError("unknown option \(first); a command that begins with a dash stands behind --")
         }
-        guard !words.isEmpty else { throw ValidationError("name a command to run") }
+        guard !words.isEmpty || hostOptions.rerun != nil else { throw ValidationError("name a command to run") }
         if stdin, hostOptions.hostsFile == "-" {
             throw ValidationError("standard input cannot be both the list of hosts and the input of the command")
         }
@@ -52,27 +55,39 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let hosts = try hostOptions.list()
-        let command = self
-        try await Session.run(colour: wayOptions.color) { session in
-            try await command.run(on: hosts, session)
+        var (command, invocation) = (self, Invocation(passing: command))
+        if words.isEmpty {
+            invocation = try Rerun.run(hostOptions.runID).0.invocation(adding: invocation, runOptions.env)
+            command = try Self.repeating(invocation, runOptions.env)
+        }
+        let (settled, kept) = (command, invocation)
+        try await Session.run(colour: command.wayOptions.color) { session in
+            try await settled.run(on: hosts, kept, session)
         }
     }
 
-    private func run(on hosts: [Host], _ session: Session) async throws -> Int32 {
+    /// What the words of an earlier run mean.
+    private static func repeating(_ invocation: Invocation, _ variables: [String]) throws -> RunCommand {
+        let variables = variables.flatMap { ["--env", $0] }
+        return try parse(invocation.options + variables + ["--"] + invocation.words)
+    }
+
+    private func run(on hosts: [Host], _ invocation: Invocation, _ session: Session) async throws -> Int32 {
         let (words, python) = (words, runtimeOptions.python)
         let options = try await commandOptions(hosts: hosts.count, session)
         var wayIn = runtimeOptions.applied(to: try wayOptions.wayIn())
         // The hub has an agent of its own.
-        wayIn.mayUseHub = !noHub && wayOptions.agent == nil
-        return try await runOptions.report.run(
-            on: hosts, hostOptions.limit, wayIn, agent: wayOptions.agent, session
-        ) { context, host, reporter in
+        wayIn.mayUseHub =
+            !noHub && wayOptions.agent == nil && hosts.contains { HubTarget(wayIn, $0.name) != nil }
+        return try await runOptions.commandRun(
+            on: hosts, hostOptions, wayIn, agent: wayOptions.agent, invocation
+        ).run(session) { context, host, reporter in
             let onLine: @Sendable (OutputLine) async -> Void = { await reporter.line($0, from: host) }
-            let context: any CommandRunner = python.map { PythonContext(context, $0) } ?? context
+            let runner = python.runner(in: context)
             // No shell stands between us and a program that was given as words: its signals are its own.
             return words.count == 1
-                ? try await context.run(words[0], options: options, onLine: onLine)
-                : try await context.run(
+                ? try await runner.run(words[0], options: options, onLine: onLine)
+                : try await runner.run(
                     executable: words[0], arguments: Array(words[1...]), options: options, onLine: onLine)
         }
     }

@@ -13,7 +13,9 @@ struct RunOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Run the command in this directory.", valueName: "path"))
     var dir: String?
 
+    @OptionGroup var strategy: StrategyOptions
     @OptionGroup var report: ReportOptions
+    @OptionGroup var journal: JournalOptions
 
     func validate() throws {
         if let timeout { _ = try WayInOptions.duration(timeout, "--timeout") }
@@ -35,5 +37,14 @@ struct RunOptions: ParsableArguments {
             options.environment[String(parts[0])] = String(parts[1])
         }
         return options
+    }
+
+    func commandRun(
+        on hosts: [Host], _ hostOptions: HostOptions, _ wayIn: WayIn, agent: String?, _ invocation: Invocation
+    ) -> CommandRun {
+        CommandRun(
+            hosts: hosts, wayIn: wayIn, agent: agent, strategy: strategy.strategy(limit: hostOptions.limit),
+            verify: strategy.verify, verifyOptions: command, report: report, journal: journal,
+            invocation: invocation)
     }
 }

@@ -1,51 +1,87 @@
 import Martlet
+import MartletFleet
 
 /// What came of a run on all hosts.
 struct RunSummary: Sendable {
-    var outcomes: [HostOutcome<CommandResult>]
+    var results: FleetResults<CommandResult>
     var duration: Duration
     var interruption: Interruption.Cause?
 
-    enum Verdict: Sendable {
-        case succeeded
-        case failed
-        case unreachable
-        case interrupted
-        case notStarted
-    }
+    var hosts: [HostResult<CommandResult>] { results.hosts }
 
-    func count(_ verdict: Verdict) -> Int { outcomes.count { $0.verdict == verdict } }
+    func count(_ verdict: Verdict) -> Int { hosts.count { $0.verdict == verdict } }
+
+    /// Why the strategy ended it before all had their turn, or though they had; nil if it did not.
+    var stop: FleetStop? { results.wasStopped && interruption == nil ? results.stop : nil }
 
     /// With what the program exits, if nothing ended it early.
     var exitStatus: Int32 {
+        if stop != nil { return ExitStatus.stopped }
         if count(.unreachable) > 0 { return ExitStatus.unreachable }
-        return count(.succeeded) == outcomes.count ? ExitStatus.success : ExitStatus.failed
+        return count(.succeeded) == hosts.count ? ExitStatus.success : ExitStatus.failed
     }
 }
 
-extension HostOutcome<CommandResult> {
-    var verdict: RunSummary.Verdict {
-        switch result {
-        case .value(let result): result.succeeded ? .succeeded : .failed
-        case .failed: isUnreachable ? .unreachable : .failed
-        case .interrupted: .interrupted
-        case .notStarted: .notStarted
+/// What came of a host, as it is told and kept.
+enum Verdict: String, Sendable, CaseIterable {
+    case succeeded
+    case failed
+    case unreachable
+    /// It was under way when everything had to end.
+    case interrupted
+    /// Its turn had not come when everything had to end.
+    case notStarted
+    /// Its turn did not come, as too much had failed.
+    case skipped
+
+    /// As people say it.
+    var words: String {
+        switch self {
+        case .unreachable: "not reached"
+        case .notStarted: "not started"
+        default: rawValue
+        }
+    }
+
+    /// How it looks.
+    func paint(_ text: String, _ style: Style) -> String {
+        switch self {
+        case .succeeded: style.good(text)
+        case .failed, .unreachable: style.bad(text)
+        case .interrupted, .notStarted, .skipped: style.warning(text)
+        }
+    }
+}
+
+extension HostResult {
+    var verdict: Verdict {
+        switch outcome.kind {
+        case .ok: .succeeded
+        case .cancelled: .interrupted
+        case .skipped: isNotStarted ? .notStarted : .skipped
+        case .failed, .timedOut, .unreachable: isUnreachable ? .unreachable : .failed
         }
     }
 
     /// Why it did not succeed, on one line; nil if it did.
     var reason: String? {
-        switch result {
-        case .value(let result):
-            switch result.termination {
-            case .exited(0): nil
-            case .exited(let code): "exit code \(code)"
-            case .signalled: "ended by signal \(result.termination.signalName ?? "?")"
-            case .timedOut(let limit): "timed out after \(Format.limit(limit))"
-            }
-        case .failed(let error): HarmlessText.of(error.message)
-        case .interrupted: timings == nil ? "interrupted while connecting" : "interrupted"
-        case .notStarted: "not started"
+        switch outcome {
+        case .ok: nil
+        case .cancelled: timings == nil ? "interrupted while connecting" : "interrupted"
+        case .skipped(let reason): isNotStarted ? "not started" : HarmlessText.of(reason)
+        case .failed(let error), .timedOut(let error), .unreachable(let error):
+            (error as? CommandError)?.result.termination.words ?? self.error.map { HarmlessText.of($0.message) }
+        }
+    }
+}
+
+extension Termination {
+    /// How a command ended, for people.
+    var words: String {
+        switch self {
+        case .exited(let code): "exit code \(code)"
+        case .signalled: "ended by signal \(signalName ?? "?")"
+        case .timedOut(let limit): "timed out after \(Format.limit(limit))"
         }
     }
 }

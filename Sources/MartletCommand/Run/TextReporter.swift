@@ -1,4 +1,5 @@
 import Martlet
+import MartletFleet
 
 /// Tells people what happens: lines with the host's name in front, errors in full, a summary at the end.
 final class TextReporter: RunReporter {
@@ -49,59 +50,71 @@ final class TextReporter: RunReporter {
         return name + (pipe == .output ? style.faint(" | ") : style.bad(" ! "))
     }
 
-    func ended(_ outcome: HostOutcome<CommandResult>) {
-        progress.ended(outcome.host, succeeded: outcome.verdict == .succeeded)
-        guard case .failed(let error) = outcome.result else { return }
-        let style = output.errorStyle
-        let name = style.host(outcome.host.label, named: outcome.host.name.text)
-        let text = HarmlessText.of(error.description, keepsLines: true)
-        output.say("\(name): \(style.bad("error:")) \(text)", to: .error)
+    func retrying(_ host: Host, after pause: Duration, _ error: any Error) {
+        guard !isQuiet else { return }
+        let reason = HarmlessText.of((error as? MartletError)?.message ?? "\(error)")
+        let again = output.errorStyle.warning("trying again in \(Format.duration(pause)):")
+        output.say("\(name(host)): \(again) \(reason)", to: .error)
     }
+
+    func ended(_ result: HostResult<CommandResult>) {
+        guard let error = result.error else { return }
+        tell(error, of: result.host)
+    }
+
+    func checked(_ check: BatchCheck) {
+        if isQuiet, check.isGood { return }
+        output.say(check.words(output.errorStyle), to: .error)
+    }
+
+    private func name(_ host: Host) -> String { output.errorStyle.host(host.label, named: host.name.text) }
+
+    private func tell(_ error: MartletError, of host: Host) {
+        let text = HarmlessText.of(error.description, keepsLines: true)
+        output.say("\(name(host)): \(output.errorStyle.bad("error:")) \(text)", to: .error)
+    }
+
+    // MARK: The summary
 
     func summarize(_ summary: RunSummary) {
         progress.stop()
-        let bad = summary.outcomes.filter { $0.verdict != .succeeded }
+        let bad = summary.hosts.filter { $0.verdict != .succeeded }
         if case .signal(let number)? = summary.interruption {
             output.say(output.errorStyle.warning("ended by \(Signals.name(number))"), to: .error)
         }
+        if let stop = summary.stop {
+            output.say(output.errorStyle.warning(HarmlessText.of("\(stop)")), to: .error)
+        }
         if hostCount == 1 {
             // An error was told in full; how a command ended was not yet.
-            if let outcome = bad.first, let reason = outcome.reason, !outcome.isError {
-                let time = Format.duration(outcome.duration)
-                output.say("\(outcome.host.label): \(output.errorStyle.bad(reason)) (\(time))", to: .error)
+            if let result = bad.first, let reason = result.reason, result.error == nil {
+                let time = Format.duration(result.duration)
+                output.say("\(result.host.label): \(output.errorStyle.bad(reason)) (\(time))", to: .error)
             }
             return
         }
-        if isQuiet, bad.isEmpty { return }
+        if isQuiet, bad.isEmpty, summary.stop == nil { return }
         output.say(headline(summary), to: .error)
-        let shown = bad.filter { $0.verdict != .notStarted }
+        // Who was not begun has no more to tell than the headline does.
+        let shown = bad.filter { $0.verdict != .notStarted && $0.verdict != .skipped }
         let names = min(32, shown.map(\.host.label.count).max() ?? 0)
         let reasons = min(60, shown.map { $0.reason?.count ?? 0 }.max() ?? 0)
-        for outcome in shown {
+        for result in shown {
             let style = output.errorStyle
-            let name = style.host(outcome.host.label.padded(to: names), named: outcome.host.name.text)
-            let reason = (outcome.reason ?? "").padded(to: reasons)
-            output.say("  \(name)  \(style.bad(reason))  \(Format.duration(outcome.duration))", to: .error)
+            let name = style.host(result.host.label.padded(to: names), named: result.host.name.text)
+            let reason = (result.reason ?? "").padded(to: reasons)
+            output.say("  \(name)  \(style.bad(reason))  \(Format.duration(result.duration))", to: .error)
         }
+        let skipped = bad.filter { $0.verdict == .skipped }
+        guard !skipped.isEmpty else { return }
+        output.say("  skipped: \(NodeSet.fold(skipped.map(\.host.label)))", to: .error)
     }
 
     private func headline(_ summary: RunSummary) -> String {
-        let style = output.errorStyle
-        var parts: [String] = []
-        func part(_ verdict: RunSummary.Verdict, _ text: String, _ paint: (String) -> String) {
+        let parts = Verdict.allCases.compactMap { verdict in
             let count = summary.count(verdict)
-            if count > 0 { parts.append(paint("\(count) \(text)")) }
+            return count == 0 ? nil : verdict.paint("\(count) \(verdict.words)", output.errorStyle)
         }
-        part(.succeeded, "succeeded", style.good)
-        part(.failed, "failed", style.bad)
-        part(.unreachable, "not reached", style.bad)
-        part(.interrupted, "interrupted", style.warning)
-        part(.notStarted, "not started", style.warning)
-        return
-            "\(summary.outcomes.count) hosts: \(parts.joined(separator: ", ")) in \(Format.duration(summary.duration))"
+        return "\(summary.hosts.count) hosts: \(parts.joined(separator: ", ")) in \(Format.duration(summary.duration))"
     }
-}
-
-extension HostOutcome {
-    fileprivate var isError: Bool { if case .failed = result { true } else { false } }
 }

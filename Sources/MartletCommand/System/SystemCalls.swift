@@ -21,10 +21,13 @@ enum SystemCalls {
     static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
     /// The columns of a terminal; nil if it does not say.
-    static func columns(_ descriptor: Int32) -> Int? {
+    static func columns(_ descriptor: Int32) -> Int? { terminalSize(descriptor)?.columns }
+
+    /// The size of a terminal; nil if it does not say.
+    static func terminalSize(_ descriptor: Int32) -> (columns: Int, rows: Int)? {
         var size = winsize()
         guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
-        return Int(size.ws_col)
+        return (Int(size.ws_col), Int(size.ws_row))
     }
 
     /// How many descriptors this process may have.
@@ -39,6 +42,26 @@ enum SystemCalls {
     }
 
     static var processID: Int32 { getpid() }
+
+    /// Since when a process runs, in ticks from the boot on: with its number it is that process for good. Nil if it is gone.
+    static func processStart(_ process: Int32) -> Int64? {
+        guard let bytes = try? readFile("/proc/\(process)/stat", limit: 4096) else { return nil }
+        // The name in brackets may have blanks and brackets in it.
+        let text = String(decoding: bytes, as: UTF8.self)
+        guard let end = text.lastIndex(of: ")") else { return nil }
+        let fields = text[text.index(after: end)...].split(separator: " ")
+        return fields.count > 19 ? Int64(fields[19]) : nil
+    }
+
+    /// Seconds since 1970.
+    static var now: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    /// - Returns: 0 or more, or -1 with `errno`.
+    static func openFile(_ path: String, _ flags: Int32, _ mode: mode_t) -> Int32 { open(path, flags, mode) }
     static var isRoot: Bool { geteuid() == 0 }
 
     /// The path of this program's executable.

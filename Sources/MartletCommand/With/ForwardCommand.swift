@@ -1,5 +1,6 @@
 import ArgumentParser
 import Martlet
+import MartletFleet
 import MartletShim
 
 /// `martlet forward`.

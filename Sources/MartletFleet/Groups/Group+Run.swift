@@ -44,7 +44,7 @@ func lines(
 
 extension CommandResult {
     /// - Throws: ``CommandError`` unless it ended with one of these codes.
-    func accepted(_ codes: Set<Int32>?) throws -> CommandResult {
+    package func accepted(_ codes: Set<Int32>?) throws -> CommandResult {
         guard let codes else { return self }
         if case .exited(let code) = termination, codes.contains(code) { return self }
         throw CommandError(result: self)

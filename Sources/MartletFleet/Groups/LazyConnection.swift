@@ -1,10 +1,10 @@
-import Martlet
+package import Martlet
 import MartletReactor
 import Synchronization
 
 /// A connection that is made when it is first wanted, once for all who want it, and anew when it was lost.
-final class LazyConnection<Handle: AnyObject & Sendable>: Sendable {
-    typealias OnPhase = @Sendable (ConnectPhase, Duration) -> Void
+package final class LazyConnection<Handle: AnyObject & Sendable>: Sendable {
+    package typealias OnPhase = @Sendable (ConnectPhase, Duration) -> Void
 
     private enum Turn {
         case ready(Handle)
@@ -37,9 +37,10 @@ final class LazyConnection<Handle: AnyObject & Sendable>: Sendable {
     private let state = Mutex(State())
 
     /// - Parameters:
+    ///   - make: connects, and tells of the phases.
     ///   - isThere: what can be known at once.
     ///   - isGone: asks; of no avail where `isThere` says all.
-    init(
+    package init(
         make: @escaping @Sendable (OnPhase?) async throws -> Handle,
         isThere: @escaping @Sendable (Handle) -> Bool,
         isGone: @escaping @Sendable (Handle) async -> Bool,
@@ -58,7 +59,7 @@ final class LazyConnection<Handle: AnyObject & Sendable>: Sendable {
 
     /// - Parameter onPhase: told of the phases, if it is this caller who connects.
     /// - Throws: what the connect throws, to all who wait for it; `CancellationError` to who was cancelled alone.
-    func value(_ onPhase: OnPhase? = nil) async throws -> Handle {
+    package func value(_ onPhase: OnPhase? = nil) async throws -> Handle {
         while true {
             switch await turn() {
             case .ready(let handle): if await !isLost(handle) { return handle }
@@ -169,7 +170,7 @@ final class LazyConnection<Handle: AnyObject & Sendable>: Sendable {
     }
 
     /// Ends it. What is being connected ends as soon as it is there; who comes next connects anew.
-    func close(within limit: Duration) async {
+    package func close(within limit: Duration) async {
         let handle = state.withLock { state in
             state.generation += 1
             defer { (state.handle, state.isLost) = (nil, false) }

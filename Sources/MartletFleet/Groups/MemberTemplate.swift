@@ -36,7 +36,7 @@ package struct MemberTemplate: Sendable {
         guard members.count > 1, Set(paths).count < paths.count else { return paths }
         let shown = String(decoding: Array(parts.joined(separator: Array("{host}".utf8))), as: UTF8.self)
         throw MartletError(
-            .misuse, "\(members.count) members would write to \(shown)",
+            .misuse, "\(members.count) hosts would write to \(shown)",
             advice: "put {host} into the path, as in \(shown)\(shown.hasSuffix("/") ? "" : "-"){host}")
     }
 }

@@ -17,6 +17,12 @@ package enum NodePattern {
         return try expand(spec[...], in: spec)
     }
 
+    /// Cuts at the commas that are in no brackets.
+    package static func split(_ text: String) -> [String] {
+        let spec = Array(text.unicodeScalars)
+        return items(spec[...]).map { String(String.UnicodeScalarView($0)) }
+    }
+
     /// - Parameter spec: what errors are shown in.
     static func expand(_ text: ArraySlice<Unicode.Scalar>, in spec: [Unicode.Scalar]) throws(SpecError) -> [String] {
         var results = [""]

@@ -55,9 +55,11 @@ public struct FleetProgress: Sendable {
     private var indices: [GroupMember: Int] = [:]
 
     /// Everybody waits.
-    public init(_ group: Group) {
-        places = group.map { ($0, .waiting) }
-        for (index, member) in group.enumerated() { indices[member] = index }
+    ///
+    /// - Parameter members: a group, or some of one.
+    public init(_ members: some Sequence<GroupMember>) {
+        places = members.map { ($0, .waiting) }
+        for (index, place) in places.enumerated() { indices[place.member] = index }
     }
 
     /// Takes an event in.

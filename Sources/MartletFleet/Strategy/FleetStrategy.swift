@@ -89,6 +89,17 @@ public enum FailureBudget: Sendable, Hashable {
     /// This share of the group's, between 0 and 1; more ends it.
     case share(Double)
 
+    /// `2`, `5%`; `nil` for anything else.
+    public init?(_ text: String) {
+        if text.hasSuffix("%"), let share = Double(text.dropLast()), share >= 0, share <= 100 {
+            self = .share(share / 100)
+        } else if let count = Int(text), count >= 0 {
+            self = .count(count)
+        } else {
+            return nil
+        }
+    }
+
     func limit(of count: Int) -> Int {
         switch self {
         case .unlimited: .max

@@ -3,7 +3,7 @@ import MartletReactor
 import Synchronization
 
 /// Opens once, for ever. Any number may wait.
-final class Gate: Sendable {
+package final class Gate: Sendable {
     private struct State {
         var isOpen = false
         var waiters: [Int: UnsafeContinuation<Void, Never>] = [:]
@@ -12,9 +12,11 @@ final class Gate: Sendable {
 
     private let state = Mutex(State())
 
-    var isOpen: Bool { state.withLock { $0.isOpen } }
+    package init() {}
 
-    func open() {
+    package var isOpen: Bool { state.withLock { $0.isOpen } }
+
+    package func open() {
         let waiters = state.withLock { state in
             state.isOpen = true
             defer { state.waiters = [:] }
@@ -24,7 +26,7 @@ final class Gate: Sendable {
     }
 
     /// Returns when it is open, or the task is cancelled.
-    func wait() async {
+    package func wait() async {
         let ticket = state.withLock { state in
             state.lastTicket += 1
             return state.lastTicket
@@ -46,12 +48,17 @@ final class Gate: Sendable {
 }
 
 /// Waits on the reactor's own clock.
-enum Pause {
+package enum Pause {
+    /// Returns early if the task is cancelled.
+    package static func wait(_ duration: Duration) async {
+        await wait(until: Reactor.now + duration.clampedNanoseconds)
+    }
+
     /// Returns early if the gate opens or the task is cancelled.
-    static func wait(_ duration: Duration, until gate: Gate) async {
+    package static func wait(_ duration: Duration, until gate: Gate) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await gate.wait() }
-            group.addTask { await wait(until: Reactor.now + duration.clampedNanoseconds) }
+            group.addTask { await wait(duration) }
             await group.next()
             group.cancelAll()
         }

@@ -193,12 +193,4 @@ import Testing
         progress.totalBytes = nil
         #expect(line([progress]).hasPrefix("web1  50.00 MB  25.00 MB/s"))
     }
-
-    @Test func `A name of a host is one name of a file`() throws {
-        let hosts = Host.list(try ["ssh:a/ssh:b", "local"].map { try HostName($0) })
-        let paths = try LocalTemplate("x/{host}/{host}").paths(for: hosts)
-        #expect(paths.paths == ["x/ssh:a_ssh:b/ssh:a_ssh:b", "x/local/local"] && paths.hasPlaces)
-        #expect(throws: (any Error).self) { try LocalTemplate("x").paths(for: hosts) }
-        #expect(try LocalTemplate("x").paths(for: [hosts[0]]).paths == ["x"])
-    }
 }

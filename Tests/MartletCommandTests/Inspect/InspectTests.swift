@@ -74,7 +74,10 @@ import Testing
     @Test(arguments: ["bash", "zsh", "fish"]) func `Shells complete commands and options`(_ shell: String) async throws
     {
         let script = try await MartletProgram.run(["--generate-completion-script", shell])
-        #expect(script.exitCode == 0 && script.output.contains("connect-timeout"), "\(script.errors)")
+        #expect(script.exitCode == 0, "\(script.errors)")
+        for word in ["connect-timeout", "max-failures", "rerun", "no-journal", "journal"] {
+            #expect(script.output.contains(word), "\(word)")
+        }
         guard ["/bin", "/usr/bin"].contains(where: { FileManager.default.isExecutableFile(atPath: "\($0)/\(shell)") })
         else { return }
         let check = try await runProgram([shell, "-n", "/dev/stdin"], input: script.output)

@@ -44,30 +44,6 @@ import Testing
         #expect(options.map(\.label) == ["local#1", "local#2"])
     }
 
-    @Test(arguments: [
-        ("web[1-3]", ["web1", "web2", "web3"]), ("web[08-11]x", ["web08x", "web09x", "web10x", "web11x"]),
-        ("db[1,3,5-6]", ["db1", "db3", "db5", "db6"]), ("a[1-2]b[1-2]", ["a1b1", "a1b2", "a2b1", "a2b2"]),
-        ("[::1]:22", ["[::1]:22"]), ("web[x]", ["web[x]"]), ("web[]", ["web[]"]), ("web", ["web"]), ("", [""]),
-        ("ssh:b/ssh:web[1-2]/sudo:root", ["ssh:b/ssh:web1/sudo:root", "ssh:b/ssh:web2/sudo:root"]),
-        ("r[1-2]@[::1]", ["r1@[::1]", "r2@[::1]"]),
-    ])
-    func `Ranges stand for many`(_ text: String, names: [String]) throws {
-        #expect(try HostExpansion.expand(text) == names)
-    }
-
-    @Test(arguments: [
-        ("web[3-1]", 4), ("web[1-]", 4), ("web[1,,2]", 6), ("web[-1]", 4), ("web[1-2-3]", 4), ("web[1,1234567890]", 6),
-        ("web[1-100001]", 4), ("w[1-1000][1-1000]", 9),
-    ])
-    func `What is no range is pointed at`(_ text: String, offset: Int) {
-        #expect { try HostExpansion.expand(text) } throws: { ($0 as? SpecError)?.offset == offset }
-    }
-
-    @Test func `Lists are cut at commas, but not in ranges`() {
-        #expect(HostExpansion.split("a,b[1,2],c") == ["a", "b[1,2]", "c"])
-        #expect(HostExpansion.split("a,,b,") == ["a", "", "b", ""])
-    }
-
     @Test func `Options of the command line are defaults for ssh, files only where ssh runs here`() throws {
         let way = WayIn(
             via: try RouteSpec("ops@bastion?option=A=1"), user: "deploy", identity: "k", configuration: "c",

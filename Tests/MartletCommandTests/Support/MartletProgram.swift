@@ -33,7 +33,7 @@ enum MartletProgram {
 
     private static func variables(_ given: [String: String]) -> [String: String] {
         [
-            "XDG_CACHE_HOME": cache, "MARTLET_HUB": "off", "XDG_CONFIG_HOME": "/nowhere",
+            "XDG_CACHE_HOME": cache, "MARTLET_HUB": "off", "MARTLET_JOURNAL": "off", "XDG_CONFIG_HOME": "/nowhere",
             "martlet": path, "NO_COLOR": "", "TERM": "xterm",
         ].merging(given) { $1 }
     }

@@ -1,0 +1,70 @@
+import Martlet
+import MartletFleet
+
+/// What came of one host.
+struct HostResult<Value: Sendable>: Sendable {
+    let host: Host
+    let outcome: MemberOutcome<Value>
+    /// Nil if it was not connected.
+    let timings: ConnectTimings?
+    /// From the start of the first connect to the end of the work.
+    let duration: Duration
+    /// Everything had to end before its turn had come.
+    let isNotStarted: Bool
+
+    init(_ host: Host, _ result: MemberResult<Value>, _ interruption: Interruption.Cause?) {
+        (self.host, outcome, timings, duration) = (host, result.outcome, result.timings, result.duration)
+        isNotStarted = result.outcome.kind == .skipped && interruption != nil
+    }
+
+    var value: Value? { outcome.value }
+
+    /// It was under way, or not begun, when everything had to end.
+    var wasInterrupted: Bool { outcome.kind == .cancelled || isNotStarted }
+
+    /// Why it was not begun, unless that was an interruption.
+    var skipReason: String? { if case .skipped(let reason) = outcome, !isNotStarted { reason } else { nil } }
+
+    /// It was not connected, or the connection was lost.
+    var isUnreachable: Bool { outcome.kind == .unreachable || (outcome.kind == .timedOut && timings == nil) }
+
+    /// What went wrong, but for a command that ended as it did: that is a result.
+    var error: MartletError? {
+        switch outcome {
+        case .failed(let error), .timedOut(let error), .unreachable(let error):
+            if error is CommandError { return nil }
+            if let error = error as? MartletError { return error }
+            if let error = error as? MemberDeadlineError {
+                return MartletError(
+                    .deadlineExceeded,
+                    "\(timings == nil ? "not reached" : "not done") within the \(Format.limit(error.limit)) of --deadline"
+                )
+            }
+            return MartletError(.misuse, "\(error)")
+        case .ok, .cancelled, .skipped: return nil
+        }
+    }
+}
+
+extension HostResult<CommandResult> {
+    /// How the command ended, whether it succeeded or not.
+    var command: CommandResult? {
+        value ?? (outcome.error as? CommandError)?.result
+    }
+}
+
+/// What came of all hosts, in their order.
+struct FleetResults<Value: Sendable>: Sendable {
+    let hosts: [HostResult<Value>]
+    /// Why not all were begun, or why it ended badly though they were; nil if nothing stopped it.
+    let stop: FleetStop?
+
+    /// The strategy ended it, not somebody who interrupted it.
+    var wasStopped: Bool {
+        switch stop {
+        case .budget?: hosts.contains { $0.skipReason != nil }
+        case .verify?: true
+        case .cancelled?, nil: false
+        }
+    }
+}

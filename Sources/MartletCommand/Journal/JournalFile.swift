@@ -1,0 +1,109 @@
+import GRDB
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// The journal's database: `${XDG_STATE_HOME:-~/.local/state}/martlet/journal.sqlite`, for its user alone.
+enum JournalFile {
+    /// So many runs are kept.
+    static let runLimit = 200
+    /// And of these so many that they have no more hosts in all, but the last in any case.
+    static let hostLimit = 200_000
+
+    /// Whether `MARTLET_JOURNAL` is not `off`.
+    static var isWanted: Bool { SystemCalls.variable("MARTLET_JOURNAL") != "off" }
+
+    /// - Throws: ``CommandFailure`` if nobody says where the home is.
+    private static func directory() throws(CommandFailure) -> String {
+        if let state = SystemCalls.variable("XDG_STATE_HOME"), state.hasPrefix("/") { return "\(state)/martlet" }
+        guard let home = SystemCalls.variable("HOME") else { throw CommandFailure("HOME is not set") }
+        return "\(home)/.local/state/martlet"
+    }
+
+    /// - Returns: `nil` if there is none.
+    /// - Throws: ``CommandFailure``, `DatabaseError`.
+    static func openExisting() throws -> DatabaseQueue? {
+        let path = try directory() + "/journal.sqlite"
+        guard SystemCalls.exists(path) else { return nil }
+        return try open(path)
+    }
+
+    /// Makes it if there is none.
+    ///
+    /// - Throws: ``CommandFailure``, `DatabaseError`.
+    static func openOrCreate() throws -> DatabaseQueue {
+        let directory = try directory()
+        try makeDirectories(directory)
+        let path = directory + "/journal.sqlite"
+        // SQLite would make it as the umask says; what it puts beside it has the mode of this.
+        let descriptor = SystemCalls.openFile(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw CommandFailure("cannot open \(path): \(SystemCalls.lastError)") }
+        close(descriptor)
+        return try open(path)
+    }
+
+    private static func makeDirectories(_ path: String) throws(CommandFailure) {
+        var status = stat()
+        if stat(path, &status) != 0 {
+            if let end = path.lastIndex(of: "/"), end > path.startIndex { try makeDirectories(String(path[..<end])) }
+            guard SystemCalls.makeDirectory(path, mode: 0o700) || errno == EEXIST else {
+                throw CommandFailure("cannot make \(path): \(SystemCalls.lastError)")
+            }
+        }
+    }
+
+    private static func open(_ path: String) throws -> DatabaseQueue {
+        var configuration = Configuration()
+        configuration.label = "martlet.journal"
+        // Another martlet may be writing: each of its turns is short.
+        configuration.busyMode = .timeout(1)
+        configuration.journalMode = .wal
+        let database = try DatabaseQueue(path: path, configuration: configuration)
+        try migrator.migrate(database)
+        return database
+    }
+
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1") { database in
+            try database.create(table: "run") { table in
+                // A number is never given twice.
+                table.autoIncrementedPrimaryKey("id")
+                for column in ["kind", "options", "words", "variables", "directory"] {
+                    table.column(column, .text).notNull()
+                }
+                table.column("hosts", .integer).notNull()
+                table.column("began", .double).notNull()
+                table.column("ended", .double)
+                table.column("status", .integer)
+                table.column("stop", .text)
+                table.column("process", .integer).notNull()
+                table.column("processStart", .integer).notNull()
+            }
+            try database.create(table: "host", options: .withoutRowID) { table in
+                table.column("run", .integer).notNull().references("run", onDelete: .cascade)
+                table.column("number", .integer).notNull()
+                for column in ["name", "spec", "label"] { table.column(column, .text).notNull() }
+                table.column("verdict", .text)
+                table.column("reason", .text)
+                table.column("connect", .double)
+                table.column("duration", .double)
+                table.primaryKey(["run", "number"])
+            }
+        }
+        return migrator
+    }
+
+    /// Removes the runs that are too many.
+    static func prune(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                DELETE FROM run WHERE id < (SELECT max(id) FROM run) AND id NOT IN (
+                    SELECT id FROM (SELECT id, sum(hosts) OVER (ORDER BY id DESC) AS total FROM run)
+                    WHERE total <= ? ORDER BY id DESC LIMIT ?)
+                """, arguments: [hostLimit, runLimit])
+    }
+}
