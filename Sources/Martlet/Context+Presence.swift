@@ -3,11 +3,11 @@ import MartletWire
 import Synchronization
 
 extension Context {
+    /// The number of this process's child that leads to it; `nil` where none does.
+    package var firstChild: UInt32? { node.address.childNumber(towards: address) }
+
     /// Whether the link that leads to it is still there. Of what lies behind another context it says nothing.
-    package var hasLink: Bool {
-        guard let number = node.address.childNumber(towards: address) else { return false }
-        return node.link(to: .child(number)) != nil
-    }
+    package var hasLink: Bool { firstChild.map { node.link(to: .child($0)) != nil } ?? false }
 
     /// Whether it lies behind another context, so that our own link does not say whether it lives.
     package var isBehindAnother: Bool { address.parent != node.address }
@@ -24,10 +24,7 @@ extension Context {
 
     /// How many bytes have gone over that link, in each direction; `nil` if it is not there.
     package var traffic: (sent: UInt64, received: UInt64)? {
-        guard let number = node.address.childNumber(towards: address), let link = node.link(to: .child(number)) else {
-            return nil
-        }
-        return link.traffic
+        firstChild.flatMap { node.link(to: .child($0)) }?.traffic
     }
 
     /// The same, 0 if it is not there.

@@ -60,7 +60,7 @@ import Testing
         (#"{"groups": {"web": {"priority": "high"}}}"#, "groups.web.priority: this should be a whole number"),
         (
             #"{"nonsense": 1}"#,
-            "nonsense: there is nothing called \"nonsense\" here, only groups, hosts, variables, spec"
+            "nonsense: there is nothing called \"nonsense\" here, only groups, hosts, variables, spec, via"
         ),
     ])
     func `What does not fit is named by its key path`(_ text: String, _ words: String) throws {

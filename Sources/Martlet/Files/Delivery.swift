@@ -12,14 +12,14 @@ package struct DeliverySource: @unchecked Sendable {
     let options: FileOptions
 
     /// A file or a folder, as ``Context/put(_:to:options:onProgress:)`` means it.
-    package init(putting local: some PathName, _ options: TransferOptions) throws {
+    package init(_ local: some PathName, _ options: TransferOptions) throws {
         var wire = options.wire
         if TreeSource.isContents(local.pathBytes) { wire.flags.insert(.isExact) }
         try self.init(local.pathBytes, wire)
     }
 
     /// Bytes that become a file.
-    package init(putting bytes: [UInt8], _ options: TransferOptions) throws {
+    package init(bytes: [UInt8], _ options: TransferOptions) throws {
         var wire = options.wire
         // There is no later try with the same source.
         wire.flags.remove(.resumes)

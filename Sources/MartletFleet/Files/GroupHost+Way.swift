@@ -28,6 +28,6 @@ extension Context {
     fileprivate var way: JointWay { isBehindAnother ? firstLink : .alone }
 
     fileprivate var firstLink: JointWay {
-        node.address.childNumber(towards: address).map { .link(ObjectIdentifier(runtime), $0) } ?? .alone
+        firstChild.map { .link(ObjectIdentifier(runtime), $0) } ?? .alone
     }
 }

@@ -6,10 +6,11 @@ import Synchronization
 final class JointTransfer<Outcome: Sendable>: Sendable {
     typealias OnProgress = @Sendable (TransferProgress) -> Void
     /// Sends to many, and tells what came of each by its number.
-    typealias Send = @Sendable (
-        [SyncTarget], (@Sendable (Int, TransferProgress) -> Void)?,
-        @escaping @Sendable (Int, Result<Outcome, any Error>) -> Void
-    ) async throws -> Void
+    typealias Send =
+        @Sendable (
+            [SyncTarget], (@Sendable (Int, TransferProgress) -> Void)?,
+            @escaping @Sendable (Int, Result<Outcome, any Error>) -> Void
+        ) async throws -> Void
 
     private struct Member {
         var target: SyncTarget
@@ -46,7 +47,7 @@ final class JointTransfer<Outcome: Sendable>: Sendable {
 
     /// Runs `body`, in which members come and go. What is under way at its end is cancelled.
     func serving<R: Sendable>(_ body: @Sendable () async throws -> R) async throws -> R {
-        async let served: Void = serve()
+        async let _ = serve()
         defer {
             starter.finish()
             if let timer = state.withLock({ $0.timer.take() }) { Reactor.shared.cancel(timer) }
@@ -128,9 +129,10 @@ final class JointTransfer<Outcome: Sendable>: Sendable {
     }
 
     private func run(_ round: Round) async {
-        let isTold = round.onProgress.contains { $0 != nil }
-        let onProgress: (@Sendable (Int, TransferProgress) -> Void)? =
-            isTold ? { number, progress in round.onProgress[number]?(progress) } : nil
+        var onProgress: (@Sendable (Int, TransferProgress) -> Void)?
+        if round.onProgress.contains(where: { $0 != nil }) {
+            onProgress = { number, progress in round.onProgress[number]?(progress) }
+        }
         do {
             try await send(round.targets, onProgress) { [self] number, result in end(round.numbers[number], result) }
         } catch {

@@ -23,8 +23,10 @@ struct GatewayTree {
         // Those with the same gateways share them evenly.
         var parts: [[String]: (gateways: [MemberSpec], members: [Int])] = [:]
         for (index, member) in members.enumerated() {
-            let gateways = try Self.gateways(of: member.spec, common)
-            parts[gateways.map(\.name).sorted(), default: (gateways, [])].members.append(index)
+            let gateways = try Self.gateways(of: member.spec, common).sorted { $0.name < $1.name }
+            let part = parts[gateways.map(\.name)]?.gateways ?? gateways
+            for (one, other) in zip(part, gateways) { try Self.check(one, other) }
+            parts[gateways.map(\.name), default: (gateways, [])].members.append(index)
         }
         var hosts = [GroupHost?](repeating: nil, count: members.count)
         for part in parts.values {
@@ -56,6 +58,13 @@ struct GatewayTree {
             advice: "name it by a spec or a connector, or give it no gateways")
     }
 
+    private static func check(_ one: MemberSpec, _ other: MemberSpec) throws {
+        guard !one.hasSameWay(as: other) else { return }
+        throw MartletError(
+            .misuse, "two gateways are called \(one.name), and are reached in different ways",
+            advice: "give each a name of its own")
+    }
+
     private mutating func makeSet(_ specs: [MemberSpec], for members: [String], _ path: [String]) throws -> GatewaySet {
         let new = specs.filter { gateways[$0.name] == nil }
         for spec in new { gateways[spec.name] = (spec, nil) }
@@ -64,11 +73,7 @@ struct GatewayTree {
         }
         let hosts = try specs.map { spec in
             let known = gateways[spec.name]!
-            guard known.spec.hasSameWay(as: spec) else {
-                throw MartletError(
-                    .misuse, "two gateways are called \(spec.name), and are reached in different ways",
-                    advice: "give each a name of its own")
-            }
+            try Self.check(known.spec, spec)
             guard let host = known.host else {
                 throw MartletError(
                     .misuse, "a gateway cannot be before itself: \((path + [spec.name]).joined(separator: " via "))")

@@ -22,7 +22,7 @@ extension Group {
     ) async throws -> GroupResults<TransferResult> {
         let (source, target) = (MemberTemplate(local), MemberTemplate(path))
         guard source.hasPlaces else {
-            let source = Once { try DeliverySource(putting: local.pathBytes, options) }
+            let source = Once { [path = local.pathBytes] in try DeliverySource(path, options) }
             return try await jointly(to: target, onProgress) { targets, onProgress, onFinish in
                 try await source.value().put(to: targets, onProgress: onProgress, onFinish: onFinish)
             }
@@ -41,7 +41,7 @@ extension Group {
     public func put(
         bytes: [UInt8], to path: some PathName, options: TransferOptions = .init()
     ) async throws -> GroupResults<TransferResult> {
-        let source = try DeliverySource(putting: bytes, options)
+        let source = try DeliverySource(bytes: bytes, options)
         return try await jointly(to: MemberTemplate(path), nil) { targets, onProgress, onFinish in
             try await source.put(to: targets, onProgress: onProgress, onFinish: onFinish)
         }

@@ -198,7 +198,8 @@ private struct CheckedTable {
     func texts(_ name: String) throws -> [String]? {
         let key = InventoryKey(name)
         if let text = try? container.decodeIfPresent(String.self, forKey: key) { return [text] }
-        do { return try container.decodeIfPresent([String].self, forKey: key) } catch DecodingError.typeMismatch(_, let at)
+        do { return try container.decodeIfPresent([String].self, forKey: key) } catch DecodingError.typeMismatch(
+            _, let at)
             where at.codingPath.count <= container.codingPath.count + 1
         {
             throw DecodingError.dataCorrupted(

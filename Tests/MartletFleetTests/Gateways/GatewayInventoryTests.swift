@@ -26,9 +26,11 @@ import Testing
         let inventory = try inventory(Self.json)
         try inventory.check()
         let nodes = try inventory.select("@rack lone other")
-        #expect(nodes.map { $0.gateways?.map(\.name) } == [
-            ["gw1", "gw2", "spare1"], ["gw1", "gw2", "spare1"], [], ["ssh:jump@10.0.0.7", "gw1"], ["edge"], ["edge"],
-        ])
+        #expect(
+            nodes.map { $0.gateways?.map(\.name) } == [
+                ["gw1", "gw2", "spare1"], ["gw1", "gw2", "spare1"], [], ["ssh:jump@10.0.0.7", "gw1"], ["edge"],
+                ["edge"],
+            ])
         let gateways = try #require(nodes[0].gateways)
         #expect(gateways.map(\.spec) == ["ssh:gw1", "local", "ssh:spare1"])
         #expect(gateways.map { $0.gateways?.map(\.spec) } == Array(repeating: ["ssh:me@edge.example"], count: 3))
@@ -78,8 +80,8 @@ import Testing
             let group = try martlet.group(try inventory.select("@web @gates"))
             try await group.closing { group in
                 let contexts = try await group.connect().get()
-                #expect(contexts.map(\.address.components.count) == [2, 2, 2, 2, 2, 1, 1, 1])
-                #expect(Set(contexts.prefix(5).map { $0.address.components[0] }).count == 2)
+                #expect(contexts.map(\.depth) == [2, 2, 2, 2, 2, 1, 1, 1])
+                #expect(Set(contexts.prefix(5).map(\.firstChild)).count == 2)
             }
         }
     }

@@ -3,18 +3,18 @@ import Testing
 
 @testable import MartletFleet
 
-@Suite struct GatewayPlanTests {
-    private struct Gone: Error {}
-    private static let second: UInt64 = 1_000_000_000
+private struct Gone: Error {}
 
-    private static func members(_ count: Int) -> [String] { (0..<count).map { "web\($0)" } }
+/// A plan, and members that connect.
+private final class Player {
+    var plan: GatewayPlan
+
+    init(_ gateways: [String], _ members: [String]) { plan = GatewayPlan(gateways: gateways, members: members) }
 
     /// Connects a member, where some gateways answer.
     ///
     /// - Returns: through which it was, and which were tried.
-    private func connect(
-        _ member: Int, _ plan: inout GatewayPlan, now: UInt64, _ lives: (Int) -> Bool
-    ) -> (gateway: Int?, tried: [Int]) {
+    func connect(_ member: Int, now: UInt64, _ lives: (Int) -> Bool) -> (gateway: Int?, tried: [Int]) {
         let start = plan.failureCount
         var tried: [Int] = []
         while let choice = plan.choose(member, since: start, now: now) {
@@ -28,6 +28,18 @@ import Testing
         return (nil, tried)
     }
 
+    func choose(_ member: Int, since start: Int, now: UInt64) -> GatewayPlan.Choice? {
+        plan.choose(member, since: start, now: now)
+    }
+
+    func lose(_ choice: GatewayPlan.Choice, now: UInt64) -> Bool { plan.lost(choice, Gone(), now: now) }
+}
+
+@Suite struct GatewayPlanTests {
+    private static let second: UInt64 = 1_000_000_000
+
+    private static func members(_ count: Int) -> [String] { (0..<count).map { "web\($0)" } }
+
     @Test(arguments: [(10, 1000), (3, 100), (10, 4), (1, 7), (7, 0)])
     func `Each gateway gets its even share, whatever order they are named in`(_ count: Int, _ members: Int) {
         let names = (0..<count).map { "gw\($0)" }
@@ -40,83 +52,85 @@ import Testing
     }
 
     @Test func `Where one fails those behind it move, evenly, and nobody else`() {
-        var plan = GatewayPlan(gateways: ["a", "b", "c", "d"], members: Self.members(100))
-        let before = (0..<100).map { plan.place(of: $0) }
+        let player = Player(["a", "b", "c", "d"], Self.members(100))
+        let before = (0..<100).map { player.plan.place(of: $0) }
         for member in 0..<100 {
-            let (gateway, tried) = connect(member, &plan, now: 0) { $0 != 2 }
-            #expect(gateway != 2 && gateway == plan.place(of: member))
+            let (gateway, tried) = player.connect(member, now: 0) { $0 != 2 }
+            #expect(gateway != 2 && gateway == player.plan.place(of: member))
             if before[member] != 2 { #expect(gateway == before[member] && tried.count == 1) }
         }
         // The first who found it told all others.
-        #expect(plan.failure(of: 2)?.number == 1)
-        for gateway in [0, 1, 3] { #expect((25...34).contains((0..<100).count { plan.place(of: $0) == gateway })) }
+        #expect(player.plan.failure(of: 2)?.number == 1)
+        for gateway in [0, 1, 3] {
+            #expect((25...34).contains((0..<100).count { player.plan.place(of: $0) == gateway }))
+        }
     }
 
-    @Test func `One that comes back is used again behind its pause, which grows up to a minute`() {
-        var plan = GatewayPlan(gateways: ["a", "b"], members: Self.members(20))
-        let own = (0..<20).filter { plan.place(of: $0) == 0 }
+    @Test func `One that comes back is used again behind its pause, which grows up to a minute`() throws {
+        let player = Player(["a", "b"], Self.members(20))
+        let own = (0..<20).filter { player.plan.place(of: $0) == 0 }
         var now: UInt64 = 0
         for pause in [1, 2, 4, 8, 16, 32, 60, 60] as [UInt64] {
-            #expect(connect(own[0], &plan, now: now) { $0 == 1 } == (1, [0, 1]))
+            #expect(player.connect(own[0], now: now) { $0 == 1 } == (1, [0, 1]))
             // Nobody tries it before that, and who is not behind it never does.
             now += pause * Self.second - 1
-            #expect(connect(own[1], &plan, now: now) { _ in true } == (1, [1]))
+            #expect(player.connect(own[1], now: now) { _ in true } == (1, [1]))
             now += 1
         }
         // One tries it, and the others do not wait for that.
-        let start = plan.failureCount
-        let trial = plan.choose(own[0], since: start, now: now)
-        #expect(trial?.gateway == 0)
-        #expect(connect(own[1], &plan, now: now) { _ in true }.gateway == 1)
-        plan.abandoned(trial!)
-        #expect(connect(own[2], &plan, now: now) { _ in true }.gateway == 0)
-        #expect(connect(own[1], &plan, now: now) { _ in true }.gateway == 0)
-        #expect(plan.failure(of: 0) == nil)
+        let trial = try #require(player.choose(own[0], since: player.plan.failureCount, now: now))
+        #expect(trial.gateway == 0)
+        #expect(player.connect(own[1], now: now) { _ in true }.gateway == 1)
+        player.plan.abandoned(trial)
+        #expect(player.connect(own[2], now: now) { _ in true }.gateway == 0)
+        #expect(player.connect(own[1], now: now) { _ in true }.gateway == 0)
+        #expect(player.plan.failure(of: 0) == nil)
         // If it was up for a minute, a loss is its first.
-        let choice = plan.choose(own[0], since: plan.failureCount, now: now)!
-        #expect(plan.isUp(choice))
-        plan.failed(choice, Gone(), now: now + 60 * Self.second)
-        #expect(plan.failure(of: 0)?.number == 1 && !plan.isCurrent(choice))
+        let choice = try #require(player.choose(own[0], since: player.plan.failureCount, now: now))
+        #expect(player.plan.isUp(choice))
+        #expect(player.lose(choice, now: now + 60 * Self.second))
+        #expect(player.plan.failure(of: 0)?.number == 1 && !player.plan.isCurrent(choice))
     }
 
-    @Test func `Old news changes nothing`() {
-        var plan = GatewayPlan(gateways: ["a", "b"], members: ["x", "y"])
-        let gateway = plan.place(of: 0)
-        let first = plan.choose(0, since: 0, now: 0)!
-        plan.connected(first, now: 0)
-        #expect(plan.lost(first, Gone(), now: 1))
-        #expect(!plan.lost(first, Gone(), now: 2))
-        plan.failed(first, Gone(), now: 2)
-        #expect(plan.failure(of: gateway)?.number == 1)
-        let second = plan.choose(0, since: 0, now: 5 * Self.second)!
+    @Test func `Old news changes nothing`() throws {
+        let player = Player(["a", "b"], ["x", "y"])
+        let gateway = player.plan.place(of: 0)
+        let first = try #require(player.choose(0, since: 0, now: 0))
+        player.plan.connected(first, now: 0)
+        #expect(player.lose(first, now: 1))
+        #expect(!player.lose(first, now: 2))
+        player.plan.failed(first, Gone(), now: 2)
+        #expect(player.plan.failure(of: gateway)?.number == 1)
+        let second = try #require(player.choose(0, since: 0, now: 5 * Self.second))
         #expect(second.gateway == gateway && second != first)
-        plan.connected(second, now: 5 * Self.second)
-        #expect(!plan.lost(first, Gone(), now: 6 * Self.second))
-        #expect(plan.isUp(second))
+        player.plan.connected(second, now: 5 * Self.second)
+        #expect(!player.lose(first, now: 6 * Self.second))
+        #expect(player.plan.isUp(second))
     }
 
     @Test func `Where none answers, each is tried once, by the next one too`() {
-        var plan = GatewayPlan(gateways: ["a", "b", "c"], members: ["x", "y"])
+        let player = Player(["a", "b", "c"], ["x", "y"])
         for now in [0, 1, 100 * Self.second] {
             for member in 0..<2 {
-                let (gateway, tried) = connect(member, &plan, now: now) { _ in false }
+                let (gateway, tried) = player.connect(member, now: now) { _ in false }
                 #expect(gateway == nil && tried.sorted() == [0, 1, 2])
             }
         }
-        #expect((0..<3).allSatisfy { plan.failure(of: $0)!.number == 6 })
+        #expect((0..<3).allSatisfy { player.plan.failure(of: $0)!.number == 6 })
     }
 
-    @Test func `The only one that is lost is connected anew at once, behind others if there are some`() {
-        var plan = GatewayPlan(gateways: ["a"], members: ["x"])
-        let first = plan.choose(0, since: 0, now: 0)!
-        plan.connected(first, now: 0)
-        plan.lost(first, Gone(), now: 1)
-        #expect(connect(0, &plan, now: 1) { _ in true } == (0, [0]))
-        plan = GatewayPlan(gateways: ["a", "b"], members: ["x"])
-        let home = plan.choose(0, since: 0, now: 0)!
-        plan.connected(home, now: 0)
-        plan.lost(home, Gone(), now: 1)
-        #expect(connect(0, &plan, now: 1) { $0 == home.gateway } == (home.gateway, [1 - home.gateway, home.gateway]))
+    @Test func `The only one that is lost is connected anew at once, behind others if there are some`() throws {
+        let alone = Player(["a"], ["x"])
+        let first = try #require(alone.choose(0, since: 0, now: 0))
+        alone.plan.connected(first, now: 0)
+        #expect(alone.lose(first, now: 1))
+        #expect(alone.connect(0, now: 1) { _ in true } == (0, [0]))
+        let two = Player(["a", "b"], ["x"])
+        let home = try #require(two.choose(0, since: 0, now: 0))
+        two.plan.connected(home, now: 0)
+        #expect(two.lose(home, now: 1))
+        let other = 1 - home.gateway
+        #expect(two.connect(0, now: 1) { $0 == home.gateway } == (home.gateway, [other, home.gateway]))
     }
 
     /// Gateways come and go by chance, members connect at the same time.
@@ -157,67 +171,70 @@ import Testing
 
 @Suite struct JointPlanTests {
     private static let second: UInt64 = 1_000_000_000
-    private let (a, b): (JointWay, JointWay) = (
-        .link(ObjectIdentifier(GatewayPlan.self), 1), .link(ObjectIdentifier(GatewayPlan.self), 2)
-    )
+    private let a = JointWay.link(ObjectIdentifier(JointWay.self), 1)
+    private let b = JointWay.link(ObjectIdentifier(JointWay.self), 2)
 
-    private func begun(_ plan: inout JointPlan, _ now: UInt64) -> Set<[Int]> {
-        var all: Set<[Int]> = []
-        while let members = plan.next(now: now) { all.insert(members) }
-        return all
+    private final class Player {
+        var plan = JointPlan()
+
+        func begun(_ now: UInt64) -> Set<[Int]> {
+            var all: Set<[Int]> = []
+            while let members = plan.next(now: now) { all.insert(members) }
+            return all
+        }
     }
 
     @Test func `Those on one way begin when the last has come, and no way waits for another`() {
-        var plan = JointPlan()
-        for member in 0..<6 { plan.expect(member, on: member < 4 ? a : b, now: 0) }
+        let player = Player()
+        for member in 0..<6 { player.plan.expect(member, on: member < 4 ? a : b, now: 0) }
         for member in 0..<3 {
-            plan.came(member, on: a, now: 1)
-            #expect(begun(&plan, 1).isEmpty)
+            player.plan.came(member, on: a, now: 1)
+            #expect(player.begun(1).isEmpty)
         }
-        plan.came(4, on: b, now: 1)
-        plan.came(5, on: b, now: 1)
-        #expect(begun(&plan, 1) == [[4, 5]])
-        plan.came(3, on: a, now: 2)
-        #expect(begun(&plan, 2) == [[0, 1, 2, 3]])
-        #expect(plan.nextTime == nil)
+        player.plan.came(4, on: b, now: 1)
+        player.plan.came(5, on: b, now: 1)
+        #expect(player.begun(1) == [[4, 5]])
+        player.plan.came(3, on: a, now: 2)
+        #expect(player.begun(2) == [[0, 1, 2, 3]])
+        #expect(player.plan.nextTime == nil)
     }
 
     @Test func `Who leaves is not waited for, nor who comes on another way`() {
-        var plan = JointPlan()
-        for member in 0..<4 { plan.expect(member, on: a, now: 0) }
-        plan.came(0, on: a, now: 1)
-        plan.left(1, now: 1)
-        plan.came(2, on: b, now: 1)
-        #expect(begun(&plan, 1) == [[2]])
-        plan.left(3, now: 1)
-        #expect(begun(&plan, 1) == [[0]])
+        let player = Player()
+        for member in 0..<4 { player.plan.expect(member, on: a, now: 0) }
+        player.plan.came(0, on: a, now: 1)
+        player.plan.left(1, now: 1)
+        player.plan.came(2, on: b, now: 1)
+        #expect(player.begun(1) == [[2]])
+        player.plan.left(3, now: 1)
+        #expect(player.begun(1) == [[0]])
     }
 
     @Test func `Half of them wait for the others as long again, and at least two seconds`() {
-        var plan = JointPlan()
-        for member in 0..<5 { plan.expect(member, on: a, now: 0) }
-        plan.came(0, on: a, now: 10)
-        plan.came(1, on: a, now: 10)
-        #expect(plan.nextTime == nil)
-        plan.came(2, on: a, now: 10)
-        #expect(plan.nextTime == 10 + 2 * Self.second)
-        #expect(begun(&plan, 2 * Self.second).isEmpty)
-        #expect(begun(&plan, 10 + 2 * Self.second) == [[0, 1, 2]])
+        let player = Player()
+        for member in 0..<5 { player.plan.expect(member, on: a, now: 0) }
+        player.plan.came(0, on: a, now: 10)
+        player.plan.came(1, on: a, now: 10)
+        #expect(player.plan.nextTime == nil)
+        player.plan.came(2, on: a, now: 10)
+        #expect(player.plan.nextTime == 10 + 2 * Self.second)
+        #expect(player.begun(2 * Self.second).isEmpty)
+        #expect(player.begun(10 + 2 * Self.second) == [[0, 1, 2]])
         // Those who are late wait for each other.
-        plan.came(3, on: a, now: 5 * Self.second)
-        #expect(plan.nextTime == 5 * Self.second + max(2 * Self.second, 3 * Self.second - 10))
-        plan.came(4, on: a, now: 6 * Self.second)
-        #expect(begun(&plan, 6 * Self.second) == [[3, 4]])
+        player.plan.came(3, on: a, now: 5 * Self.second)
+        #expect(player.plan.nextTime == 5 * Self.second + max(2 * Self.second, 3 * Self.second - 10))
+        player.plan.came(4, on: a, now: 6 * Self.second)
+        #expect(player.begun(6 * Self.second) == [[3, 4]])
     }
 
     @Test func `Who may come on any way is waited for on each`() {
-        var plan = JointPlan()
-        plan.expect(0, on: a, now: 0)
-        plan.expect(1, on: .unknown, now: 0)
-        plan.expect(2, on: .alone, now: 0)
-        plan.came(0, on: a, now: 1)
-        #expect(begun(&plan, 1).isEmpty)
-        plan.came(1, on: a, now: 2)
-        #expect(begun(&plan, 2) == [[0, 1]])
+        let player = Player()
+        player.plan.expect(0, on: a, now: 0)
+        player.plan.expect(1, on: .unknown, now: 0)
+        player.plan.expect(2, on: .alone, now: 0)
+        player.plan.came(0, on: a, now: 1)
+        #expect(player.begun(1).isEmpty)
+        player.plan.came(1, on: a, now: 2)
+        #expect(player.begun(2) == [[0, 1]])
     }
 }

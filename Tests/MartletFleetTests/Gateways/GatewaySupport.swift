@@ -20,10 +20,15 @@ extension Group {
     /// The bytes that have gone over this process's links to the members so far, each link's once.
     func bytesSent() -> Int {
         let links = Dictionary(
-            entries.compactMap { $0.host.native.current }.map { ($0.address.components[0], $0.linkTraffic.sent) }
+            entries.compactMap { $0.host.native.current }.map { ($0.firstChild, $0.linkTraffic.sent) }
         ) { $1 }
         return Int(links.values.reduce(0, +))
     }
+}
+
+extension Context {
+    /// How many links lead to it.
+    var depth: Int { route.steps.count }
 }
 
 extension GroupHost {

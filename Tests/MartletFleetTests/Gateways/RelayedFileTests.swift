@@ -18,9 +18,9 @@ import Testing
 
     @Test func `Ten gateways with twenty members each: a file crosses each of their links once`() async throws {
         let size = 1 << 20
-        try await TestFolder.with { folder in
+        try await TestFolder.with { folder async throws in
             try Data(pattern(size)).write(to: URL(fileURLWithPath: folder.file("file")))
-            try await withGroup(200, behind: try localGateways(10)) { group in
+            try await withGroup(200, behind: try localGateways(10)) { group async throws in
                 #expect(try await group.connect().allSucceeded)
                 let before = group.bytesSent()
                 let results = try await group.put(folder.file("file"), to: folder.file("{host}"), options: plain)
@@ -46,11 +46,11 @@ import Testing
             gateway.gateways = outer
             return gateway
         }
-        try await TestFolder.with { folder in
+        try await TestFolder.with { folder async throws in
             let bytes = pattern(size)
             try FileManager.default.createDirectory(atPath: folder.file("tree/sub"), withIntermediateDirectories: true)
             for name in ["tree/a", "tree/sub/b"] { try Data(bytes).write(to: URL(fileURLWithPath: folder.file(name))) }
-            try await withGroup(9, behind: inner) { group in
+            try await withGroup(9, behind: inner) { group async throws in
                 #expect(try await group.connect().allSucceeded)
                 var before = group.bytesSent()
                 func sent() -> Int {
@@ -89,15 +89,15 @@ import Testing
     }
 
     @Test func `One that fails, or is not reached, stops no other`() async throws {
-        try await TestFolder.with { folder in
-            try await withMartlet(OutputLog().options) { martlet in
+        try await TestFolder.with { folder async throws in
+            try await withMartlet(OutputLog().options) { martlet async throws in
                 var options = GroupOptions()
                 options.gateways = try localGateways(1)
                 let members = try ["local", "local?dir=/nowhere", "local", "local"].enumerated().map {
                     try MemberSpec($1, name: "web\($0 + 1)")
                 }
                 let group = try martlet.group(members, options: options)
-                try await group.closing { group in
+                try await group.closing { group async throws in
                     folder.touch("web3")
                     let bytes = pattern(400_000)
                     let put = try await group.put(bytes: bytes, to: folder.file("{host}/file"))
@@ -120,8 +120,8 @@ import Testing
 
     @Test func `Batches hold: the first alone, then the rest together`() async throws {
         let size = 500_000
-        try await TestFolder.with { folder in
-            try await withGroup(8, behind: try localGateways(1)) { group in
+        try await TestFolder.with { folder async throws in
+            try await withGroup(8, behind: try localGateways(1)) { group async throws in
                 #expect(try await group.connect().allSucceeded)
                 var rolling = FleetStrategy(batches: [1, .rest])
                 rolling.verify = { batch in
@@ -139,8 +139,8 @@ import Testing
 
     @Test func `One that is stopped is left behind by the others, and copied to alone when it goes on`() async throws {
         let size = 3 << 20
-        try await TestFolder.with { folder in
-            try await withGroup(5, behind: try localGateways(1)) { group in
+        try await TestFolder.with { folder async throws in
+            try await withGroup(5, behind: try localGateways(1)) { group async throws in
                 let contexts = try await group.connect().get()
                 let process = contexts[4].facts.processID
                 kill(process, SIGSTOP)
@@ -166,8 +166,8 @@ import Testing
     }
 
     @Test func `A member whose time is up leaves, and the others go on`() async throws {
-        try await TestFolder.with { folder in
-            try await withGroup(3, behind: try localGateways(1)) { group in
+        try await TestFolder.with { folder async throws in
+            try await withGroup(3, behind: try localGateways(1)) { group async throws in
                 let contexts = try await group.connect().get()
                 let process = contexts[2].facts.processID
                 kill(process, SIGSTOP)
@@ -181,10 +181,11 @@ import Testing
         }
     }
 
-    @Test func `When their gateway is killed all behind it are lost, and the next try goes through another`() async throws
+    @Test func `When their gateway is killed all behind it are lost, and the next try goes through another`()
+        async throws
     {
-        try await TestFolder.with { folder in
-            try await withGroup(6, behind: try localGateways(2)) { group in
+        try await TestFolder.with { folder async throws in
+            try await withGroup(6, behind: try localGateways(2)) { group async throws in
                 let contexts = try await group.connect().get()
                 let victim = group.gateway(0)
                 let behind = group.indices.filter { group.gateway($0) === victim }
