@@ -76,8 +76,11 @@ struct SyncCommand: AsyncParsableCommand {
             let limit = command.hostOptions.limit
             let joint = JointSync(
                 source, settled, hosts: hosts.count, limit: command.wayOptions.via.isEmpty ? 1 : limit)
+            var wayIn = try command.wayOptions.wayIn()
+            // By a hub each host would get a copy of its own over the way that they share.
+            wayIn.mayUseHub = wayIn.mayUseHub && wayIn.via == nil
             let run = TransferRun(
-                hosts: hosts, strategy: FleetStrategy(limit: limit), wayIn: try command.wayOptions.wayIn(),
+                hosts: hosts, strategy: FleetStrategy(limit: limit), wayIn: wayIn,
                 agent: command.wayOptions.agent, report: command.report, journal: command.journal,
                 invocation: Invocation(passing: []), lists: command.dryRun || command.verbose, isDryRun: command.dryRun,
                 onEnd: { joint.ended() })

@@ -25,11 +25,13 @@ struct Fleet: Sendable {
         check: (@Sendable (Context) async throws -> Void)? = nil,
         _ work: @escaping @Sendable (Context, Host) async throws -> Value
     ) async throws -> FleetResults<Value> {
-        let common = CommonWay(wayIn, controller, among: hosts.count, isRetried: strategy.retry.connects > 0)
+        let common = CommonWay(wayIn, controller, among: hosts.map(\.name), isRetried: strategy.retry.connects > 0)
         var group = try controller.group(
             hosts.map { host in
                 MemberSpec(name: host.label) { onPhase in
-                    try await common.value().connect(controller, to: host.name) { _, phase, time in onPhase?(phase, time) }
+                    try await common.value().connect(controller, to: host.name) { _, phase, time in
+                        onPhase?(phase, time)
+                    }
                 }
             })
         let hosts = Dictionary(uniqueKeysWithValues: zip(group, hosts))

@@ -98,14 +98,16 @@ struct WayIn: Sendable {
     /// connected once.
     ///
     /// - Returns: also the context that is the caller's to close; `nil` where there is nothing to share.
-    func sharing(_ controller: Controller, among hostCount: Int) async throws -> (WayIn, Context?) {
+    func sharing(_ controller: Controller, among hosts: [HostName]) async throws -> (WayIn, Context?) {
         var shared = self
         // One of another build, or with too many guests, is as none: `martlet tree` says so.
-        if mayUseHub, let hub = try? await controller.connectHub(HubFinder.places) {
+        if mayUseHub, hosts.contains(where: { HubTarget(self, $0) != nil }),
+            let hub = try? await controller.connectHub(HubFinder.places)
+        {
             shared.hub = hub
             return (shared, hub)
         }
-        guard let via, gateway == nil, hostCount > 1 else { return (self, nil) }
+        guard let via, gateway == nil, hosts.count > 1 else { return (self, nil) }
         let connectors = connectors(via.hops)
         shared.gateway = try await retrying(connect) {
             try await controller.connect(through: connectors, options: $0, prompts: prompts, onPhase: nil)

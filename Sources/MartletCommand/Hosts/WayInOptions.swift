@@ -44,6 +44,9 @@ struct WayInOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Send this agent. Default: martlet-agent beside this program.", valueName: "path"))
     var agent: String?
 
+    @Flag(help: "Connect anew, though a hub is there: see 'martlet up'.")
+    var noHub = false
+
     @Option(help: "When to use colours: auto, always or never.")
     var color: ColourChoice = .auto
 
@@ -77,6 +80,8 @@ struct WayInOptions: ParsableArguments {
         way.connect.policy = imagePolicy
         if sudo || sudoUser != nil { way.become = SudoConnector(user: sudoUser) }
         way.prompts = try prompts.responder()
+        // The hub has an agent of its own.
+        way.mayUseHub = !noHub && agent == nil
         return way
     }
 

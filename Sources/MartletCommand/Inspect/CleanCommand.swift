@@ -30,6 +30,7 @@ struct CleanCommand: AsyncParsableCommand {
 
     private func run(on hosts: [Host], _ session: Session) async throws -> Int32 {
         var way = try wayOptions.wayIn()
+        way.mayUseHub = false
         // To keep an agent there in order to remove it would be a poor joke.
         way.connect.policy = .memory
         way.retryPolicy = .nothing

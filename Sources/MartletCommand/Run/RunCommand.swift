@@ -33,9 +33,6 @@ struct RunCommand: AsyncParsableCommand {
     @Flag(help: "Send our standard input to the command on every host (64 MB at most for several hosts).")
     var stdin = false
 
-    @Flag(help: "Connect anew, though a hub is there: see 'martlet up'.")
-    var noHub = false
-
     @Argument(parsing: .captureForPassthrough, help: "The command.")
     var command: [String] = []
 
@@ -75,10 +72,7 @@ struct RunCommand: AsyncParsableCommand {
     private func run(on hosts: [Host], _ invocation: Invocation, _ session: Session) async throws -> Int32 {
         let (words, python) = (words, runtimeOptions.python)
         let options = try await commandOptions(hosts: hosts.count, session)
-        var wayIn = runtimeOptions.applied(to: try wayOptions.wayIn())
-        // The hub has an agent of its own.
-        wayIn.mayUseHub =
-            !noHub && wayOptions.agent == nil && hosts.contains { HubTarget(wayIn, $0.name) != nil }
+        let wayIn = runtimeOptions.applied(to: try wayOptions.wayIn())
         return try await runOptions.commandRun(
             on: hosts, hostOptions, wayIn, agent: wayOptions.agent, invocation
         ).run(session) { context, host, reporter in

@@ -59,7 +59,7 @@ struct ShellCommand: AsyncParsableCommand {
             do {
                 return try await withMartlet(options) { controller in
                     try await session.interruption.cancelling {
-                        let context = try await wayIn.connect(controller, to: name)
+                        let context = try await wayIn.sharing(controller, among: [name]).0.connect(controller, to: name)
                         let shell = try context.startShell(
                             lines.isEmpty ? nil : lines.joined(separator: " "), options: far)
                         return try await FarTerminal(shell, escape, isTerminal: far.terminal != nil, session).run()

@@ -49,7 +49,7 @@ struct WithCommand: AsyncParsableCommand {
         let contexts: [String: Context]
         do {
             contexts = try await session.interruption.cancelling {
-                let (wayIn, _) = try await wayIn.sharing(controller, among: plan.hosts.count)
+                let (wayIn, _) = try await wayIn.sharing(controller, among: plan.hosts.map(\.host))
                 return try await withThrowingTaskGroup(of: (String, Context).self) { group in
                     for (name, host) in plan.hosts {
                         group.addTask { (name, try await wayIn.connect(controller, to: host)) }
