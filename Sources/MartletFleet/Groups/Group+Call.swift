@@ -62,7 +62,7 @@ extension Group {
     /// Does several things with every member's context: each member at its own pace, or, if the strategy says so, in step:
     /// nobody begins one before all of the batch have done the one before. Who fails at one does not go on.
     ///
-    /// - Throws: as ``each(_:)``.
+    /// - Throws: as ``each(onResult:_:)``.
     @discardableResult
     public func each(
         steps: [@Sendable (Context, GroupMember) async throws -> Void]

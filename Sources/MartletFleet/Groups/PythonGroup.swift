@@ -70,7 +70,7 @@ public struct PythonGroup: Sendable {
 
     /// Does something with every member's context, each at its own pace.
     ///
-    /// - Throws: as ``Group/each(_:)``.
+    /// - Throws: as ``Group/each(onResult:_:)``.
     @discardableResult
     public func each<Value: Sendable>(
         _ body: @escaping @Sendable (PythonContext, GroupMember) async throws -> Value

@@ -18,7 +18,7 @@ extension Setting {
     /// Local operations go to a host that is none, for tests.
     public static func mockLocal(_ mock: MockHost) -> Setting { .set(LocalMockKey.self, to: .mock(mock)) }
 
-    /// The hosts of ``execute(_:isolation:_:)``.
+    /// The hosts of ``execute(_:on:_:)``.
     public static func hosts(_ hosts: [OperationHost]) -> Setting { .set(HostsKey.self, to: hosts) }
 
     /// The account on hosts that are reached by ssh and name none. Default: what ssh's configuration says.
@@ -136,7 +136,7 @@ extension Setting {
         .set(AbortKey.self, to: makeError)
     }
 
-    /// ``prompt(_:_:)`` throws instead of asking, and a command on a terminal reads its end at once. ``execute(_:isolation:_:)``
+    /// ``prompt(_:_:)`` throws instead of asking, and a command on a terminal reads its end at once. ``execute(_:on:_:)``
     /// sets it for what runs in parallel. Default: `false`.
     public static func abortOnPrompts(_ aborts: Bool = true) -> Setting { .set(AbortOnPromptsKey.self, to: aborts) }
 

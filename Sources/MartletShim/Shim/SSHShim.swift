@@ -1,7 +1,7 @@
 public import Martlet
 import MartletReactor
 
-/// An `ssh` for tools: whatever they run through it runs in contexts that are connected already. See ``withSSH(_:_:)``.
+/// An `ssh` for tools: whatever they run through it runs in contexts that are connected already. See ``withSSH(_:isolation:_:)``.
 public final class SSHShim: Sendable {
     let runtime: ContextRuntime
     private let lent: LentProgram
@@ -89,7 +89,7 @@ public func withSSH<R: Sendable>(
 
 extension Context {
     /// Runs a tool on this machine whose `ssh` leads into this context, whatever host it names:
-    /// `web.runWithSSH(["rsync", "-a", "site/", "web:/srv/site/"])`. See ``withSSH(_:_:)``.
+    /// `web.runWithSSH(["rsync", "-a", "site/", "web:/srv/site/"])`. See ``withSSH(_:isolation:_:)``.
     ///
     /// - Throws: as ``SSHShim/run(_:options:onLine:)``.
     @discardableResult
