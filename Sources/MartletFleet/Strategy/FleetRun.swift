@@ -129,8 +129,10 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                 case .verified(let error):
                     planner.verified(error == nil)
                     noteStop(error)
-                    // It knew that too many had failed, and says more.
-                    if let error, case .budget? = stop { stop = .verify(batch: planner.batch + 1, error) }
+                    // It knew that too many had failed, and says more than that.
+                    if let error, !(error is FleetStop), case .budget? = stop {
+                        stop = .verify(batch: planner.batch + 1, error)
+                    }
                 case .ended(let index, let step, let attempt):
                     let begin = begins[index] ?? attempt.begin
                     begins[index] = begin

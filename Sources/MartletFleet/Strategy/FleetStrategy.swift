@@ -150,7 +150,7 @@ public struct FleetBatch: Sendable {
 }
 
 /// Why nothing more was begun.
-public enum FleetStop: Sendable, CustomStringConvertible {
+public enum FleetStop: Error, CustomStringConvertible {
     /// So many have failed, where so many were allowed.
     case budget(failed: Int, allowed: Int)
     /// The check behind this batch, counted from 1, has failed.
