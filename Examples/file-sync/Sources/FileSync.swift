@@ -30,16 +30,19 @@ import MartletFleet
         // Hosts where the same was done are told of together.
         for group in results.grouped(by: \.changes) {
             print(group.content.isEmpty ? "\(group.nodes): as it should be" : "\(group.nodes):")
-            for change in group.content {
-                print("  \(change.kind.mark) \(String(decoding: change.path, as: UTF8.self))")
-            }
+            for change in group.content { print("  \(change.kind.mark) \(name(of: change))") }
         }
         let outcomes = results.successes.map(\.value)
-        print(
-            "\(results): \(outcomes.map(\.fileCount).reduce(0, +)) files, \(outcomes.map(\.byteCount).reduce(0, +)) bytes"
-        )
+        let (files, bytes) = (outcomes.map(\.fileCount).reduce(0, +), outcomes.map(\.byteCount).reduce(0, +))
+        print("\(results); files: \(files), bytes: \(bytes)")
         // Tells of each host that failed, and why.
         try results.get()
+    }
+
+    /// Names of files are bytes, which need not be text; that of the folder itself is empty.
+    private func name(of change: SyncChange) -> String {
+        String(decoding: change.path.isEmpty ? [UInt8(ascii: ".")] : change.path, as: UTF8.self)
+            + (change.isFolder ? "/" : "")
     }
 }
 

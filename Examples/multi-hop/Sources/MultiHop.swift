@@ -54,5 +54,5 @@ import Martlet
 }
 
 extension Duration {
-    fileprivate var milliseconds: String { "\(self / .microseconds(10) / 100) ms" }
+    fileprivate var milliseconds: String { "\((self / .microseconds(10)).rounded() / 100) ms" }
 }

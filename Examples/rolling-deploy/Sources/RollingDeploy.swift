@@ -41,19 +41,19 @@ import MartletFleet
 
     func run() async throws {
         let results = try await withMartlet { martlet in
-            var fleet = try martlet.group(hosts)
+            let fleet = try martlet.group(hosts)
             try await upload(to: fleet)
 
-            fleet.onEvent = { event in
+            var rolling = fleet.with(try strategy())
+            rolling.strategy.verify = { batch in try await verify(batch) }
+            rolling.onEvent = { event in
                 guard case .batch(let number, let count, let members) = event else { return }
                 print("batch \(number) of \(count): \(NodeSet(members.map(\.name)))")
             }
-            fleet.strategy = try strategy()
-            fleet.strategy.verify = { batch in try await verify(batch) }
-            let results = try await activate(on: fleet, release, in: root)
+            let results = try await activate(on: rolling, release, in: root)
 
             // What is true is what the hosts say.
-            for group in try await currentRelease(on: fleet.with(FleetStrategy()), in: root).grouped(by: \.self) {
+            for group in try await currentRelease(on: fleet, in: root).grouped(by: \.self) {
                 print("\(group.content ?? "nothing") is current on \(group.nodes)")
             }
             return results
