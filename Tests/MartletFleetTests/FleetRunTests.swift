@@ -56,6 +56,42 @@ private final class Log: Sendable {
         }
     }
 
+    @Test func `The check of a batch in which too many have failed is told so, and can undo it`() async throws {
+        try await withGroup(Array(repeating: "local", count: 6)) { group in
+            let log = Log()
+            var strategy = FleetStrategy(batches: [1, 3, .rest], failures: .count(0))
+            strategy.verify = { batch in
+                log.add("\(batch.number) \(batch.stop.map { "\($0)" } ?? "goes on") \(batch.succeeded.map(\.number))")
+                guard batch.stop != nil else { return }
+                try await batch.succeeded.call(Nothing()).get()
+                throw PlainError(text: "undone")
+            }
+            let results = try await group.with(strategy).call { Behave(kind: $0.number == 3 ? .fail : .fine) }
+            #expect(results.map(\.outcome.kind) == [.ok, .ok, .failed, .ok, .skipped, .skipped])
+            #expect(log.all == ["1 goes on [1]", "2 stopped when 1 had failed, where 0 may [2, 4]"])
+            #expect("\(results.stop!)".contains("behind batch 2") && "\(results.stop!)".contains("undone"))
+            // One that does not throw leaves the reason as it is.
+            strategy.verify = { _ in }
+            let again = try await group.with(strategy).call(Behave(kind: .fail))
+            #expect("\(again.stop!)" == "stopped when 1 had failed, where 0 may")
+        }
+    }
+
+    @Test func `The check does not count who has not done all steps`() async throws {
+        try await withGroup(["local", "local"]) { group in
+            let log = Log()
+            var strategy = FleetStrategy(failures: .count(0))
+            strategy.order = .inStep
+            strategy.verify = { log.add("\($0.outcomes)") }
+            let first: @Sendable (Context, GroupMember) async throws -> Void = { _, member in
+                if member.number == 2 { throw PlainError(text: "no") }
+            }
+            let results = try await group.with(strategy).each(steps: [first, { _, _ in log.add("never") }])
+            #expect(results.map(\.outcome.kind) == [.skipped, .failed])
+            #expect(log.all == ["[skipped, failed]"])
+        }
+    }
+
     @Test func `What fails is tried again, and told`() async throws {
         try await TestFolder.with { folder in
             try await withGroup(["local", "local", "local?dir=/nowhere"]) { group in

@@ -104,7 +104,8 @@ public struct ChannelEnd<Outgoing: Codable & Sendable, Incoming: Codable & Senda
     ///
     /// - Parameter error: what the other end's `receive` shall throw, once, behind what was sent before.
     public func close(throwing error: (any Error)? = nil) {
-        handle.pipe.close(handle.side, error.map { .failed(CallAnswer.closing($0)) } ?? .closed)
+        handle.pipe.close(
+            handle.side, error.map { .failed(CallAnswer.closing($0, at: handle.runtime.route)) } ?? .closed)
     }
 
     /// Waits until the other end is closed. What it sent before may still be unread.

@@ -138,8 +138,12 @@ extension ChannelPipe.Taken {
 
 extension CallAnswer {
     /// What the other end of a channel gets for an error.
-    static func closing(_ error: any Error) -> [UInt8] {
-        let bytes = (error as? MartletError).map { failure($0) } ?? thrown(error)
+    ///
+    /// - Parameter route: of the context that closes; the other end cannot know it.
+    static func closing(_ error: any Error, at route: Route) -> [UInt8] {
+        var known = error as? MartletError
+        if known?.route.steps.isEmpty == true { known?.route = route }
+        let bytes = known.map { failure($0) } ?? thrown(error, at: route)
         guard bytes.count >= FrameHeader.maximumPayload else { return bytes }
         // It has to fit into one frame. Its text alone is never that long.
         return thrownText(error)

@@ -128,6 +128,8 @@ enum CallAnswer {
         var value: [UInt8]?
         /// The type's mangled name, where the caller's code names several: it is only compared.
         var name: String?
+        /// Where it was thrown, if whoever gets it does not know that.
+        var route: Route?
     }
 
     static func failure(_ error: MartletError) -> [UInt8] {
@@ -136,9 +138,11 @@ enum CallAnswer {
         return bytes
     }
 
-    /// - Parameter isNamed: whether the caller needs the type's name.
-    static func thrown(_ error: any Error, isNamed: Bool = false) -> [UInt8] {
-        var report = ThrownError(type: "\(type(of: error))", message: ErrorText.of(error))
+    /// - Parameters:
+    ///   - isNamed: whether the caller needs the type's name.
+    ///   - route: where it was thrown, if the caller needs that.
+    static func thrown(_ error: any Error, isNamed: Bool = false, at route: Route? = nil) -> [UInt8] {
+        var report = ThrownError(type: "\(type(of: error))", message: ErrorText.of(error), route: route)
         if let value = error as? any Encodable { report.value = try? CBOREncoder().encode(value) }
         if isNamed { report.name = _mangledTypeName(type(of: error)) }
         var bytes: [UInt8] = [thrown]
@@ -204,7 +208,7 @@ enum CallAnswer {
             if let value = report.value, let type = failure(report) as? any (Error & Decodable).Type {
                 throw try CBORDecoder().decodeError(type, from: value)
             }
-            throw MartletError(.taskFailed, report.message, route: route, remoteType: report.type)
+            throw MartletError(.taskFailed, report.message, route: report.route ?? route, remoteType: report.type)
         default: throw MartletError(.protocolViolation, "the answer to a call cannot be read", route: route)
         }
     }

@@ -12,7 +12,8 @@ extension Group {
     ///     }
     ///
     /// All members are at it at once, whatever the strategy says. One that is not reached is there too: its channel ends with
-    /// the error. When `body` ends, all channels are closed, and the tasks are waited for.
+    /// the error. When `body` ends, all channels are closed, and the tasks are waited for. What a task throws is in the results; for
+    /// its channel to end with that too, rather than as one that was dropped, it closes its end with it.
     ///
     /// - Parameters:
     ///   - task: makes a member's task of its end.

@@ -51,7 +51,7 @@ struct FleetPlanner: Sendable {
     private let retry: RetryPolicy
     private let verifies: Bool
     private var members: [Member]
-    private var batch = -1
+    private(set) var batch = -1
     private var ready = Deque<Int>()
     private var nextStep: [Int] = []
     private var running = 0
@@ -116,7 +116,8 @@ struct FleetPlanner: Sendable {
             }
             if needsVerify {
                 needsVerify = false
-                guard stop == nil else { continue }
+                // Also if too many of it have failed: what the others have done may have to be undone.
+                guard stop == nil || stop == .budget else { continue }
                 isVerifying = true
                 return .verify(batch)
             }

@@ -83,6 +83,12 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                     return .closed
                 }
             }
+            // Who waited for another try or another step when all had to stop stays as it was.
+            func settleBegun() {
+                for index in results.indices where planner.hasBegun(index) && !isSettled[index] {
+                    settle(index, behind: planner.step(of: index) - 1)
+                }
+            }
             func noteStop(_ error: (any Error)? = nil) {
                 guard stop == nil, let reason = planner.stop else { return }
                 stop =
@@ -112,12 +118,13 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                         attendance?.begun(index)
                         tasks.addTask { await self.work(index, step, attempt) }
                     case .verify(let number):
+                        if stop != nil { settleBegun() }
                         tell(.verifying(batch: number + 1))
                         let range = planner.batches[number]
                         let batch = FleetBatch(
                             number: number + 1, count: planner.batches.count,
                             group: Group(Array(group.entries[range]), like: group.withoutStrategy),
-                            outcomes: results[range].map(\.outcome.kind))
+                            outcomes: results[range].map(\.outcome.kind), stop: stop)
                         let verify = strategy.verify!
                         tasks.addTask {
                             do { try await verify(batch) } catch { return .verified(error) }
@@ -135,6 +142,10 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                 case .verified(let error):
                     planner.verified(error == nil)
                     noteStop(error)
+                    // It knew that too many had failed, and says more than that.
+                    if let error, !(error is FleetStop), case .budget? = stop {
+                        stop = .verify(batch: planner.batch + 1, error)
+                    }
                 case .ended(let index, let step, let attempt):
                     let begin = begins[index] ?? attempt.begin
                     begins[index] = begin
@@ -155,10 +166,7 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                 }
                 pump()
             }
-            // Who waited for another try or another step when all had to stop stays as it was.
-            for index in results.indices where planner.hasBegun(index) && !isSettled[index] {
-                settle(index, behind: planner.step(of: index) - 1)
-            }
+            settleBegun()
         }
         for index in results.indices where !planner.hasBegun(index) {
             if let stop { results[index].outcome = .skipped("\(stop)") }

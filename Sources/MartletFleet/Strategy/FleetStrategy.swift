@@ -26,7 +26,9 @@ public struct FleetStrategy: Sendable {
     public var retry = RetryPolicy()
     /// How long each member has, for its connect, all tries and the pauses between; not for waiting for its turn.
     public var memberDeadline: Duration?
-    /// Runs when a batch has ended, before the next begins, and behind the last. If it throws, nothing more is begun.
+    /// Runs when a batch has ended, before the next begins, and behind the last. If it throws, nothing more is begun. It also
+    /// runs when too many members have failed, with ``FleetBatch/stop``, so that it can undo what the others of the batch did;
+    /// not when the caller is cancelled.
     public var verify: (@Sendable (FleetBatch) async throws -> Void)?
     /// Closes a member's context when the member has ended; nobody waits for that. Default: contexts stay.
     public var closesMembers = false
@@ -147,6 +149,8 @@ public struct FleetBatch: Sendable {
     public let group: Group
     /// What came of them.
     public let outcomes: [OutcomeKind]
+    /// Why no other follows, whatever the check says: too many have failed. `nil` if it depends on the check.
+    public let stop: FleetStop?
 
     /// Those of its members that succeeded.
     public var succeeded: Group {
@@ -157,7 +161,7 @@ public struct FleetBatch: Sendable {
 }
 
 /// Why nothing more was begun.
-public enum FleetStop: Sendable, CustomStringConvertible {
+public enum FleetStop: Error, CustomStringConvertible {
     /// So many have failed, where so many were allowed.
     case budget(failed: Int, allowed: Int)
     /// The check behind this batch, counted from 1, has failed.

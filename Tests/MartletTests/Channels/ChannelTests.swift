@@ -45,7 +45,7 @@ import Testing
                 for item in items { #expect(try await here.receive(timeout: .seconds(10)) == item) }
                 let error = try await expectError(.taskFailed) { try await here.receive(timeout: .seconds(10)) }
                 #expect(error.message.contains("no more"))
-                #expect(error.remoteType == "BadNews")
+                #expect(error.remoteType == "BadNews" && error.route == context.route)
                 for _ in 0..<2 { #expect(try await here.receive() == nil) }
                 // Who closes with an error does not read any more either.
                 try await expectError(.taskFailed) { try await here.send(1) }
