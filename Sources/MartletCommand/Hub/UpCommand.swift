@@ -6,11 +6,12 @@ import MartletFleet
 struct UpCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "up",
-        abstract: "Keep connections open in the background, so that 'run' answers in milliseconds.",
+        abstract: "Keep connections open in the background, so that commands answer in milliseconds.",
         discussion: """
-            Starts a hub, unless there is one, and has it connect the hosts that are named. From then on 'martlet run' of this \
-            user goes through it; a host that it does not have it connects, and keeps. 'martlet tree' shows what it has, \
-            'martlet down' ends it, and so does time without work.
+            Starts a hub, unless there is one, and has it connect the hosts that are named. From then on this user's run, exec, \
+            put, get, sync, shell, forward, with, ping and facts go through it; a host that it does not have it connects, and \
+            keeps. What a command has running on a host ends with the command all the same. 'martlet tree' shows what the hub \
+            has, 'martlet down' ends it, and so does time without work.
 
             The hub answers no questions: hosts that want a password are connected anew by each command, as ever. Its ssh has \
             the environment of this command, SSH_AUTH_SOCK for one. MARTLET_HUB=off turns it off, MARTLET_HUB=DIR puts its \

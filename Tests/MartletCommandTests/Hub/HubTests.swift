@@ -82,6 +82,46 @@ struct HubTests {
         }
     }
 
+    @Test func `Files, input, tools and a shell go through the hub as well`() async throws {
+        try await withHub { sshd, hub async throws in
+            let host = sshd.hostAlias
+            let up = try await hub.run(["up"] + hub.way + ["-H", host])
+            #expect(up.exitCode == 0, "\(up.errors)")
+            func through(_ words: String..., input: String = "") async throws -> ProgramResult {
+                try await MartletProgram.run(
+                    [words[0]] + hub.way + words.dropFirst(), input: input,
+                    environment: ["MARTLET_HUB": hub.folder])
+            }
+            let local = hub.folder + "-files"
+            defer { try? FileManager.default.removeItem(atPath: local) }
+            try FileManager.default.createDirectory(atPath: local + "/tree", withIntermediateDirectories: true)
+            try "content".write(toFile: local + "/tree/file", atomically: true, encoding: .utf8)
+
+            let put = try await through("put", "-H", host, local + "/tree/file", sshd.home + "/sent")
+            #expect(put.exitCode == 0, "\(put.errors)")
+            #expect(try String(contentsOfFile: sshd.home + "/sent", encoding: .utf8) == "content")
+            let sync = try await through("sync", "-H", host, local + "/tree", sshd.home + "/tree")
+            #expect(sync.exitCode == 0, "\(sync.errors)")
+            let get = try await through("get", "-H", host, sshd.home + "/tree/file", local + "/back")
+            #expect(get.exitCode == 0, "\(get.errors)")
+            let cat = try await through(
+                "run", "-H", host, "--stdin", "--", "cat", sshd.home + "/tree/file", "-", input: " and input")
+            #expect(
+                cat.output == "\(host): content and input\n" || cat.output == "\(host): content and input",
+                "\(cat.errors)")
+            let shell = try await through("shell", host, "--", "echo $HOME; exit 5")
+            #expect(shell.exitCode == 5 && shell.output == sshd.home + "\n", "\(shell.errors)")
+            let facts = try await through("facts", "-H", host, "--json")
+            #expect(facts.exitCode == 0, "\(facts.errors)")
+            let with = try await through("with", host, "--", "ssh", "any", "cat ~/tree/file")
+            #expect(with.exitCode == 0 && with.output == "content", "\(with.errors)")
+            #expect(try await hub.uses() == [host: 7])
+            // All of it is one process there.
+            let pids = try await through("run", "-H", "\(host),\(host)", "--", "echo $PPID")
+            #expect(Set(pids.outputLines.map { $0.split(separator: " ").last }).count == 1, "\(pids.output)")
+        }
+    }
+
     @Test func `A host that is not reached is told so, by up and by run`() async throws {
         try await withHub { sshd, hub async throws in
             let (good, bad) = (sshd.hostAlias, sshd.hostAlias(.closedPort))
