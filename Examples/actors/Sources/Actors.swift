@@ -28,7 +28,7 @@ distributed actor JobQueue {
         underWay[report.worker] = nil
         if !report.succeeded { failed += 1 }
         print("[\(report.worker)] \(report.job): \(report.end)")
-        for line in report.lines { print("    \(line)") }
+        for line in report.output.split(separator: "\n") { print("    \(line)") }
     }
 
     /// A worker is lost: what it had is for another one.
@@ -45,7 +45,7 @@ struct Report: Codable, Sendable {
     var job: String
     var succeeded: Bool
     var end: String
-    var lines: [String]
+    var output: String
 }
 
 /// Lives on another machine, in a copy of this program, and takes jobs from the queue until there are none.
@@ -77,7 +77,7 @@ distributed actor Worker: RemoteActor {
             try await queue.finish(
                 Report(
                     worker: name, job: job, succeeded: result.succeeded, end: "\(result.termination)",
-                    lines: result.lines))
+                    output: result.text + result.errorText))
             count += 1
         }
         await shell.close()
