@@ -232,7 +232,7 @@ def fleet(m):
 
 def gateways(m):
     folder = tempfile.mkdtemp(prefix="martlet-bench-")
-    return Sweeping([m.ours("gateways", "local", 5 if m.quick else 100, timeout=600, folder=folder)],
+    return Sweeping([m.ours("gateways", "local", 5 if m.quick else 100, timeout=600, folder=folder, heartbeat=120)],
                     lambda: shutil.rmtree(folder, ignore_errors=True))
 
 

@@ -12,10 +12,11 @@ extension Context {
     /// Whether it lies behind another context, so that our own link does not say whether it lives.
     package var isBehindAnother: Bool { address.parent != node.address }
 
-    /// Whether it is lost for certain: one that lies behind another is asked, and may be late to answer.
+    /// Whether it is lost for certain. One that lies behind another is asked: a context on the way that knows better answers at
+    /// once, and of one that is silent only the heartbeats of its link can tell.
     ///
-    /// - Parameter limit: how long it has. Default: somewhat more than a silent link lives by default.
-    package func isGone(within limit: Duration = .seconds(20)) async -> Bool {
+    /// - Parameter limit: how long the answer is waited for. Default: 3 s.
+    package func isGone(within limit: Duration = .seconds(3)) async -> Bool {
         guard hasLink else { return true }
         guard isBehindAnother else { return false }
         do { _ = try await ping(deadline: limit) } catch { return (error as? MartletError)?.code == .contextLost }

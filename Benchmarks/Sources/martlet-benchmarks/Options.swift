@@ -47,6 +47,8 @@ struct Options: Sendable {
     var martlet: MartletOptions {
         var options = MartletOptions()
         if let image = values["image"] { options.images = .executables([image]) }
+        // Where a thousand processes write at once, one may have to wait for a while.
+        if let seconds = values["heartbeat"].flatMap({ Int($0) }) { options.heartbeatLimit = .seconds(seconds) }
         return options
     }
 }

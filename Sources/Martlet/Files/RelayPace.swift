@@ -1,10 +1,10 @@
 import MartletReactor
 
 /// How long those that are quick wait for those that are slow, when all get the same: as soon as half of them are done, the
-/// others have three times the time that this has taken, and at least ten seconds. A machine that hangs so holds nobody up, and
+/// others have three times the time that this has taken, and at least fifteen seconds. A machine that hangs so holds nobody up, and
 /// where all are slow nobody is left behind.
 struct RelayPace: Sendable {
-    static let patience: UInt64 = 10_000_000_000
+    static let patience: UInt64 = 15_000_000_000
 
     private let reactor: Reactor
     private let leave: @Sendable (Int) -> Void

@@ -14,10 +14,10 @@ enum JointWay: Hashable, Sendable {
 /// clock.
 ///
 /// Who is begun is *expected* on the way that it will take, until it has *come*, on that way or another, or has left. Those who
-/// have come begin when nobody else is expected; or, once half of them are there, when as much time again has passed, and at
-/// least two seconds: so nobody waits for one that does not answer. Who comes later begins with others who are late.
+/// have come begin when nobody else is expected; or, once half of them are there, when twice as much time again has passed, and at
+/// least five seconds: so nobody waits for one that does not answer. Who comes later begins with others who are late.
 struct JointPlan: Sendable {
-    static let patience: UInt64 = 2_000_000_000
+    static let patience: UInt64 = 5_000_000_000
 
     private struct Line {
         var expected: Set<Int> = []
@@ -64,7 +64,7 @@ struct JointPlan: Sendable {
     private mutating func notice(_ now: UInt64) {
         for (way, line) in lines where line.end == nil && !line.waiting.isEmpty {
             guard line.waiting.count >= line.expected.count + unknown.count else { continue }
-            lines[way]!.end = now + max(Self.patience, now - min(now, line.begin))
+            lines[way]!.end = now + max(Self.patience, 2 * (now - min(now, line.begin)))
         }
     }
 

@@ -48,7 +48,7 @@ struct GatewayTree {
     }
 
     private static func gateways(of member: MemberSpec, _ common: [MemberSpec]) throws -> [MemberSpec] {
-        if case .connectors = member.way {
+        if member.takesGateway {
             var seen: Set<String> = []
             return (member.gateways ?? common).filter { seen.insert($0.name).inserted }
         }

@@ -49,10 +49,14 @@ private struct Approach: Sendable {
         through connectors: [any Connector], _ options: ConnectOptions,
         _ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?
     ) async throws -> Context {
-        guard let gateways else { return try await origin.connect(through: connectors, options, prompts, onPhase) }
-        return try await gateways.set.connect(gateways.member, named: gateways.name) { gateway in
-            try await GroupOrigin.context(gateway).connect(through: connectors, options, prompts, onPhase)
+        try await connect { gateway in
+            try await (gateway.map { .context($0) } ?? origin).connect(through: connectors, options, prompts, onPhase)
         }
+    }
+
+    func connect(_ body: (_ gateway: Context?) async throws -> Context) async throws -> Context {
+        guard let gateways else { return try await body(nil) }
+        return try await gateways.set.connect(gateways.member, named: gateways.name, body)
     }
 
     func isThere(_ context: Context) -> Bool { context.hasLink && gateways?.set.isOpen(context) != false }
@@ -85,7 +89,7 @@ final class GroupHost: Sendable {
             switch spec.way {
             case .connectors(let connectors):
                 try await approach.connect(through: connectors, options.connect, onPhase)
-            case .custom(let connect): try await connect(onPhase)
+            case .custom(let connect, takesGateway: _): try await approach.connect { try await connect($0, onPhase) }
             case .context(let context):
                 // It was closed, or lost, and only who made it knows how.
                 if context.hasLink {

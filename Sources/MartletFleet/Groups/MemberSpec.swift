@@ -9,8 +9,14 @@ public struct MemberSpec: Sendable {
         /// It is there already.
         case context(Context)
         /// By code of the caller's.
-        case custom(@Sendable (_ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?) async throws -> Context)
+        case custom(Connect, takesGateway: Bool)
     }
+
+    /// Code that connects a member, through a gateway if it is behind one.
+    package typealias Connect =
+        @Sendable (
+            _ gateway: Context?, _ onPhase: (@Sendable (ConnectPhase, Duration) -> Void)?
+        ) async throws -> Context
 
     /// What it is called. `nil`: a name was not given, and the way in says it.
     let givenName: String?
@@ -71,7 +77,22 @@ public struct MemberSpec: Sendable {
             ) async throws -> Context
     ) {
         (label, givenName) = (name, name)
-        way = .custom(connect)
+        way = .custom({ _, onPhase in try await connect(onPhase) }, takesGateway: false)
+    }
+
+    /// A member that `connect` reaches, through one of these gateways, if there are any.
+    package init(name: String, behind gateways: [MemberSpec], connect: @escaping Connect) {
+        (label, givenName) = (name, name)
+        way = .custom(connect, takesGateway: true)
+        self.gateways = gateways
+    }
+
+    /// Whether it can be behind a gateway.
+    var takesGateway: Bool {
+        switch way {
+        case .connectors, .custom(_, takesGateway: true): true
+        case .context, .custom: false
+        }
     }
 
     /// As far as it can be told.

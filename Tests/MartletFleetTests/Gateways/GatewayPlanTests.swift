@@ -210,21 +210,21 @@ private final class Player {
         #expect(player.begun(1) == [[0]])
     }
 
-    @Test func `Half of them wait for the others as long again, and at least two seconds`() {
+    @Test func `Half of them wait for the others twice as long again, and at least five seconds`() {
         let player = Player()
         for member in 0..<5 { player.plan.expect(member, on: a, now: 0) }
         player.plan.came(0, on: a, now: 10)
         player.plan.came(1, on: a, now: 10)
         #expect(player.plan.nextTime == nil)
         player.plan.came(2, on: a, now: 10)
-        #expect(player.plan.nextTime == 10 + 2 * Self.second)
-        #expect(player.begun(2 * Self.second).isEmpty)
-        #expect(player.begun(10 + 2 * Self.second) == [[0, 1, 2]])
+        #expect(player.plan.nextTime == 10 + 5 * Self.second)
+        #expect(player.begun(5 * Self.second).isEmpty)
+        #expect(player.begun(10 + 5 * Self.second) == [[0, 1, 2]])
         // Those who are late wait for each other.
-        player.plan.came(3, on: a, now: 5 * Self.second)
-        #expect(player.plan.nextTime == 5 * Self.second + max(2 * Self.second, 3 * Self.second - 10))
-        player.plan.came(4, on: a, now: 6 * Self.second)
-        #expect(player.begun(6 * Self.second) == [[3, 4]])
+        player.plan.came(3, on: a, now: 15 * Self.second)
+        #expect(player.plan.nextTime == 15 * Self.second + 2 * (10 * Self.second - 10))
+        player.plan.came(4, on: a, now: 16 * Self.second)
+        #expect(player.begun(16 * Self.second) == [[3, 4]])
     }
 
     @Test func `Who may come on any way is waited for on each`() {

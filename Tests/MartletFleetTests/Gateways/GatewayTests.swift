@@ -63,6 +63,25 @@ import Testing
         }
     }
 
+    @Test func `Code of the caller's can be behind gateways too`() async throws {
+        try await withMartlet(OutputLog().options) { martlet async throws in
+            let gateways = try localGateways(2)
+            let members = (1...4).map { number in
+                MemberSpec(name: "own\(number)", behind: number == 4 ? [] : gateways) { gateway, _ in
+                    guard let gateway else { return try await martlet.connect(.local) }
+                    return try await gateway.connect(.local)
+                }
+            }
+            let group = try martlet.group(members)
+            try await group.closing { group async throws in
+                #expect(try await group.connect().get().map(\.depth) == [2, 2, 2, 1])
+                kill(group.gateway(0).processID!, SIGKILL)
+                await eventually { try await group.call(Nothing()).allSucceeded }
+                #expect(try await group.connect().get().map(\.depth) == [2, 2, 2, 1])
+            }
+        }
+    }
+
     @Test func `What cannot be is refused before anything is started`() async throws {
         try await withMartlet(OutputLog().options) { martlet async throws in
             var (a, b) = (try MemberSpec("local", name: "a"), try MemberSpec("local", name: "b"))

@@ -16,6 +16,13 @@ import Testing
         return options
     }
 
+    /// One that is stopped does not count as lost for a while.
+    private var patient: MartletOptions {
+        var options = OutputLog().options
+        options.heartbeatLimit = .seconds(90)
+        return options
+    }
+
     @Test func `Ten gateways with twenty members each: a file crosses each of their links once`() async throws {
         let size = 1 << 20
         try await TestFolder.with { folder async throws in
@@ -140,7 +147,7 @@ import Testing
     @Test func `One that is stopped is left behind by the others, and copied to alone when it goes on`() async throws {
         let size = 3 << 20
         try await TestFolder.with { folder async throws in
-            try await withGroup(5, behind: try localGateways(1)) { group async throws in
+            try await withGroup(5, behind: try localGateways(1), patient) { group async throws in
                 let contexts = try await group.connect().get()
                 let process = contexts[4].facts.processID
                 kill(process, SIGSTOP)
@@ -149,7 +156,7 @@ import Testing
                 let put = Task {
                     try await group.put(bytes: pattern(size), to: folder.file("{host}"), options: plain)
                 }
-                await eventually(within: .seconds(40)) {
+                await eventually(within: .seconds(60)) {
                     for name in ["web1", "web2", "web3", "web4"]
                     where FileManager.default.contents(atPath: folder.file(name))?.count == size {
                         done.withLock { _ = $0.insert(name) }
@@ -167,12 +174,12 @@ import Testing
 
     @Test func `A member whose time is up leaves, and the others go on`() async throws {
         try await TestFolder.with { folder async throws in
-            try await withGroup(3, behind: try localGateways(1)) { group async throws in
+            try await withGroup(3, behind: try localGateways(1), patient) { group async throws in
                 let contexts = try await group.connect().get()
                 let process = contexts[2].facts.processID
                 kill(process, SIGSTOP)
                 defer { kill(process, SIGCONT) }
-                let strategy = FleetStrategy(memberDeadline: .seconds(14))
+                let strategy = FleetStrategy(memberDeadline: .seconds(40))
                 let results = try await group.with(strategy).put(
                     bytes: pattern(3 << 20), to: folder.file("{host}"), options: plain)
                 #expect(results.map(\.outcome.kind) == [.ok, .ok, .timedOut], "\(results.map(\.outcome))")
@@ -206,6 +213,33 @@ import Testing
                 let again = try await results.failed.put(
                     bytes: pattern(8 << 20), to: folder.file("{host}"), options: plain)
                 #expect(again.count == behind.count && again.allSucceeded, "\(again.map(\.outcome))")
+            }
+        }
+    }
+
+    @Test func `What was begun before and broken off is no hindrance`() async throws {
+        let size = 24 << 20
+        try await TestFolder.with { folder async throws in
+            let content = Data(pattern(size))
+            try content.write(to: URL(fileURLWithPath: folder.file("file")))
+            try await withGroup(3, behind: try localGateways(1)) { group async throws in
+                var options = plain
+                options.resumes = true
+                let first = try await group.context(of: group[0])
+                let (updates, report) = TransferProgress.makeStream()
+                let alone = Task { [options] in
+                    try await first.put(
+                        folder.file("file"), to: folder.file("to/web1"), options: options, onProgress: report)
+                }
+                for await progress in updates where progress.byteCount > 4 << 20 { break }
+                alone.cancel()
+                _ = try? await alone.value
+                let results = try await group.put(folder.file("file"), to: folder.file("to/{host}"), options: options)
+                #expect(results.allSucceeded, "\(results.map(\.outcome))")
+                for member in group {
+                    #expect(FileManager.default.contents(atPath: folder.file("to/\(member.name)")) == content)
+                }
+                #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("to")).count == 3)
             }
         }
     }
