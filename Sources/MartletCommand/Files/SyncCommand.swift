@@ -74,8 +74,9 @@ struct SyncCommand: AsyncParsableCommand {
         try await Session.run(colour: wayOptions.color) { session in
             let source = try await session.interruption.cancelling { try SyncSource(command.local, settled) }
             let limit = command.hostOptions.limit
+            let sharesWay = !command.wayOptions.via.isEmpty || hosts.contains { !$0.name.gateways.isEmpty }
             let joint = JointSync(
-                source, settled, hosts: hosts.count, limit: command.wayOptions.via.isEmpty ? 1 : limit)
+                source, settled, hosts: hosts.count, limit: sharesWay ? limit : 1)
             var wayIn = try command.wayOptions.wayIn()
             // By a hub each host would get a copy of its own over the way that they share.
             wayIn.mayUseHub = wayIn.mayUseHub && wayIn.via == nil

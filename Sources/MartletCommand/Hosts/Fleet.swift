@@ -28,11 +28,7 @@ struct Fleet: Sendable {
         let common = CommonWay(wayIn, controller, among: hosts.map(\.name), isRetried: strategy.retry.connects > 0)
         var group = try controller.group(
             hosts.map { host in
-                MemberSpec(name: host.label) { onPhase in
-                    try await common.value().connect(controller, to: host.name) { _, phase, time in
-                        onPhase?(phase, time)
-                    }
-                }
+                wayIn.member(host.label, host.name, controller) { try await common.value() }
             })
         let hosts = Dictionary(uniqueKeysWithValues: zip(group, hosts))
         group.strategy = strategy

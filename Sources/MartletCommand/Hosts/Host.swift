@@ -66,7 +66,7 @@ struct WayIn: Sendable {
     }
 
     private func connectors(_ hops: [ConnectorSpec]) -> [any Connector] {
-        var isHere = true
+        var isHere = gateway == nil || via != nil
         return hops.map { hop in
             defer { isHere = isHere && hop.staysOnMachine }
             guard var ssh = hop.connector as? SSHConnector else { return hop.connector }
@@ -121,18 +121,52 @@ struct WayIn: Sendable {
         to host: HostName,
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
-        if let hub, let target = HubTarget(self, host) {
+        if gateway == nil, let hub, let target = HubTarget(self, host) {
             return try await hub.connect(through: [HubConnector(target: target)], options: connect, onPhase: onPhase)
         }
         let connectors = connectors(to: host)
         return try await retrying(try python.map { try controller.options(connect, running: $0) } ?? connect) {
-            guard let gateway, let via else {
+            guard let gateway else {
                 return try await controller.connect(
                     through: connectors, options: $0, prompts: prompts, onPhase: onPhase)
             }
             return try await gateway.connect(
-                through: Array(connectors.dropFirst(via.hops.count)), options: $0, prompts: prompts, onPhase: onPhase)
+                through: Array(connectors.dropFirst(via?.hops.count ?? 0)), options: $0, prompts: prompts,
+                onPhase: onPhase)
         }
+    }
+
+    /// A host as a member of a group: behind the gateways that the inventory gives it, unless `via` says another way.
+    ///
+    /// - Parameter opened: this way, with what hosts share.
+    func member(
+        _ name: String, _ host: HostName, _ controller: Controller,
+        _ opened: @escaping @Sendable () async throws -> WayIn
+    ) -> MemberSpec {
+        let gateways = via == nil ? host.gateways : []
+        return MemberSpec(
+            name: name,
+            behind: gateways.map { member($0.label, $0, controller) { try await opened().toGateway } }
+        ) { gateway, onPhase in
+            let way = try await opened()
+            return try await (gateway.map(way.through) ?? way).connect(controller, to: host) { _, phase, time in
+                onPhase?(phase, time)
+            }
+        }
+    }
+
+    /// What is before a host is neither another user there, nor another runtime.
+    private var toGateway: WayIn {
+        var way = self
+        (way.become, way.python) = (nil, nil)
+        return way
+    }
+
+    /// Connects the one host of a command.
+    func connectAlone(_ controller: Controller, to host: HostName) async throws -> Context {
+        let (way, _) = try await sharing(controller, among: [host])
+        let group = try controller.group([member(host.label, host, controller) { way }])
+        return try await group.context(of: group[0])
     }
 
     private func retrying(

@@ -8,9 +8,16 @@ struct HostName: Sendable, Hashable {
     var route: RouteSpec
     /// The text is a name of the inventory's, and does not say how the host is reached.
     var isNamed = false
+    /// It is reached through any one of these, as the inventory has it; empty: from here.
+    var gateways: [HostName] = []
 
     /// This machine, and this user, with nothing sent.
     var isLocal: Bool { route.hops.allSatisfy { $0.kind == "local" } }
+
+    /// All hops to it through the gateways that stand first; `nil`: there is none before it.
+    var firstGateway: RouteSpec? {
+        gateways.first.map { gateway in gateway.firstGateway?.appending(gateway.route) ?? gateway.route }
+    }
 
     /// - Throws: ``SpecError``.
     init(_ text: String) throws(SpecError) {

@@ -48,8 +48,8 @@ struct HostOptions: ParsableArguments {
 
     /// - Throws: `ValidationError` for a name that is none, or if there is no host at all; `CleanExit` if there is none left.
     func list() throws -> [Host] {
-        if let rerun { return try rerun.hosts(of: runID) }
         let selection = try HostSelection.reading(inventory)
+        if let rerun { return try rerun.hosts(of: runID, selection) }
         var names: [HostName] = []
         for text in hosts { names += try selection.names(text) }
         if let hostsFile {
@@ -69,6 +69,15 @@ struct HostOptions: ParsableArguments {
     static func names(_ texts: [String]) throws -> [HostName] {
         let selection = try HostSelection.reading(nil)
         return try texts.flatMap { try selection.names($0) }
+    }
+
+    /// The one host that a word means.
+    ///
+    /// - Throws: `ValidationError` for one that is none, or means several.
+    static func name(_ text: String) throws -> HostName {
+        let names = try names([text])
+        guard names.count == 1 else { throw ValidationError("\(text) means \(names.count) hosts, not one") }
+        return names[0]
     }
 
     func validate() throws {

@@ -21,6 +21,13 @@ struct HostSelection {
         do { return try HostSelection(file) } catch { throw ValidationError(error.description) }
     }
 
+    /// A host by what it is called, and how it is reached: the inventory's, if that means the same by it.
+    func host(_ name: String, spec: String) throws(SpecError) -> HostName {
+        let host = try HostName(name, spec: spec)
+        guard let known = known[name], let same = try? HostName(known), same.route == host.route else { return host }
+        return same
+    }
+
     /// All that the inventory has, in its order.
     func all() throws -> [InventoryHost] { try inventory?.allHosts() ?? [] }
 
@@ -65,7 +72,10 @@ struct HostSelection {
 
 extension HostName {
     /// A host of the inventory, by its name there.
-    init(_ host: InventoryHost) throws(SpecError) { try self.init(host.name, spec: host.spec) }
+    init(_ host: InventoryHost) throws(SpecError) {
+        try self.init(host.name, spec: host.spec)
+        for gateway in host.gateways ?? [] { gateways.append(try HostName(gateway)) }
+    }
 
     /// A host by what it is called, and how it is reached.
     init(_ name: String, spec: String) throws(SpecError) {

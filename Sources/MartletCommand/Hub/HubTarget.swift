@@ -19,6 +19,8 @@ struct HubTarget: Codable, Hashable, Sendable {
     /// - Returns: `nil` if the hub could not do it as we would: it has no terminal to ask at, and is in another directory.
     init?(_ way: WayIn, _ host: HostName) {
         guard way.prompts == nil, way.python == nil, way.retryPolicy == nil else { return nil }
+        // Which gateway it is depends on which of them live.
+        guard host.gateways.isEmpty || way.via != nil else { return nil }
         let hops = way.route(to: host).hops
         // On this machine it matters where a command begins.
         guard !hops.allSatisfy(\.staysOnMachine) else { return nil }

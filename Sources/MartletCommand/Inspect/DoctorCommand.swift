@@ -13,16 +13,14 @@ struct DoctorCommand: AsyncParsableCommand {
     @Argument(help: "The host: [user@]name[:port] for ssh, local for this machine, or a spec; see 'martlet specs'.")
     var host: String
 
-    private func name() throws -> HostName {
-        do { return try HostName(host) } catch { throw ValidationError(error.description) }
-    }
-
-    func validate() throws { _ = try name() }
+    func validate() throws { _ = try HostOptions.name(host) }
 
     func run() async throws {
-        let name = try name()
-        let wayIn = try wayOptions.wayIn()
-        let command = self
+        let name = try HostOptions.name(host)
+        var way = try wayOptions.wayIn()
+        // Of several gateways the first is looked at.
+        way.via = way.via ?? name.firstGateway
+        let (wayIn, command) = (way, self)
         try await Session.run(colour: wayOptions.color) { session in
             try await session.interruption.cancelling {
                 let examination = Examination(

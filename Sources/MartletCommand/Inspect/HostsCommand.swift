@@ -15,11 +15,13 @@ struct HostsCommand: AsyncParsableCommand {
               spec = "ssh:bastion/ssh:deploy@{host}"
               [groups.site]
               groups = ["web", "db"]
+              via = ["gw1", "gw2"]
               [hosts.db1]
               spec = "root@10.0.0.5:2222"
               variables = { role = "primary" }
 
-            Then -H @web, -H '@site!web03' and -H db1 mean these hosts. {host} in a spec is the host's name, {NAME} a variable.
+            Then -H @web, -H '@site!web03' and -H db1 mean these hosts. {host} in a spec is the host's name, {NAME} a variable. \
+            Hosts with via are reached through one of those, chosen by itself; their specs begin on its machine.
             """
     )
 
@@ -68,6 +70,7 @@ struct HostsCommand: AsyncParsableCommand {
                 object.add("host", row.name)
                 object.add("spec", row.spec)
                 object.add("groups", row.host?.groups ?? [])
+                object.add("via", row.host?.gateways?.map(\.name) ?? [])
                 var variables = JSONObject()
                 for (name, value) in (row.host?.variables ?? [:]).sorted(by: { $0.key < $1.key }) {
                     variables.add(name, value.words)
@@ -81,13 +84,15 @@ struct HostsCommand: AsyncParsableCommand {
             return output.say(
                 "there is no inventory, and ~/.ssh/config names no host: see 'martlet hosts --help'", to: .error)
         }
-        var table = Table(["host", "spec", "groups", "variables"])
+        let hasGateways = rows.contains { $0.host?.gateways?.isEmpty == false }
+        var table = Table(["host", "spec"] + (hasGateways ? ["via"] : []) + ["groups", "variables"])
         for row in rows {
             let variables = (row.host?.variables ?? [:]).sorted { $0.key < $1.key }
                 .map { "\($0.key)=\($0.value.words)" }
-            let cells = [
-                row.name, row.spec, row.host?.groups.map { "@\($0)" }.joined(separator: " ") ?? "",
-                variables.joined(separator: " "),
+            var cells = [row.name, row.spec]
+            if hasGateways { cells.append(row.host?.gateways?.map(\.name).joined(separator: " ") ?? "") }
+            cells += [
+                row.host?.groups.map { "@\($0)" }.joined(separator: " ") ?? "", variables.joined(separator: " "),
             ]
             table.add(cells.map { HarmlessText.of($0) })
         }

@@ -56,9 +56,6 @@ struct JournalHost: Codable, Sendable, FetchableRecord, PersistableRecord {
         (self.run, number) = (run, host.index)
         (name, spec, label) = (host.name.text, host.name.spec, host.label)
     }
-
-    /// How the host is called and reached.
-    func hostName() throws -> HostName { try HostName(name, spec: spec) }
 }
 
 extension Verdict: Codable, DatabaseValueConvertible {}

@@ -46,15 +46,18 @@ struct Rerun: Sendable {
 
     /// The hosts that are meant, of the run of that number, or the last one.
     ///
+    /// - Parameter selection: what the inventory knows of them now.
     /// - Throws: `ValidationError`; `CleanExit` if it has none of those.
-    func hosts(of id: Int64?) throws -> [Host] {
+    func hosts(of id: Int64?, _ selection: HostSelection) throws -> [Host] {
         let (run, all) = try Self.run(id)
         let hosts = all.filter { host in kinds.contains { $0.includes(host.verdict) } }
         guard !hosts.isEmpty else {
             let kinds = kinds.map(\.rawValue).joined(separator: " or ")
             throw CleanExit.message("nothing to do: no host of run \(run.id ?? 0) is \(kinds)")
         }
-        do { return Host.list(try hosts.map { try $0.hostName() }) } catch let error as SpecError {
+        do { return Host.list(try hosts.map { try selection.host($0.name, spec: $0.spec) }) } catch let error
+            as SpecError
+        {
             throw ValidationError("run \(run.id ?? 0): \(error)")
         }
     }

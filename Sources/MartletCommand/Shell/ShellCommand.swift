@@ -31,10 +31,6 @@ struct ShellCommand: AsyncParsableCommand {
     @Argument(parsing: .postTerminator, help: "A line for the shell; words are joined by spaces, as ssh does.")
     var command: [String] = []
 
-    private func name() throws -> HostName {
-        do { return try HostName(host) } catch { throw ValidationError(error.description) }
-    }
-
     private func escapeKey() throws -> UInt8? {
         if escape == "none" { return nil }
         guard escape.utf8.count == 1, let key = escape.utf8.first else {
@@ -44,13 +40,13 @@ struct ShellCommand: AsyncParsableCommand {
     }
 
     func validate() throws {
-        _ = try name()
+        _ = try HostOptions.name(host)
         _ = try escapeKey()
     }
 
     func run() async throws {
         let command = self
-        let (name, wayIn, escape) = (try name(), try wayOptions.wayIn(), try escapeKey())
+        let (name, wayIn, escape) = (try HostOptions.name(host), try wayOptions.wayIn(), try escapeKey())
         try await Session.run(colour: wayOptions.color) { session in
             var options = MartletOptions()
             options.images = try AgentImage.find(command.wayOptions.agent).images
@@ -59,7 +55,7 @@ struct ShellCommand: AsyncParsableCommand {
             do {
                 return try await withMartlet(options) { controller in
                     try await session.interruption.cancelling {
-                        let context = try await wayIn.sharing(controller, among: [name]).0.connect(controller, to: name)
+                        let context = try await wayIn.connectAlone(controller, to: name)
                         let shell = try context.startShell(
                             lines.isEmpty ? nil : lines.joined(separator: " "), options: far)
                         return try await FarTerminal(shell, escape, isTerminal: far.terminal != nil, session).run()

@@ -50,7 +50,7 @@ struct ForwardCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (plan, wayIn, agent) = (try plan(), try wayOptions.wayIn(), wayOptions.agent)
-        let name = try HostOptions.names([host])[0]
+        let name = try HostOptions.name(host)
         try await Session.run(colour: wayOptions.color) { session in
             var options = MartletOptions()
             options.images = try AgentImage.find(agent).images
@@ -58,7 +58,7 @@ struct ForwardCommand: AsyncParsableCommand {
             do {
                 return try await withMartlet(options) { controller in
                     try await session.interruption.cancelling {
-                        let context = try await wayIn.sharing(controller, among: [name]).0.connect(controller, to: name)
+                        let context = try await wayIn.connectAlone(controller, to: name)
                         return try await Self.forward(plan, name.label, context, session)
                     }
                 }

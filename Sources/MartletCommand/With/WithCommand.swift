@@ -1,5 +1,6 @@
 import ArgumentParser
 import Martlet
+import MartletFleet
 import MartletShim
 
 /// `martlet with`.
@@ -50,11 +51,13 @@ struct WithCommand: AsyncParsableCommand {
         do {
             contexts = try await session.interruption.cancelling {
                 let (wayIn, _) = try await wayIn.sharing(controller, among: plan.hosts.map(\.host))
-                return try await withThrowingTaskGroup(of: (String, Context).self) { group in
-                    for (name, host) in plan.hosts {
-                        group.addTask { (name, try await wayIn.connect(controller, to: host)) }
+                let group = try controller.group(
+                    plan.hosts.map { name, host in wayIn.member(name, host, controller) { wayIn } })
+                return try await withThrowingTaskGroup(of: (String, Context).self) { tasks in
+                    for (name, member) in zip(plan.hosts.map(\.name), group) {
+                        tasks.addTask { (name, try await group.context(of: member)) }
                     }
-                    return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+                    return try await tasks.reduce(into: [:]) { $0[$1.0] = $1.1 }
                 }
             }
         } catch let error as MartletError {

@@ -55,6 +55,50 @@ import Testing
         }
     }
 
+    private static let gateways = """
+        spec = "local"
+        [groups.inner]
+        hosts = ["a[1-4]"]
+        via = ["gone", "gw1", "gw2"]
+        [groups.lost]
+        hosts = ["b"]
+        via = ["gone"]
+        [hosts.gw1]
+        [hosts.gw2]
+        [hosts.gone]
+        spec = "unix:/nonexistent/socket"
+        """
+    /// Prints the process that the host's agent was started by.
+    private static let gateway = "ps -o ppid= -p $PPID"
+
+    @Test func `Hosts are reached through gateways that live, by every command; --via is the user's own way`()
+        async throws
+    {
+        try await withInventory(Self.gateways) { file async throws in
+            func martlet(_ words: String...) async throws -> ProgramResult {
+                try await MartletProgram.run(words, environment: ["MARTLET_INVENTORY": file])
+            }
+            let run = try await martlet("run", "-H", "@inner", "--", Self.gateway)
+            #expect(run.exitCode == 0 && run.outputLines.count == 4, "\(run.errors)")
+            let started = Dictionary(grouping: run.outputLines) { $0.split(separator: " ").last }
+            #expect(started.count == 2 && started.values.allSatisfy { $0.count == 2 }, "\(run.output)")
+            let json = try jsonLines(try await martlet("hosts", "--json", "a1").output)
+            #expect(json[0]["via"] as? [String] == ["gone", "gw1", "gw2"])
+            #expect(try await martlet("hosts", "b").outputLines[0] == "host  spec   via   groups  variables")
+            let shell = try await martlet("shell", "a1", "--", "echo $PPID; \(Self.gateway)")
+            #expect(shell.exitCode == 0 && shell.outputLines.count == 2, "\(shell.errors)")
+            let tool = try await martlet("with", "a2", "--", "ssh", "any", "echo there")
+            #expect(tool.output == "there\n", "\(tool.errors)")
+            let doctor = try await martlet("doctor", "gw1")
+            #expect(doctor.exitCode == 0, "\(doctor.output)\(doctor.errors)")
+            let lost = try await martlet("run", "-H", "b,a3", "--", "echo fine")
+            #expect(lost.exitCode == 3 && lost.output == "a3: fine\n", "\(lost.errors)")
+            #expect(lost.errors.contains("b is behind gone, which cannot be reached"), "\(lost.errors)")
+            let own = try await martlet("run", "--via", "local", "-H", "b", "--", "echo fine")
+            #expect(own.exitCode == 0 && own.output == "b: fine\n", "\(own.errors)")
+        }
+    }
+
     @Test func `What is wrong with an inventory is told with its place`() async throws {
         for (text, words) in [
             (
