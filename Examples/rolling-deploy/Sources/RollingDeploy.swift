@@ -84,7 +84,7 @@ import MartletFleet
             print("  does not work, and goes back")
             let back = try await rollBack(on: batch.group, from: release, in: root)
             for (host, reason) in back.failures { print("  \(host) COULD NOT GO BACK: \(reason)") }
-            try? await runInRelease(restart, on: back.succeeded)
+            do { try await runInRelease(restart, on: back.succeeded) } catch { print("  NOT RESTARTED: \(error)") }
             throw error
         }
     }

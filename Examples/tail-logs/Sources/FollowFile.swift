@@ -12,11 +12,12 @@ struct FollowFile: RemoteTask {
         do {
             var file = try GrowingFile(path)
             while lines.isOpen {
-                for line in try file.newLines() where isWanted(line) {
+                let new = try file.newLines()
+                for line in new where isWanted(line) {
                     // Waits while the reader is slow, so that nothing piles up anywhere.
                     try await lines.send(line)
                 }
-                try await Task.sleep(for: .milliseconds(200))
+                if new.isEmpty { try await Task.sleep(for: .milliseconds(200)) }
             }
         } catch let error as FileError {
             // Whoever reads the lines is told at once; our result is seen when all hosts have ended.

@@ -24,7 +24,7 @@ struct GrowingFile: ~Copyable {
             let next = try Self.open(path)
             close(descriptor)
             descriptor = next
-            lines = try readLines()
+            lines = takeUnfinished() + (try readLines())
         }
         return lines
     }
@@ -35,13 +35,17 @@ struct GrowingFile: ~Copyable {
         guard count >= 0 else { throw FileError(path: path, code: errno) }
         unfinished += chunk[..<count]
         guard let end = unfinished.lastIndex(of: 0x0A) else {
-            guard unfinished.count > Self.longestLine else { return [] }
-            defer { unfinished = [] }
-            return [String(decoding: unfinished, as: UTF8.self)]
+            return unfinished.count > Self.longestLine ? takeUnfinished() : []
         }
         defer { unfinished.removeSubrange(...end) }
         return unfinished[..<end].split(separator: 0x0A, omittingEmptySubsequences: false)
             .map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// What was begun, and will not be ended, as a line.
+    private mutating func takeUnfinished() -> [String] {
+        defer { unfinished = [] }
+        return unfinished.isEmpty ? [] : [String(decoding: unfinished, as: UTF8.self)]
     }
 
     /// Whether another file has its name now, or it was cut to nothing.
@@ -60,8 +64,8 @@ struct GrowingFile: ~Copyable {
     }
 }
 
-/// Arrives at the caller as itself, as it is `Codable` and named where it is thrown.
-struct FileError: Error, Codable, CustomStringConvertible {
+/// Which file cannot be read, and why.
+struct FileError: Error, CustomStringConvertible {
     var path: String
     var code: CInt
     var description: String { "\(path): \(String(cString: strerror(code)))" }
