@@ -15,17 +15,23 @@ enum JointWay: Hashable, Sendable {
 ///
 /// Who is begun is *expected* on the way that it will take, until it has *come*, on that way or another, or has left. Those who
 /// have come begin when nobody else is expected; or, once half of them are there, when twice as much time again has passed, and at
-/// least five seconds: so nobody waits for one that does not answer. Who comes later begins with others who are late.
+/// least five seconds: so nobody waits for one that does not answer. For one that is *near*, as it is connected, they wait half a
+/// minute longer. Who comes later begins with others who are late.
 struct JointPlan: Sendable {
     static let patience: UInt64 = 5_000_000_000
+    static let patienceWithNear: UInt64 = 30_000_000_000
 
     private struct Line {
         var expected: Set<Int> = []
+        /// Those of them that are connected.
+        var near: Set<Int> = []
         var waiting: [Int] = []
         /// Since when somebody has been expected.
         var begin: UInt64
-        /// They begin then.
+        /// They begin then, unless near ones are expected.
         var end: UInt64?
+
+        var limit: UInt64? { end.map { near.isEmpty ? $0 : $0 + JointPlan.patienceWithNear } }
     }
 
     private var lines: [JointWay: Line] = [:]
@@ -33,13 +39,14 @@ struct JointPlan: Sendable {
     /// They may come on any way.
     private var unknown: Set<Int> = []
 
-    mutating func expect(_ member: Int, on way: JointWay, now: UInt64) {
+    mutating func expect(_ member: Int, on way: JointWay, isNear: Bool = false, now: UInt64) {
         switch way {
         case .alone: return
         case .unknown: unknown.insert(member)
         case .gateway, .link:
             ways[member] = way
             lines[way, default: Line(begin: now)].expected.insert(member)
+            if isNear { lines[way]!.near.insert(member) }
         }
     }
 
@@ -55,6 +62,7 @@ struct JointPlan: Sendable {
         unknown.remove(member)
         if let way = ways.removeValue(forKey: member), var line = lines[way] {
             line.expected.remove(member)
+            line.near.remove(member)
             line.waiting.removeAll { $0 == member }
             lines[way] = line.expected.isEmpty && line.waiting.isEmpty ? nil : line
         }
@@ -72,14 +80,14 @@ struct JointPlan: Sendable {
     mutating func next(now: UInt64) -> [Int]? {
         let way = lines.first { _, line in
             guard !line.waiting.isEmpty else { return false }
-            return line.expected.isEmpty && unknown.isEmpty || line.end.map { $0 <= now } ?? false
+            return line.expected.isEmpty && unknown.isEmpty || line.limit.map { $0 <= now } ?? false
         }?.key
         guard let way, let line = lines[way] else { return nil }
         for member in line.waiting { ways[member] = nil }
-        lines[way] = line.expected.isEmpty ? nil : Line(expected: line.expected, begin: now)
+        lines[way] = line.expected.isEmpty ? nil : Line(expected: line.expected, near: line.near, begin: now)
         return line.waiting
     }
 
     /// When to ask again if nothing happens.
-    var nextTime: UInt64? { lines.values.compactMap(\.end).min() }
+    var nextTime: UInt64? { lines.values.compactMap(\.limit).min() }
 }

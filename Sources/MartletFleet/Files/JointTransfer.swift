@@ -64,7 +64,11 @@ final class JointTransfer<Outcome: Sendable>: Sendable {
     // MARK: Members
 
     /// A member is begun.
-    func expect(_ member: Int, on way: JointWay) { change { $0.plan.expect(member, on: way, now: Reactor.now) } }
+    ///
+    /// - Parameter isNear: it is connected already.
+    func expect(_ member: Int, on way: JointWay, isNear: Bool = false) {
+        change { $0.plan.expect(member, on: way, isNear: isNear, now: Reactor.now) }
+    }
 
     /// A member's turn is over.
     func left(_ member: Int) { change { $0.plan.left(member, now: Reactor.now) } }

@@ -109,7 +109,7 @@ extension Group {
                 progress(of: member, onProgress))
         }
         let attendance = FleetAttendance {
-            joint.expect($0, on: entries[$0].host.way)
+            joint.expect($0, on: entries[$0].host.way, isNear: entries[$0].host.native.current != nil)
         } ended: {
             joint.left($0)
         }

@@ -106,6 +106,7 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                     planner.cancel()
                     noteStop()
                 }
+                var begun: [(index: Int, step: Int)] = []
                 while let action = planner.next() {
                     switch action {
                     case .batch(let batch):
@@ -113,10 +114,8 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                         tell(.batch(batch + 1, of: planner.batches.count, members))
                     case .start(let index, let step):
                         results[index].attempts += 1
-                        let attempt = results[index].attempts
-                        // Here, as all of a batch are begun before the first can be done.
                         attendance?.begun(index)
-                        tasks.addTask { await self.work(index, step, attempt) }
+                        begun.append((index, step))
                     case .verify(let number):
                         if stop != nil { settleBegun() }
                         tell(.verifying(batch: number + 1))
@@ -131,6 +130,11 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                             return .verified(nil)
                         }
                     }
+                }
+                // Behind the loop: of those that are begun at once nobody is at work before it is known of all.
+                for (index, step) in begun {
+                    let attempt = results[index].attempts
+                    tasks.addTask { await self.work(index, step, attempt) }
                 }
             }
             pump()

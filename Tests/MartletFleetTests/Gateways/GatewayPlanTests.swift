@@ -227,6 +227,20 @@ private final class Player {
         #expect(player.begun(16 * Self.second) == [[3, 4]])
     }
 
+    @Test func `Who is connected already is waited for longer`() {
+        let player = Player()
+        for member in 0..<4 { player.plan.expect(member, on: a, isNear: member == 3, now: 0) }
+        for member in 0..<2 { player.plan.came(member, on: a, now: 0) }
+        #expect(player.plan.nextTime == 35 * Self.second)
+        #expect(player.begun(30 * Self.second).isEmpty)
+        player.plan.came(3, on: a, now: 30 * Self.second)
+        #expect(player.begun(30 * Self.second) == [[0, 1, 3]])
+        player.plan.expect(5, on: b, now: 0)
+        player.plan.expect(6, on: b, isNear: true, now: 0)
+        player.plan.came(5, on: b, now: 1)
+        #expect(player.begun(36 * Self.second) == [[5]])
+    }
+
     @Test func `Who may come on any way is waited for on each`() {
         let player = Player()
         player.plan.expect(0, on: a, now: 0)
