@@ -180,6 +180,15 @@ def files(case, *rows):
     return Case("files/" + case, runs, *rows)
 
 
+def hub(m):
+    here = os.path.dirname(os.path.abspath(__file__))
+    program = os.path.dirname(m.program) + "/martlet"
+
+    def one(who):
+        return lambda: m.sample(who, [m.python, "-B", here + "/hub.py", who, m.config, m.work, str(fewer(m, 40)), program])
+    return [one("floor"), one("martlet")]
+
+
 class Sweeping(list):
     """The runs of a round, in either order, and what is done behind the last."""
 
@@ -285,6 +294,8 @@ CASES = [
           Row("  nothing to do", "s", "again", floor="-")),
     operation("local", 0.8),
     operation("ssh", 0.8),
+    Case("hub/ssh", hub, Row("martlet run true, ssh, through a warm hub", "ms", "median", AT_MOST, 20),
+         Row("  the quickest", "ms", "least")),
     Case("rsync/ssh", rsync, Row("rsync through a context's ssh, to here", "MB/s", "get", AT_LEAST_RATIO, 0.95),
          Row("  from here", "MB/s", "put", AT_LEAST_RATIO, 0.95)),
     Case("fan/local", fan_local, Row("100 local contexts at once", "s", "seconds", AT_MOST, 0.6)),

@@ -21,7 +21,7 @@ options = parser.parse_args()
 
 chosen = [case for case in CASES if re.search(options.only, case.name)]
 if options.list or not chosen:
-    print("\n".join(case.name for case in CASES))
+    print("\n".join(case.name for case in chosen or CASES))
     sys.exit(0 if options.list else 2)
 
 machine = Machine(quick=options.quick)
