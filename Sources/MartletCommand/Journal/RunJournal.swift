@@ -40,6 +40,9 @@ final class RunJournal: Sendable {
             write { writer in
                 let database = try JournalFile.openOrCreate()
                 writer.database = database
+                // To close the last connection is to copy its log into the database, and to wait for the disk: the process
+                // ends without. Who opens it next finds the log.
+                _ = Unmanaged.passRetained(database)
                 writer.run = try database.write { database in
                     var run = run
                     try run.insert(database)
