@@ -153,8 +153,13 @@ struct NamespaceTests {
             let marker = makeMarker()
             let run = Task { try await sandbox.run("(trap '' TERM; setsid sleep \(marker)) & sleep \(marker)") }
             await eventually { ProcessTable.carrying(marker).filter { $0.name == "sleep" }.count == 2 }
+            // Other users' sandboxes may be there at the same time.
+            let marked = Set(ProcessTable.carrying(marker))
             let front = try #require(
-                ProcessTable.all().first { $0.name == "unshare" && $0.commandLine.contains("--mount-proc") })
+                ProcessTable.all().first { entry in
+                    entry.name == "unshare" && entry.commandLine.contains("--mount-proc")
+                        && !marked.isDisjoint(with: ProcessTable.descendants(of: entry.pid))
+                })
             front.send(signal: SIGKILL)
             await #expect(throws: MartletError.self) { try await run.value }
             await eventually { ProcessTable.carrying(marker).isEmpty }
