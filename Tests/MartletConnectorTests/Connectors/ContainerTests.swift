@@ -115,7 +115,12 @@ import Testing
             await eventually { try await names(engine, machine) == before }
 
             // A program that is linked to a C library, where there is none: nothing stays of that failure.
-            let failure = try await expectError(.imageDied) { try await root.connect(engine.fresh("tiny:1")) }
+            var options = ConnectOptions()
+            // The whole image goes to one place after the other.
+            options.deadline = .seconds(180)
+            let failure = try await expectError(.imageDied) { [options] in
+                try await root.connect(engine.fresh("tiny:1"), options: options)
+            }
             #expect(failure.advice?.contains("static-executable") == true, "\(failure)")
             await eventually { try await names(engine, machine) == before }
         }
