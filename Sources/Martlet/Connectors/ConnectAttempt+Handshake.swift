@@ -88,7 +88,10 @@ extension ConnectAttempt {
             runtime.node.lose(.child(number), end)
             return fail(MartletError(.handshakeFailed, "\(end)", route: route, phase: .handshake))
         }
-        guard case .closed = end else { return runtime.node.lose(.child(number), end) }
+        // Behind a byte stream there is no process to ask.
+        guard case .closed = end, state.withLock({ $0.process != nil }) else {
+            return runtime.node.lose(.child(number), end)
+        }
         lose(number, looks: 20)
     }
 
