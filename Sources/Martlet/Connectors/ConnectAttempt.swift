@@ -116,7 +116,11 @@ final class ConnectAttempt: EventHandler {
                     if state.result == nil { state.continuation = continuation }
                     return state.result
                 }
-                if let result { return continuation.resume(returning: result) }
+                if let result {
+                    // It was over before it began: what would have been its stream is nobody's.
+                    if case .stream(let ends) = beginning { ends.close() }
+                    return continuation.resume(returning: result)
+                }
                 start(beginning)
             }
         } onCancel: {

@@ -1,3 +1,5 @@
+import MartletReactor
+
 /// A way in: how to get, from one machine, to a place where a context can run.
 ///
 /// A connector is a value that names the place, and that knows the command which leads there. It may be used from any
@@ -146,6 +148,11 @@ public struct StreamEnds: Sendable {
     public init(input: Int32, output: Int32) {
         self.input = input
         self.output = output
+    }
+
+    func close() {
+        closeDescriptor(input)
+        if output != input { closeDescriptor(output) }
     }
 }
 

@@ -111,11 +111,7 @@ struct TransferReporter: Sendable {
             object.add("changes", summary.changes.count + summary.omittedChanges)
             object.add("failures", summary.failures.map(\.description))
         }
-        object.add("interrupted", result.wasInterrupted)
-        object.add("skipped", result.skipReason)
-        object.add("connect", result.timings?.total)
-        object.add("duration", result.duration)
-        object.add("error", result.error.map(JSONObject.init(error:)))
+        object.add(endOf: result)
         output.say(object.finished)
     }
 }

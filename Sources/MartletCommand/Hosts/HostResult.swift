@@ -68,3 +68,14 @@ struct FleetResults<Value: Sendable>: Sendable {
         }
     }
 }
+
+extension JSONObject {
+    /// How it ended with a host, whatever was done there.
+    mutating func add<Value>(endOf result: HostResult<Value>) {
+        add("interrupted", result.wasInterrupted)
+        add("skipped", result.skipReason)
+        add("connect", result.timings?.total)
+        add("duration", result.duration)
+        add("error", result.error.map(JSONObject.init(error:)))
+    }
+}

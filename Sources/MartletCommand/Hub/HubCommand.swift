@@ -53,7 +53,7 @@ struct HubCommand: AsyncParsableCommand {
     }
 
     private func tell(_ text: String) {
-        _ = SystemCalls.writeAll(Array(text.utf8), to: ready)
+        writeAll(Array(text.utf8), to: ready)
         close(ready)
     }
 

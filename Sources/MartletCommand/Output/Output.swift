@@ -1,3 +1,4 @@
+import Martlet
 import Synchronization
 
 /// Everything that the program prints, by one writer.
@@ -143,12 +144,12 @@ final class Output: Sendable {
 
     private func writeStatus(_ text: String) {
         guard !text.isEmpty else { return }
-        _ = SystemCalls.writeAll(Array(text.utf8), to: Pipe.error.rawValue)
+        writeAll(Array(text.utf8), to: Pipe.error.rawValue)
     }
 
     private func write(_ segments: inout OutputSegments, _ isBroken: Bool) {
         for (pipe, bytes) in segments.take() where !(isBroken && pipe == .output) {
-            let error = SystemCalls.writeAll(bytes, to: pipe.rawValue)
+            let error = writeAll(bytes, to: pipe.rawValue)
             if error != 0, pipe == .output { outputFailed(error) }
         }
     }

@@ -65,7 +65,7 @@ actor TerminalQuestion {
                 tcsetattr(terminal, TCSAFLUSH, &settings)
             }
             let words = lines.map { HarmlessText.of($0) + "\n" }.joined() + HarmlessText.of(text) + " "
-            _ = SystemCalls.writeAll(Array(words.utf8), to: terminal)
+            writeAll(Array(words.utf8), to: terminal)
         }
 
         /// To be called once: it closes the terminal.

@@ -38,11 +38,7 @@ struct JSONReporter: RunReporter {
         object.add("exit", ending?.exitCode)
         object.add("signal", ending?.signalName)
         object.add("timedOut", result.outcome.kind == .timedOut)
-        object.add("interrupted", result.wasInterrupted)
-        object.add("skipped", result.skipReason)
-        object.add("connect", result.timings?.total)
-        object.add("duration", result.duration)
-        object.add("error", result.error.map(JSONObject.init(error:)))
+        object.add(endOf: result)
         output.say(object.finished)
     }
 

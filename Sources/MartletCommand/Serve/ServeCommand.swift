@@ -93,7 +93,7 @@ struct ServeCommand: AsyncParsableCommand {
             throw CommandFailure("cannot make \(HarmlessText.of(path)): \(SystemCalls.errorText(errno))")
         }
         defer { close(file) }
-        let error = SocketCredentials.newSecret().withBytes { SystemCalls.writeAll(Array($0) + [0x0a], to: file) }
+        let error = SocketCredentials.newSecret().withBytes { writeAll(Array($0) + [0x0a], to: file) }
         guard error == 0, fsync(file) == 0 else {
             unlink(path)
             throw CommandFailure("cannot write \(HarmlessText.of(path)): \(SystemCalls.errorText(error))")

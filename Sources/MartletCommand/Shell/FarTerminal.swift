@@ -65,8 +65,8 @@ struct FarTerminal: Sendable {
         while let chunk = try await command.next() {
             let error =
                 switch chunk {
-                case .output(let bytes): SystemCalls.writeAll(bytes, to: 1)
-                case .error(let bytes): SystemCalls.writeAll(bytes, to: 2)
+                case .output(let bytes): writeAll(bytes, to: 1)
+                case .error(let bytes): writeAll(bytes, to: 2)
                 }
             guard error == 0 else {
                 session.interruption.fire(error == OutputWatch.closedError ? .outputClosed : .outputFailed(error))
@@ -81,6 +81,6 @@ struct FarTerminal: Sendable {
     }
 
     private func write(_ text: String, to descriptor: Int32) {
-        _ = SystemCalls.writeAll(Array(text.utf8), to: descriptor)
+        writeAll(Array(text.utf8), to: descriptor)
     }
 }

@@ -1,3 +1,5 @@
+import Martlet
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -82,28 +84,6 @@ enum SystemCalls {
     static func isExecutableFile(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && access(path, X_OK) == 0
-    }
-
-    /// Writes all of it, waiting as long as it takes.
-    ///
-    /// - Returns: 0, or `errno`.
-    static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
-        bytes.withUnsafeBytes { bytes in
-            var offset = 0
-            while offset < bytes.count {
-                let count = write(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
-                if count >= 0 {
-                    offset += count
-                } else if errno == EAGAIN {
-                    // Whoever shares this terminal with us has made it non-blocking.
-                    var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                    _ = poll(&wait, 1, -1)
-                } else if errno != EINTR {
-                    return errno
-                }
-            }
-            return 0
-        }
     }
 
     /// - Parameter limit: in bytes; a larger file is an error.
