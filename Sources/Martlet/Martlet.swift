@@ -164,24 +164,14 @@ public final class Controller: Sendable {
 
     /// Ends every context in good order, all at once: see ``Context/shutdown(deadline:)``.
     public func shutdown(deadline: Duration) async {
-        await withTaskGroup(of: Void.self) { group in
-            for child in runtime.children {
-                group.addTask { await child.close(within: deadline.clampedNanoseconds, drains: true) }
-            }
-        }
+        await runtime.closeChildren(within: deadline.clampedNanoseconds, drains: true)
     }
 
     /// Ends every context; those that do not end in time are made to.
     func close() async {
         runtime.beginShutdown()
-        await withTaskGroup(of: Void.self) { group in
-            for child in runtime.children {
-                group.addTask { await child.close(within: 5_000_000_000) }
-            }
-        }
-        await runtime.untilProgramsAreGone(within: 3_000_000_000)
-        // Actors here, of which the callers are gone.
-        await runtime.untilIdle(within: 1_000_000_000)
+        // The tasks are actors' here, of which the callers are gone.
+        await runtime.untilGone(children: 5_000_000_000, tasks: 1_000_000_000)
         await runtime.drainIntakes()
         Self.openScopes.withLock { scopes in
             scopes -= 1

@@ -99,9 +99,7 @@ extension Agent {
         state.withLock { $0.lease = timer }
         // Everything it waits for has a limit.
         Task(executorPreference: reactor) { [self] in
-            await withTaskGroup(of: Void.self) { group in
-                for child in runtime.children { group.addTask { await child.close(within: 2_000_000_000) } }
-            }
+            await runtime.closeChildren(within: 2_000_000_000)
             let deadline = Reactor.now + Self.partingLimit
             func untilDrained() async {
                 while Reactor.now < deadline, let link, !link.isOver,

@@ -253,20 +253,15 @@ final class Agent: Sendable {
         let (runtime, link) = state.withLock { ($0.runtime, $0.link) }
         guard let runtime, let link else { return end() }
         runtime.refuseWork(.shuttingDown, "the context is shutting down")
-        runtime.channels.drain()
         let deadline = Reactor.now + limit
         // Whatever holds up the task below: what was printed, for one, which may wait for the controller.
         reactor.schedule(at: deadline) { [self] in end() }
+        fflush(nil)
         // It ends at its deadline at the latest, and the process after it.
         Task(executorPreference: reactor) { [self] in
-            await withTaskGroup(of: Void.self) { group in
-                for child in runtime.children { group.addTask { await child.close(within: limit, drains: true) } }
-            }
-            fflush(nil)
-            while Reactor.now < deadline, !link.isOver {
+            await runtime.drain(until: deadline) {
                 let isPrinted = state.withLock { $0.output?.isEmpty ?? true }
-                if isPrinted, runtime.channels.isDrained, isDrained(runtime, link) { break }
-                await reactor.sleep(1_000_000)
+                return link.isOver || isPrinted && isDrained(runtime, link)
             }
             end()
         }
@@ -290,11 +285,7 @@ final class Agent: Sendable {
         // The process ends with this task.
         Task(executorPreference: reactor) { [self] in
             async let orphansEnded: Void? = orphans?.end(within: 2_500_000_000)
-            await withTaskGroup(of: Void.self) { group in
-                for child in runtime.children { group.addTask { await child.close(within: 3_000_000_000) } }
-            }
-            await runtime.untilProgramsAreGone(within: 3_000_000_000)
-            await runtime.untilIdle(within: 1_000_000_000)
+            await runtime.untilGone(tasks: 1_000_000_000)
             await orphansEnded
             // What the programs have left behind as they ended.
             await orphans?.end(within: 300_000_000)

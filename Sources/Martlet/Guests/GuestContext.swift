@@ -6,11 +6,13 @@ import Synchronization
 /// What a process is to another controller beside its own, or the one that it is itself: a context in that one's tree as well,
 /// where its tasks find what the process has for them. What runs for it ends with its connection.
 ///
-///     said hello ──welcome──▶ a context ──parent gone, goodbye──▶ ending ──▶ over
+///     said hello ──welcome──▶ a context ──goodbye──▶ draining, if told ──▶ ending ──nothing runs──▶ over
+///                                   └───────────────parent gone─────────────▲
 final class GuestContext: Sendable {
     private struct State {
         var link: Link?
         var runtime: ContextRuntime?
+        var isEnding = false
     }
 
     private let reactor: Reactor
@@ -22,6 +24,8 @@ final class GuestContext: Sendable {
 
     /// How long the other end may take to answer the hello, in nanoseconds.
     private static let welcomeLimit: UInt64 = 10_000_000_000
+    /// How long the other end may take what is left to send, in nanoseconds.
+    private static let lastWordsLimit: UInt64 = 1_000_000_000
 
     /// - Parameters:
     ///   - images: this process's own.
@@ -69,7 +73,7 @@ final class GuestContext: Sendable {
         let runtime = state.withLock { $0.runtime }
         switch header.kind {
         case .welcome: runtime == nil ? welcomed(link, payload) : link.end(.violated("a second welcome"))
-        case .goodbye: link.end(.finished)
+        case .goodbye: runtime.map { left($0, link, Goodbye(payload)) } ?? link.end(.finished)
         default:
             guard let runtime else { return link.end(.violated("a frame before welcome")) }
             runtime.node.receive(link, header, payload)
@@ -98,24 +102,51 @@ final class GuestContext: Sendable {
         state.withLock { $0.runtime = runtime }
     }
 
-    private func ended(_ end: LinkEnd) {
+    /// Who leaves in good order waits until nothing of it runs here any more.
+    private func left(_ runtime: ContextRuntime, _ link: Link, _ goodbye: Goodbye) {
+        guard case .after(let limit) = goodbye else { return end(runtime) }
+        runtime.refuseWork(.shuttingDown, "the context is shutting down")
+        let deadline = Reactor.now + UInt64(limit) * 1_000_000
+        // It ends at its deadline.
+        Task(executorPreference: reactor) { [self] in
+            await runtime.drain(until: deadline) { link.isOver || link.isDrained }
+            end(runtime)
+        }
+    }
+
+    private func ended(_ linkEnd: LinkEnd) {
         let runtime = state.withLock { state -> ContextRuntime? in
             state.link = nil
             return state.runtime
         }
         guard let runtime else { return onEnd(self) }
-        runtime.node.lose(.parent, end)
+        runtime.node.lose(.parent, linkEnd)
+        end(runtime)
+    }
+
+    private func end(_ runtime: ContextRuntime) {
+        let isFirst = state.withLock { state in
+            defer { state.isEnding = true }
+            return !state.isEnding
+        }
+        guard isFirst else { return }
         runtime.beginShutdown()
         runtime.node.endAccepted(ResetReason(.shuttingDown, "the connection has ended"))
         // It ends when all that it started has, by these limits; then nobody is left to wait for it.
         Task(executorPreference: reactor) { [self] in
-            await withTaskGroup(of: Void.self) { group in
-                for child in runtime.children { group.addTask { await child.close(within: 3_000_000_000) } }
-            }
-            await runtime.untilProgramsAreGone(within: 3_000_000_000)
-            await runtime.untilIdle(within: 5_000_000_000)
+            await runtime.untilGone(tasks: 5_000_000_000)
+            await lastWords()
             state.withLock { $0.runtime = nil }
             onEnd(self)
         }
+    }
+
+    /// Lets what is left to send go out, for as long as somebody takes it.
+    private func lastWords() async {
+        guard let link = state.withLock({ $0.link }) else { return }
+        let deadline = Reactor.now + Self.lastWordsLimit
+        link.sendGoodbye()
+        while Reactor.now < deadline, !link.isDrained { await reactor.sleep(1_000_000) }
+        link.end(.finished)
     }
 }

@@ -55,7 +55,7 @@ package final class ContextRuntime: ContextScope {
     nonisolated(unsafe) package private(set) var node: ContextNode!
     /// Passes on what is printed here and by children; the controller has none.
     nonisolated(unsafe) private(set) var outputForwarder: OutputForwarder?
-    private let state = Mutex(State())
+    let state = Mutex(State())
     private let connects = ConnectPacer()
     let channels = ChannelOffers()
     let forwards = AcceptedConnections()
@@ -67,7 +67,7 @@ package final class ContextRuntime: ContextScope {
     let outputs: MessageIntake?
     private let started = Reactor.now
 
-    private struct State {
+    struct State {
         var children: [UInt32: ChildContext] = [:]
         var programs: [ObjectIdentifier: ChildProcess] = [:]
         /// The programs in front of children: they end with their children's links.
@@ -222,13 +222,7 @@ package final class ContextRuntime: ContextScope {
             uptime: .nanoseconds(Int64(Reactor.now - started)))
     }
 
-    /// Waits until no task and no command runs, or the time is up: code that never returns is not waited for.
-    func untilIdle(within limit: UInt64) async {
-        let deadline = Reactor.now + limit
-        while isBusy, Reactor.now < deadline { await reactor.sleep(1_000_000) }
-    }
-
-    private var isBusy: Bool { state.withLock { $0.busy > 0 } || others.contains(where: \.isBusy) }
+    var isBusy: Bool { state.withLock { $0.busy > 0 } || others.contains(where: \.isBusy) }
 
     /// The processes that this context has started and reaps, and whether it is doing something.
     var surroundings: Orphans.Surroundings {
@@ -282,22 +276,7 @@ package final class ContextRuntime: ContextScope {
         }
     }
 
-    /// Waits until the programs are gone that were started here; those that stay too long get SIGKILL.
-    func untilProgramsAreGone(within limit: UInt64) async {
-        let deadline = Reactor.now + limit
-        var pause: UInt64 = 500_000
-        while true {
-            let alive = allStarted.filter(\.isAlive)
-            if alive.isEmpty || Reactor.now >= deadline {
-                for program in alive { program.signal(9) }
-                return
-            }
-            await reactor.sleep(pause)
-            pause = min(pause * 2, 50_000_000)
-        }
-    }
-
-    private var allStarted: [ChildProcess] {
+    var allStarted: [ChildProcess] {
         state.withLock { Array($0.programs.values) + Array($0.connectors.values) } + others.flatMap(\.allStarted)
     }
 
@@ -388,31 +367,5 @@ package final class ContextRuntime: ContextScope {
         state.withLock { $0.connectors[ObjectIdentifier(program)] = nil }
         child.processEnded()
         return true
-    }
-
-    // MARK: End
-
-    /// Takes no more work from now on. Channels that are under way are joined still.
-    func refuseWork(_ code: ResetReason.Code, _ why: String) {
-        state.withLock { if $0.refusal == nil { $0.refusal = StreamRefusal(code, why) } }
-    }
-
-    /// Stops taking work, and ends what runs: tasks are cancelled, programs get SIGTERM and, after `grace`, SIGKILL.
-    func beginShutdown(grace: UInt64 = 1_500_000_000) {
-        let (first, programs, posted, guests) = state.withLock { state in
-            defer { state.isShuttingDown = true }
-            return (
-                !state.isShuttingDown, Array(state.programs.values), Array(state.posted.values),
-                Array(state.guests.values)
-            )
-        }
-        guard first else { return }
-        refuseWork(.shuttingDown, "the context is shutting down")
-        for guest in guests { guest.close() }
-        predecessor?.beginShutdown(grace: grace)
-        channels.close()
-        capabilities.close()
-        for call in posted { call.cancel() }
-        for program in programs { program.end(grace: grace) }
     }
 }

@@ -62,39 +62,56 @@ enum JournalFile {
         configuration.busyMode = .timeout(1)
         configuration.journalMode = .wal
         let database = try DatabaseQueue(path: path, configuration: configuration)
-        try migrator.migrate(database)
+        try makeTables(database)
         return database
     }
 
-    static var migrator: DatabaseMigrator {
-        var migrator = DatabaseMigrator()
-        migrator.registerMigration("1") { database in
-            try database.create(table: "run") { table in
-                // A number is never given twice.
-                table.autoIncrementedPrimaryKey("id")
-                for column in ["kind", "options", "words", "variables", "directory"] {
-                    table.column(column, .text).notNull()
-                }
-                table.column("hosts", .integer).notNull()
-                table.column("began", .double).notNull()
-                table.column("ended", .double)
-                table.column("status", .integer)
-                table.column("stop", .text)
-                table.column("process", .integer).notNull()
-                table.column("processStart", .integer).notNull()
-            }
-            try database.create(table: "host", options: .withoutRowID) { table in
-                table.column("run", .integer).notNull().references("run", onDelete: .cascade)
-                table.column("number", .integer).notNull()
-                for column in ["name", "spec", "label"] { table.column(column, .text).notNull() }
-                table.column("verdict", .text)
-                table.column("reason", .text)
-                table.column("connect", .double)
-                table.column("duration", .double)
-                table.primaryKey(["run", "number"])
-            }
+    /// Of its tables. A later version's changes are made where an earlier one's file is opened.
+    private static let version = 1
+
+    /// Makes the tables that are not there yet.
+    ///
+    /// - Throws: ``CommandFailure`` if a later version made them; `DatabaseError`.
+    static func makeTables(_ database: DatabaseQueue) throws {
+        func madeVersion(_ database: Database) throws -> Int {
+            try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
         }
-        return migrator
+        let made = try database.read(madeVersion)
+        guard made <= version else { throw CommandFailure("its file is of a later version of martlet") }
+        guard made < version else { return }
+        try database.write { database in
+            // Others may be here for the first time too: who comes second finds them made.
+            guard try madeVersion(database) < version else { return }
+            try makeFirstTables(database)
+            try database.execute(sql: "PRAGMA user_version = \(version)")
+        }
+    }
+
+    private static func makeFirstTables(_ database: Database) throws {
+        try database.create(table: "run") { table in
+            // A number is never given twice.
+            table.autoIncrementedPrimaryKey("id")
+            for column in ["kind", "options", "words", "variables", "directory"] {
+                table.column(column, .text).notNull()
+            }
+            table.column("hosts", .integer).notNull()
+            table.column("began", .double).notNull()
+            table.column("ended", .double)
+            table.column("status", .integer)
+            table.column("stop", .text)
+            table.column("process", .integer).notNull()
+            table.column("processStart", .integer).notNull()
+        }
+        try database.create(table: "host", options: .withoutRowID) { table in
+            table.column("run", .integer).notNull().references("run", onDelete: .cascade)
+            table.column("number", .integer).notNull()
+            for column in ["name", "spec", "label"] { table.column(column, .text).notNull() }
+            table.column("verdict", .text)
+            table.column("reason", .text)
+            table.column("connect", .double)
+            table.column("duration", .double)
+            table.primaryKey(["run", "number"])
+        }
     }
 
     /// Removes the runs that are too many.

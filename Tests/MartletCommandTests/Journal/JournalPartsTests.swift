@@ -26,7 +26,7 @@ import Testing
 
     @Test func `Only the last runs are kept, and not too many hosts`() throws {
         let database = try DatabaseQueue()
-        try JournalFile.migrator.migrate(database)
+        try JournalFile.makeTables(database)
         func add(_ count: Int, hosts: Int) throws {
             try database.write { database in
                 for _ in 0..<count {
