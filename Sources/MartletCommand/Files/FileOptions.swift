@@ -131,4 +131,13 @@ struct TransferSummary: Sendable {
     var failures: [FileFailure] = []
     /// All was as it is to be.
     var isSame = false
+
+    /// - Parameter isOnly: there is no other, so that its path is that of all.
+    @discardableResult
+    mutating func add(_ result: TransferResult, isOnly: Bool) -> TransferSummary {
+        if isOnly { path = result.path }
+        files += result.fileCount
+        bytes += result.byteCount
+        return self
+    }
 }

@@ -46,9 +46,11 @@ struct GetCommand: AsyncParsableCommand {
                 hosts: hosts, strategy: FleetStrategy(limit: command.hostOptions.limit),
                 wayIn: try command.wayOptions.wayIn(), agent: command.wayOptions.agent, report: command.report,
                 journal: command.journal, invocation: Invocation(passing: []))
-            return try await run.run(session) { context, host, onProgress in
-                try await command.copy(to: locals[host.index], settled, context, onProgress)
-            }
+            return try await run.run(
+                session,
+                .each { context, host, onProgress in
+                    try await command.copy(to: locals[host.index], settled, context, onProgress)
+                })
         }
     }
 
@@ -59,12 +61,10 @@ struct GetCommand: AsyncParsableCommand {
         let sources = paths.dropLast()
         let slash = UInt8(ascii: "/")
         let local = sources.count > 1 && local.last != slash ? local + [slash] : local
-        var summary = TransferSummary()
+        var summary = TransferSummary(path: local)
         for source in sources {
             let result = try await context.get(source, to: local, options: options, onProgress: onProgress)
-            summary.path = sources.count > 1 ? local : result.path
-            summary.files += result.fileCount
-            summary.bytes += result.byteCount
+            summary.add(result, isOnly: sources.count == 1)
         }
         return summary
     }

@@ -10,8 +10,9 @@ struct SyncCommand: AsyncParsableCommand {
         usage: "martlet sync -H HOST[,HOST...] [options] LOCAL REMOTE",
         discussion: """
             The local folder is looked at once; each host gets what is not as there, by size and time of the last change. Modes \
-            and times become the source's, links are copied as links. What is only on the hosts stays, unless --delete. With --via \
-            the hosts are done together, as soon as all are reached: what is copied crosses the way to it once.
+            and times become the source's, links are copied as links. What is only on the hosts stays, unless --delete. Hosts behind \
+            one gateway, or --via, that are reached about the same time are done together: what is copied crosses the way to \
+            it once.
 
             Exit status: as of put.
             """
@@ -73,28 +74,29 @@ struct SyncCommand: AsyncParsableCommand {
         let settled = options
         try await Session.run(colour: wayOptions.color) { session in
             let source = try await session.interruption.cancelling { try SyncSource(command.local, settled) }
-            let limit = command.hostOptions.limit
-            let sharesWay = !command.wayOptions.via.isEmpty || hosts.contains { !$0.name.gateways.isEmpty }
-            let joint = JointSync(
-                source, settled, hosts: hosts.count, limit: sharesWay ? limit : 1)
-            var wayIn = try command.wayOptions.wayIn()
-            // By a hub each host would get a copy of its own over the way that they share.
-            wayIn.mayUseHub = wayIn.mayUseHub && wayIn.via == nil
             let run = TransferRun(
-                hosts: hosts, strategy: FleetStrategy(limit: limit), wayIn: wayIn,
-                agent: command.wayOptions.agent, report: command.report, journal: command.journal,
-                invocation: Invocation(passing: []), lists: command.dryRun || command.verbose, isDryRun: command.dryRun,
-                onEnd: { joint.ended() })
-            return try await run.run(session) { context, host, onProgress in
-                let outcome = try await joint.sync(
-                    host.index, SyncTarget(context, command.remote), onProgress: onProgress)
-                if let error = outcome.error { throw error }
-                return TransferSummary(
-                    path: outcome.target.path, files: outcome.fileCount, bytes: outcome.byteCount,
-                    changes: outcome.changes,
-                    omittedChanges: outcome.omittedChanges, failures: outcome.failures,
-                    isSame: outcome.changes.isEmpty && outcome.failures.isEmpty)
-            }
+                hosts: hosts, strategy: FleetStrategy(limit: command.hostOptions.limit),
+                wayIn: try command.wayOptions.wayIn(), agent: command.wayOptions.agent, report: command.report,
+                journal: command.journal, invocation: Invocation(passing: []),
+                lists: command.dryRun || command.verbose, isDryRun: command.dryRun)
+            return try await run.run(
+                session,
+                .jointly(to: command.remote) { targets, onProgress, onFinish in
+                    _ = try await source.sync(to: targets, options: settled, onProgress: onProgress) {
+                        onFinish($0, TransferSummary.of($1))
+                    }
+                })
         }
+    }
+}
+
+extension TransferSummary {
+    fileprivate static func of(_ outcome: SyncOutcome) -> Result<TransferSummary, any Error> {
+        if let error = outcome.error { return .failure(error) }
+        return .success(
+            TransferSummary(
+                path: outcome.target.path, files: outcome.fileCount, bytes: outcome.byteCount,
+                changes: outcome.changes, omittedChanges: outcome.omittedChanges, failures: outcome.failures,
+                isSame: outcome.changes.isEmpty && outcome.failures.isEmpty))
     }
 }

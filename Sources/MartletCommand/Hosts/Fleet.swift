@@ -12,18 +12,34 @@ struct Fleet: Sendable {
     /// Told what came of the check behind a batch.
     var onCheck: (@Sendable (BatchCheck) -> Void)?
 
-    /// Does `work` in a context on each host.
+    /// Does `work` in a context on each host; otherwise as ``run(_:_:onResult:check:_:)``.
+    func each<Value: Sendable>(
+        _ controller: Controller, _ interruption: Interruption,
+        onResult: @escaping @Sendable (HostResult<Value>) -> Void,
+        check: (@Sendable (Context) async throws -> Void)? = nil,
+        _ work: @escaping @Sendable (Context, Host) async throws -> Value
+    ) async throws -> FleetResults<Value> {
+        try await run(controller, interruption, onResult: onResult, check: check) { group, host, onResult in
+            try await group.each(onResult: onResult) { context, member in try await work(context, host(member)) }
+        }
+    }
+
+    /// Does `work` with all hosts.
     ///
     /// - Parameters:
     ///   - onResult: told what came of a host, as soon as it is known, one at a time. It must not wait: an interruption
     ///     would not be seen meanwhile.
     ///   - check: done on the hosts of a batch that succeeded, before the next one begins. If it throws, none does.
     /// - Returns: one result for each host, in their order, also if it was interrupted.
-    func each<Value: Sendable>(
+    func run<Value: Sendable>(
         _ controller: Controller, _ interruption: Interruption,
         onResult: @escaping @Sendable (HostResult<Value>) -> Void,
         check: (@Sendable (Context) async throws -> Void)? = nil,
-        _ work: @escaping @Sendable (Context, Host) async throws -> Value
+        _ work:
+            @escaping @Sendable (
+                Group, _ host: @escaping @Sendable (GroupMember) -> Host,
+                _ onResult: @escaping @Sendable (MemberResult<Value>) -> Void
+            ) async throws -> GroupResults<Value>
     ) async throws -> FleetResults<Value> {
         let common = CommonWay(wayIn, controller, among: hosts.map(\.name), isRetried: strategy.retry.connects > 0)
         var group = try controller.group(
@@ -40,9 +56,7 @@ struct Fleet: Sendable {
         group.onEvent = onEvent
         let settled = group
         let results = try await interruption.cancelling {
-            try await settled.each(
-                onResult: { onResult(HostResult(hosts[$0.member]!, $0, interruption.cause)) },
-                { context, member in try await work(context, hosts[member]!) })
+            try await work(settled, { hosts[$0]! }) { onResult(HostResult(hosts[$0.member]!, $0, interruption.cause)) }
         }
         await group.close(within: .seconds(2))
         await common.close(within: .seconds(2))

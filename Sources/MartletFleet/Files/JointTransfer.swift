@@ -3,10 +3,10 @@ import MartletReactor
 import Synchronization
 
 /// One transfer to members of a run: those whose ways begin alike have it together, each with an outcome of its own.
-final class JointTransfer<Outcome: Sendable>: Sendable {
-    typealias OnProgress = @Sendable (TransferProgress) -> Void
+package final class JointTransfer<Outcome: Sendable>: Sendable {
+    package typealias OnProgress = @Sendable (TransferProgress) -> Void
     /// Sends to many, and tells what came of each by its number.
-    typealias Send =
+    package typealias Send =
         @Sendable (
             [SyncTarget], (@Sendable (Int, TransferProgress) -> Void)?,
             @escaping @Sendable (Int, Result<Outcome, any Error>) -> Void
@@ -35,12 +35,14 @@ final class JointTransfer<Outcome: Sendable>: Sendable {
     }
 
     private let send: Send
+    private let sharesWays: Bool
     private let state = Mutex(State())
     private let rounds: AsyncStream<Round>
     private let starter: AsyncStream<Round>.Continuation
 
-    init(_ send: @escaping Send) {
-        self.send = send
+    /// - Parameter sharesWays: whether ways may begin alike; if not, nobody waits for anybody.
+    package init(sharesWays: Bool = true, _ send: @escaping Send) {
+        (self.send, self.sharesWays) = (send, sharesWays)
         // Never more than there are members.
         (rounds, starter) = AsyncStream.makeStream(of: Round.self, bufferingPolicy: .unbounded)
     }
@@ -67,6 +69,7 @@ final class JointTransfer<Outcome: Sendable>: Sendable {
     ///
     /// - Parameter isNear: it is connected already.
     func expect(_ member: Int, on way: JointWay, isNear: Bool = false) {
+        guard sharesWays else { return }
         change { $0.plan.expect(member, on: way, isNear: isNear, now: Reactor.now) }
     }
 
@@ -77,7 +80,7 @@ final class JointTransfer<Outcome: Sendable>: Sendable {
     func deliver(
         _ member: Int, on way: JointWay, _ target: SyncTarget, _ onProgress: OnProgress?
     ) async throws -> Outcome {
-        if way == .alone { return try await alone(target, onProgress) }
+        if way == .alone || !sharesWays { return try await alone(target, onProgress) }
         defer { _ = state.withLock { $0.cancelled.remove(member) } }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in

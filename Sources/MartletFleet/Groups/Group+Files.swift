@@ -95,26 +95,33 @@ extension Group {
         }
     }
 
-    /// Has members' transfers go together where their ways do.
     private func jointly<Outcome: Sendable>(
         to target: MemberTemplate, _ onProgress: (@Sendable (GroupMember, TransferProgress) -> Void)?,
         _ send: @escaping JointTransfer<Outcome>.Send
     ) async throws -> GroupResults<Outcome> {
-        let joint = JointTransfer(send)
+        try await each(JointTransfer(send), to: { target.path(for: $0) }, onProgress: onProgress)
+    }
+
+    /// Has members' transfers go together where their ways do; otherwise as ``each(onResult:_:)``.
+    package func each<Outcome: Sendable>(
+        _ transfer: JointTransfer<Outcome>, to path: @escaping @Sendable (GroupMember) -> [UInt8],
+        onResult: (@Sendable (MemberResult<Outcome>) -> Void)? = nil,
+        onProgress: (@Sendable (GroupMember, TransferProgress) -> Void)?
+    ) async throws -> GroupResults<Outcome> {
         let places = Dictionary(uniqueKeysWithValues: enumerated().map { ($1, $0) })
         let step: FleetRun<Context, Outcome>.Step = { context, member in
             let place = places[member]!
-            return try await joint.deliver(
-                place, on: entries[place].host.way(to: context), SyncTarget(context, target.path(for: member)),
+            return try await transfer.deliver(
+                place, on: entries[place].host.way(to: context), SyncTarget(context, path(member)),
                 progress(of: member, onProgress))
         }
         let attendance = FleetAttendance {
-            joint.expect($0, on: entries[$0].host.way, isNear: entries[$0].host.native.current != nil)
+            transfer.expect($0, on: entries[$0].host.way, isNear: entries[$0].host.native.current != nil)
         } ended: {
-            joint.left($0)
+            transfer.left($0)
         }
-        return try await joint.serving {
-            try await FleetRun(self, by: \.native, steps: [step], attendance: attendance).run()
+        return try await transfer.serving {
+            try await FleetRun(self, by: \.native, steps: [step], onResult: onResult, attendance: attendance).run()
         }
     }
 }

@@ -134,7 +134,7 @@ import Testing
         .enabled("needs root, namespaces and openssh-server") {
             await ThrowawayMachine.obstacle() == nil && MartletProgram.hasServer
         })
-    func `With --via the way to the bastion carries a tree once, and a host that is not reached stops no other`()
+    func `With --via the way to the bastion carries it once, and a host that is not reached stops no other`()
         async throws
     {
         try await withFolder { folder async throws in
@@ -161,6 +161,18 @@ import Testing
                 for host in network.hidden {
                     let there =
                         host.machine.commandPrefix + ["sh", "-c", "cat /root/copy/large | cksum; cat /root/copy/a"]
+                    let here = ["sh", "-c", "cat \(folder)/tree/large | cksum; printf aa"]
+                    #expect(try await runProgram(there).output == runProgram(here).output)
+                }
+                let beforePut = try network.bytesSent(to: network.bastion)
+                let put = try await MartletProgram.run(
+                    ["put"] + way + ["\(folder)/tree/large", "\(folder)/tree/a", "/root/"])
+                let sentByPut = try network.bytesSent(to: network.bastion) - beforePut
+                #expect(put.exitCode == 3 && put.outputLines.count == 3, "\(put.output)\(put.errors)")
+                #expect(sentByPut > size && sentByPut < size * 3 / 2, "\(sentByPut) bytes for \(size)")
+                for host in network.hidden {
+                    let there =
+                        host.machine.commandPrefix + ["sh", "-c", "cat /root/large | cksum; cat /root/a"]
                     let here = ["sh", "-c", "cat \(folder)/tree/large | cksum; printf aa"]
                     #expect(try await runProgram(there).output == runProgram(here).output)
                 }
