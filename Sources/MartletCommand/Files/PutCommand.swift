@@ -42,7 +42,7 @@ struct PutCommand: AsyncParsableCommand {
                 wayIn: try command.wayOptions.wayIn(), agent: command.wayOptions.agent, verify: command.strategy.verify,
                 report: command.report, journal: command.journal,
                 invocation: Invocation(passing: []))
-            let sources = try session.interruption.cancelling { try command.sources(options) }
+            let sources = try await session.interruption.cancelling { try command.sources(options) }
             return try await run.run(
                 session,
                 .jointly(to: command.remote) { targets, onProgress, onFinish in

@@ -46,7 +46,7 @@ struct TransferRun: Sendable {
                 defer { group.cancelAll() }
                 return try await fleet.run(
                     controller, session.interruption,
-                    onResult: { result in
+                    onResult: { (result: HostResult<TransferSummary>) in
                         journal?.ended(result)
                         reporter.ended(result)
                     }, check: check
