@@ -26,7 +26,7 @@ struct Session: Sendable {
                 let status = await session.status(of: body)
                 output.finish()
                 await group.waitForAll()
-                return status
+                return session.statusOfOutput ?? status
             }
         }
         watch?.stop()
@@ -36,9 +36,6 @@ struct Session: Sendable {
     private func status(of body: @Sendable (Session) async throws -> Int32) async -> Int32 {
         do {
             let status = try await body(self)
-            if case .outputFailed(let error)? = interruption.cause {
-                output.say("martlet: cannot write to standard output: \(SystemCalls.errorText(error))", to: .error)
-            }
             return interruption.exitStatus ?? status
         } catch is CancellationError {
             return interruption.exitStatus ?? ExitStatus.failed
@@ -47,6 +44,13 @@ struct Session: Sendable {
             output.say("martlet: \(HarmlessText.of("\(error)", keepsLines: true))", to: .error)
             return error is CommandFailure ? ExitStatus.usage : ExitStatus.failed
         }
+    }
+
+    /// What it means that not all that was said could be written, which is known at the end; `nil`: it was.
+    private var statusOfOutput: Int32? {
+        guard case .outputFailed(let error)? = interruption.cause else { return nil }
+        StandardStreams.tellFailure(error)
+        return interruption.exitStatus
     }
 
     /// Prints what contexts say beside their work, as ssh does when it has something to tell.

@@ -35,7 +35,10 @@ enum SSHDiagnosis {
             Symptom(
                 ["no matching "], .connectorFailed, "our ssh and \(host) have no algorithm in common",
                 "allow the one that it offers, for this host only, in your ssh_config"),
-            Symptom(["Bad configuration option"], .connectorFailed, "ssh does not understand its configuration"),
+            Symptom(
+                ["Bad configuration option", "Can't open user config file", "command-line line "], .connectorFailed,
+                "ssh does not take its options or its configuration file",
+                "its words above name what: an option of ours, or a line of your ssh_config"),
             Symptom(
                 ["kex_exchange_identification"], .unreachable,
                 "\(host) closed the connection before it said who it is",

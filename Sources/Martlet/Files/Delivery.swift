@@ -163,9 +163,13 @@ struct DeliveryRun: Sendable {
             }
             results = try leg.results(answer)
         } catch {
-            let failure =
+            var failure =
                 (error as? FileError)?.error(isHere: true) ?? error as? MartletError
                 ?? MartletError(.fileFailed, "\(error)")
+            // What cuts us off is on the way, not here.
+            if !(error is FileError), failure.route.steps.isEmpty || failure.route == runtime.route {
+                failure.route = context.route
+            }
             results = leg.numbers.map { _ in .failure(failure) }
         }
         return zip(leg.numbers, results).enumerated().map { index, ended in

@@ -53,6 +53,16 @@ struct WayInOptions: ParsableArguments {
     func validate() throws {
         _ = try Self.duration(connectTimeout, "--connect-timeout")
         _ = try route()
+        try checkIdentity()
+    }
+
+    /// ssh would go on without a key that is not there, and say so where nobody sees it.
+    private func checkIdentity() throws {
+        // What it expands is for ssh to find; and of a key that an agent has, the public half is enough.
+        guard let identity, !identity.hasPrefix("~"), !identity.contains("%"), !SystemCalls.exists(identity),
+            !SystemCalls.exists(identity + ".pub")
+        else { return }
+        throw ValidationError("--identity: there is no key \(HarmlessText.of(identity))")
     }
 
     private func route() throws -> RouteSpec? {

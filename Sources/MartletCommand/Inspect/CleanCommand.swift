@@ -9,6 +9,8 @@ struct CleanCommand: AsyncParsableCommand {
         discussion: """
             They are in ${XDG_CACHE_HOME:-$HOME/.cache}/martlet of the far user; anything else there stays. Agents that run \
             now go on.
+
+            Exit status: 0 if all is removed; 1 if something could not be; 3 if a host was not reached.
             """
     )
 

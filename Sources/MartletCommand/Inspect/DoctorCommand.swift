@@ -5,7 +5,8 @@ import Martlet
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Connect to a host and tell every step with its time, and what to do when one fails."
+        abstract: "Connect to a host and tell every step with its time, and what to do when one fails.",
+        discussion: "Exit status: 0 if all is well; 1 if this machine lacks something; 3 if the host was not reached."
     )
 
     @OptionGroup var wayOptions: WayInOptions

@@ -6,7 +6,8 @@ import Synchronization
 struct FactsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "facts",
-        abstract: "Show what kind of machines hosts are."
+        abstract: "Show what kind of machines hosts are.",
+        discussion: "Exit status: 0 if all told; 1 if one could not; 3 if a host was not reached."
     )
 
     @OptionGroup var hostOptions: HostOptions

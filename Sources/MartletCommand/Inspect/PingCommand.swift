@@ -5,7 +5,8 @@ import Martlet
 struct PingCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ping",
-        abstract: "Measure how long hosts take to connect, and round trips to the agent there."
+        abstract: "Measure how long hosts take to connect, and round trips to the agent there.",
+        discussion: "Exit status: 0 if all answered; 1 if one did not; 3 if a host was not reached."
     )
 
     @OptionGroup var hostOptions: HostOptions

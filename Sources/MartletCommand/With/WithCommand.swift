@@ -18,7 +18,8 @@ struct WithCommand: AsyncParsableCommand {
             With several, or with NAME=, names mean what they say. The host's own user is used, whoever the tool asks for; \
             what the tool runs there runs in the login shell, as over ssh. Any number of connections of the tool share one way in.
 
-            Exit status: the tool's own, 128 + the signal that ended it; 3 if a host was not reached; 64 for wrong usage.
+            Exit status: the tool's own, 128 + the signal that ended it, 127 if there is none such; 3 if a host was not \
+            reached; 64 for wrong usage.
             """
     )
 

@@ -93,6 +93,32 @@ import Testing
         return text.split(separator: "\0").count > 3
     }
 
+    @Test(arguments: ["run -H local -- echo x", "facts -H local", "hosts local", "specs", "--help"])
+    func `What cannot be written is an error`(_ words: String) async throws {
+        for (end, reason) in [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")] {
+            let run = try await MartletProgram.shell("\"$martlet\" \(words) \(end)")
+            #expect(run.exitCode == 1, "\(words) \(end): \(run.errors)")
+            #expect(run.errors.hasSuffix("martlet: cannot write to standard output: \(reason)\n"), "\(run.errors)")
+        }
+    }
+
+    @Test func `Closed descriptors become no other file`() async throws {
+        try await withTestFolder { folder async throws in
+            try "content".write(toFile: "\(folder)/source", atomically: true, encoding: .utf8)
+            let put = try await MartletProgram.shell(
+                "\"$martlet\" put -H local \(folder)/source \(folder)/target <&- >&- 2>&-")
+            #expect(put.exitCode == 1 && text(of: "\(folder)/target") == "content")
+            let read = try await MartletProgram.shell("\"$martlet\" run -H local --no-prefix -- cat <&-")
+            #expect(read.exitCode == 0 && read.output.isEmpty, "\(read.errors)")
+        }
+    }
+
+    @Test func `Words that are not UTF-8 are refused, as another file would be meant`() async throws {
+        let run = try await MartletProgram.shell(#""$martlet" run -H local -- rm "$(printf 'caf\351')""#)
+        #expect(run.exitCode == 64 && run.output.isEmpty)
+        #expect(run.errors.hasPrefix("martlet: argument 6 is not UTF-8: caf"), "\(run.errors)")
+    }
+
     @Test func `After an interruption JSON still has a result for each host`() async throws {
         let marker = MartletProgram.marker()
         let result = try await MartletProgram.run(

@@ -74,6 +74,17 @@ struct SSHTests {
         )
     }
 
+    @Test func `What ssh does not take is told as that, and a key that is not there before`() async throws {
+        for way in [["-F", "/nowhere/config"], ["-o", "Nonsense=1"]] {
+            let run = try await MartletProgram.run(["run"] + way + ["-H", "nobody.invalid", "--", "true"])
+            #expect(run.exitCode == 3)
+            #expect(
+                run.errors.contains("error: ssh does not take its options or its configuration file"), "\(run.errors)")
+        }
+        let key = try await MartletProgram.run(["run", "-i", "/nowhere/key", "-H", "nobody.invalid", "--", "true"])
+        #expect(key.exitCode == 64 && key.errors.contains("--identity: there is no key /nowhere/key"), "\(key.errors)")
+    }
+
     @Test func `An interruption ends far commands over ssh`() async throws {
         try await withThrowawaySSHD { sshd in
             let marker = MartletProgram.marker()

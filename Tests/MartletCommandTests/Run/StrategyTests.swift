@@ -72,7 +72,7 @@ import Testing
             try await withTestFolder { folder async throws in
                 // Who comes first finds a port where nobody listens.
                 try """
-                Match exec "mkdir \(folder)/first"
+                Match exec "date +%%s.%%N >>\(folder)/log; mkdir \(folder)/first 2>>\(folder)/log"
                     Port 1
                 Match all
                 Include \(sshd.configPath)
@@ -80,7 +80,9 @@ import Testing
                 let way = ["-F", "\(folder)/config", "-H", sshd.hostAlias, "--retry", "1"]
                 let run = try await MartletProgram.run(["run"] + way + ["--", "echo fine; exit 9"])
                 #expect(run.exitCode == 1 && run.output == "\(sshd.hostAlias): fine\n", "\(run.errors)")
-                #expect(run.errors.contains("\(sshd.hostAlias): trying again in "))
+                #expect(
+                    run.errors.contains("\(sshd.hostAlias): trying again in "),
+                    "\(text(of: "\(folder)/log"))\(run.errors)")
                 #expect(run.errors.contains("exit code 9"))
             }
             let closed = sshd.hostAlias(.closedPort)
