@@ -110,8 +110,11 @@ let package = Package(
         .target(
             name: "MartletFragment",
             dependencies: ["CMartlet", "Martlet", "MartletReactor"],
-            exclude: ["FarSide"]
+            exclude: ["FarSide"],
+            plugins: ["PackFragment"]
         ),
+        .plugin(name: "PackFragment", capability: .buildTool(), dependencies: ["pack-fragment"]),
+        .executableTarget(name: "pack-fragment"),
         .target(
             name: "MartletOperations",
             dependencies: ["CMartlet", "Martlet", "MartletReactor", "MartletShim", "MartletWire"]
@@ -241,7 +244,7 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-for target in package.targets {
+for target in package.targets where target.type != .plugin {
     // Each agent says which build it is. Without a build id in its program it hashes all of that, and tests start thousands.
     if target.type == .test {
         target.linkerSettings = [.unsafeFlags(["-Xlinker", "--build-id=sha1"], .when(platforms: [.linux]))]

@@ -131,11 +131,4 @@ import Testing
             #expect(error.message.contains("only we may write"))
         }
     }
-
-    @Test func `What is compiled with fragments is the coder of this build`() async throws {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        let result = try await runProgram([root.appending(path: "bin/pack-fragment").path, "--check"])
-        #expect(result.exitCode == 0, "\(result.errors)")
-    }
 }
