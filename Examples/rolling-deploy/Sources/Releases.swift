@@ -17,9 +17,8 @@ import MartletMacros
 
 /// Makes a release the current one.
 @Remote func activate(_ release: String, in root: String) throws(LinkError) {
-    let new = "releases/\(release)"
-    if let old = target(of: "\(root)/current"), old != new { try point("\(root)/previous", to: old) }
-    try point("\(root)/current", to: new)
+    if let old = target(of: "\(root)/current") { try point("\(root)/previous", to: old) }
+    try point("\(root)/current", to: "releases/\(release)")
 }
 
 /// Makes current again what was so before a release, where that has become the current one.

@@ -256,9 +256,10 @@ final class Agent: Sendable {
         let deadline = Reactor.now + limit
         // Whatever holds up the task below: what was printed, for one, which may wait for the controller.
         reactor.schedule(at: deadline) { [self] in end() }
-        fflush(nil)
         // It ends at its deadline at the latest, and the process after it.
         Task(executorPreference: reactor) { [self] in
+            // Not before: it waits for whoever prints, who waits for this thread to read.
+            fflush(nil)
             await runtime.drain(until: deadline) {
                 let isPrinted = state.withLock { $0.output?.isEmpty ?? true }
                 return link.isOver || isPrinted && isDrained(runtime, link)

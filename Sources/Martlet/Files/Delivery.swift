@@ -92,9 +92,8 @@ struct Delivery: Sendable {
     let failures: [FileFailure]
     /// From the start of its transfer.
     let duration: Duration
-
-    /// Others were not to wait for it: it has to be sent to alone.
-    var isBehind: Bool { if case .failure(let error) = result { error.code == SyncRelay.behind.code } else { false } }
+    /// Others of its leg were not to wait for it: it has to be sent to alone.
+    let isBehind: Bool
 
     func transferResult(isSingle: Bool) throws(MartletError) -> TransferResult {
         try target.context.result(try result.get(), failures, isSingle: isSingle)
@@ -172,18 +171,27 @@ struct DeliveryRun: Sendable {
             }
             results = leg.numbers.map { _ in .failure(failure) }
         }
+        // A relay that says so of all, or who is none, is not believed: this would go on for ever.
+        let behind = results.map { leg.isRelay && $0.isBehind }
+        let isEndless = !behind.contains(false)
         return zip(leg.numbers, results).enumerated().map { index, ended in
             let (number, result) = ended
             let delivery = Delivery(
                 number: number, target: targets[number],
                 result: result.mapError { $0.on(targets[number].context.route) }, failures: failures,
-                duration: ContinuousClock.now - start)
+                duration: ContinuousClock.now - start, isBehind: behind[index] && !isEndless)
             if !delivery.isBehind {
                 tellers[index].finish()
                 onFinish?(delivery)
             }
             return delivery
         }
+    }
+}
+
+extension Result<FileReport, MartletError> {
+    fileprivate var isBehind: Bool {
+        if case .failure(let error) = self { error.code == SyncRelay.behind.code } else { false }
     }
 }
 

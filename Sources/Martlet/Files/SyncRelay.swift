@@ -83,6 +83,8 @@ struct SyncRelay {
         var path: [UInt8]
     }
 
+    private typealias Answer = [Result<FileReport, MartletError>]
+
     private let legs: [SyncLeg]
     private let runtime: ContextRuntime
     private let count: Int
@@ -102,32 +104,36 @@ struct SyncRelay {
             try manifest.add(piece: item.dropFirst())
         }
         let ends = legs.map { _ -> (Channel<[UInt8]>, Channel<[UInt8]>) in runtime.makeChannel() }
-        var results = [Result<FileReport, MartletError>](repeating: .failure(TreeExchange.brokenOff), count: count)
-        try await withThrowingTaskGroup(of: (Int, [Result<FileReport, MartletError>]).self) { group in
+        let answers = legs.map { _ in AsyncStream<Answer>.makeStream(bufferingPolicy: .bufferingNewest(1)) }
+        let pace = RelayPace(runtime.reactor) { ends[$0].0.close() }
+        defer { for (near, _) in ends { near.close() } }
+        var results = [Result<FileReport, MartletError>](repeating: .failure(Self.behind), count: count)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
             for (number, leg) in legs.enumerated() {
-                let far = ends[number].1
-                group.addTask { (number, await self.answer(leg, far)) }
+                let (far, answer) = (ends[number].1, answers[number].continuation)
+                group.addTask {
+                    answer.yield(await self.answer(leg, far))
+                    answer.finish()
+                }
             }
             let behind: Set<Int>
-            do { behind = try await feed(manifest, upstream, ends.map(\.0)) } catch {
+            do { behind = try await feed(manifest, upstream, ends.map(\.0), pace) } catch {
                 for (near, _) in ends { near.close() }
-                group.cancelAll()
                 throw error
             }
-            var answers = 0
-            while answers < legs.count - behind.count, let (number, ended) = try await group.next() {
-                guard !behind.contains(number) else { continue }
-                answers += 1
-                for (target, result) in zip(legs[number].numbers, ended) { results[target] = result }
+            // The others wait no longer for the last word of one whose disk hangs.
+            let (ended, _) = try await pace.all(legs.indices.filter { !behind.contains($0) }) { number in
+                await answers[number].stream.first { _ in true }
             }
-            group.cancelAll()
-            for number in behind { for target in legs[number].numbers { results[target] = .failure(Self.behind) } }
+            for (number, answer) in ended {
+                for (target, result) in zip(legs[number].numbers, answer) { results[target] = result }
+            }
         }
-        for (near, _) in ends { near.close() }
         return SyncLeg.pack(results)
     }
 
-    private func answer(_ leg: SyncLeg, _ far: Channel<[UInt8]>) async -> [Result<FileReport, MartletError>] {
+    private func answer(_ leg: SyncLeg, _ far: Channel<[UInt8]>) async -> Answer {
         do {
             if leg.address == runtime.node.address {
                 do {
@@ -150,9 +156,8 @@ struct SyncRelay {
 
     /// - Returns: the legs that were left behind.
     private func feed(
-        _ manifest: Manifest, _ upstream: Channel<[UInt8]>, _ ends: [Channel<[UInt8]>]
+        _ manifest: Manifest, _ upstream: Channel<[UInt8]>, _ ends: [Channel<[UInt8]>], _ pace: RelayPace
     ) async throws -> Set<Int> {
-        let pace = RelayPace(runtime.reactor) { ends[$0].close() }
         nonisolated(unsafe) let manifest = manifest
         var (wanted, behind) = try await pace.all(Array(ends.indices)) { number in
             // Why it takes nothing, its answer says.

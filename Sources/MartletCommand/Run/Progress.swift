@@ -44,7 +44,6 @@ final class Progress: Sendable {
             state.working.removeAll { $0.index == host.index }
             if verdict != .succeeded { state.failed += 1 }
         }
-        if ContinuousClock.now - start > .seconds(1) { show() }
     }
 
     /// Shows it after a second and keeps its clock going, until the task is cancelled.

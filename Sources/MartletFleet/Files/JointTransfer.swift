@@ -80,7 +80,11 @@ package final class JointTransfer<Outcome: Sendable>: Sendable {
     func deliver(
         _ member: Int, on way: JointWay, _ target: SyncTarget, _ onProgress: OnProgress?
     ) async throws -> Outcome {
-        if way == .alone || !sharesWays { return try await alone(target, onProgress) }
+        if way == .alone || !sharesWays {
+            // Nobody waits for it.
+            left(member)
+            return try await alone(target, onProgress)
+        }
         defer { _ = state.withLock { $0.cancelled.remove(member) } }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in

@@ -48,14 +48,18 @@ final class GatewaySet: Sendable {
         // Gateways that come and go leave room for a second try, not for ever.
         for _ in 0...gateways.count * 2 {
             guard let choice = choose(member, since: start) else { throw unreachable(name) }
+            let gateway = gateways[choice.gateway]
+            // Before it is connected: nobody closes it as one that is not used.
+            gateway.uses.withLock { $0 += 1 }
+            var isKept = false
+            defer { if !isKept { gateway.uses.withLock { $0 -= 1 } } }
             guard let passage = try await passage(choice) else { continue }
-            passage.gateway.uses.withLock { $0 += 1 }
             do {
                 let context = try await connect(passage.context)
                 state.withLock { $0.passages[ObjectIdentifier(context)] = passage }
+                isKept = true
                 return context
             } catch {
-                passage.gateway.uses.withLock { $0 -= 1 }
                 guard await isLost(passage, error) else { throw error }
                 last = error
             }

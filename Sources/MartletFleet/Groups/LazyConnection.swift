@@ -171,11 +171,22 @@ package final class LazyConnection<Handle: AnyObject & Sendable>: Sendable {
 
     /// Ends it. What is being connected ends as soon as it is there; who comes next connects anew.
     package func close(within limit: Duration) async {
-        let handle = state.withLock { state in
+        if let handle = take() { await end(handle, limit) }
+    }
+
+    /// It is nobody's any more from now on.
+    ///
+    /// - Returns: ends it; `nil` if there is nothing to end.
+    func closing(within limit: Duration) -> (@Sendable () async -> Void)? {
+        guard let handle = take() else { return nil }
+        return { [end] in await end(handle, limit) }
+    }
+
+    private func take() -> Handle? {
+        state.withLock { state in
             state.generation += 1
             defer { (state.handle, state.isLost) = (nil, false) }
             return state.handle
         }
-        if let handle { await end(handle, limit) }
     }
 }

@@ -76,10 +76,10 @@ struct FleetRun<Handle: AnyObject & Sendable, Value: Sendable>: Sendable {
                 tell(.ended(result.member, result.outcome.kind, result.duration))
                 onResult?(result)
                 guard strategy.closesMembers else { return }
-                let connection = connection(group.entries[index].host)
-                // The next does not wait until this one has left.
+                // At once: a check that follows connects anew. The next does not wait until this one has left.
+                guard let close = connection(group.entries[index].host).closing(within: .seconds(2)) else { return }
                 tasks.addTask {
-                    await connection.close(within: .seconds(2))
+                    await close()
                     return .closed
                 }
             }

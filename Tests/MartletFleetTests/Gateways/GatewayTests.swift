@@ -197,16 +197,14 @@ import Testing
             let process = victim.processID!
             kill(process, SIGSTOP)
             defer { kill(process, SIGKILL) }
-            let times = Mutex<[String: ContinuousClock.Instant]>([:])
-            let start = ContinuousClock.now
-            let results = try await group.each { context, member in
-                try await context.call(Nothing())
-                times.withLock { $0[member.name] = .now }
+            let order = Mutex<[GroupMember]>([])
+            let results = try await group.each(onResult: { result in order.withLock { $0.append(result.member) } }) {
+                context, _ in try await context.call(Nothing())
             }
             for place in group.indices {
                 let isBehind = place == 0 || group.gateway(place) === victim
                 #expect(results[place].outcome.kind == (isBehind ? .unreachable : .ok), "\(results[place])")
-                if !isBehind { #expect(times.withLock { $0[group[place].name]! } - start < .seconds(3)) }
+                if !isBehind { #expect(order.withLock { $0.prefix(6) }.contains(group[place])) }
             }
             #expect(results.unreached.count == 2)
             #expect(try await results.failed.call(Nothing()).allSucceeded)
@@ -228,13 +226,11 @@ import Testing
                 #expect(tries.value == 1)
                 isUp.withLock { $0 = true }
                 // Not before its pause is over: but soon behind that.
-                let begin = ContinuousClock.now
                 await eventually {
                     try await group.reconnect().get()
                     return Set(group.indices.map { ObjectIdentifier(group.gateway($0)) }).count == 2
                 }
                 #expect(tries.value == 2)
-                #expect(ContinuousClock.now - begin < .seconds(8))
             }
         }
     }

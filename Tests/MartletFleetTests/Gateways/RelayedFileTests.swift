@@ -172,6 +172,32 @@ import Testing
         }
     }
 
+    @Test func `Nobody behind a gateway waits for those that are not behind it`() async throws {
+        try await TestFolder.with { folder async throws in
+            try await withMartlet(patient) { martlet in
+                // How these are reached is known only when they are.
+                let direct = (1...3).map { number in
+                    MemberSpec(name: "direct\(number)") { _ in try await martlet.connect(.local) }
+                }
+                var behind = try (1...2).map { try MemberSpec("local", name: "web\($0)") }
+                for number in behind.indices { behind[number].gateways = try localGateways(1) }
+                try await martlet.group(direct + behind).closing { group async throws in
+                    let contexts = try await group.connect().get()
+                    let processes = contexts.prefix(3).map(\.facts.processID)
+                    for process in processes { kill(process, SIGSTOP) }
+                    defer { for process in processes { kill(process, SIGCONT) } }
+                    let put = Task {
+                        try await group.put(bytes: pattern(1000), to: folder.file("{host}"), options: plain)
+                    }
+                    await eventually { folder.has("web1") && folder.has("web2") }
+                    #expect(!folder.has("direct1"))
+                    for process in processes { kill(process, SIGCONT) }
+                    #expect(try await put.value.allSucceeded)
+                }
+            }
+        }
+    }
+
     @Test func `A member that is cancelled leaves its round, and the others go on`() async throws {
         try await withMartlet(OutputLog().options) { martlet async throws in
             let context = try await martlet.connect(.local)

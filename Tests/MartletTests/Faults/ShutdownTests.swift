@@ -150,6 +150,18 @@ struct FloodForEver: RemoteTask {
         }
     }
 
+    @Test func `A shutdown ends what prints without a pause`() async throws {
+        try await TestFolder.with { folder in
+            try await withLocalContext { _, context in
+                try await context.post(PrintForEver(started: folder.file("started")))
+                await eventually { folder.has("started") }
+                let entry = try #require(ProcessTable.entry(of: context.processID))
+                await context.shutdown(deadline: .seconds(1))
+                await eventually { !entry.isAlive }
+            }
+        }
+    }
+
     @Test func `A shutdown of a controller drains contexts at every depth`() async throws {
         let log = OutputLog()
         try await withMartlet(log.options) { martlet in
@@ -163,6 +175,16 @@ struct FloodForEver: RemoteTask {
             #expect(texts == (0..<3000).map { "line \($0)" })
             #expect(ProcessTable.entry(of: below.processID) == nil)
         }
+    }
+}
+
+/// Prints more than anybody takes.
+struct PrintForEver: RemoteTask {
+    var started: String
+    func run(in context: RemoteContext) async throws {
+        Signpost.leave(started)
+        let line = String(repeating: "x", count: 4000)
+        while true { print(line) }
     }
 }
 
