@@ -1,4 +1,5 @@
 import ArgumentParser
+import Martlet
 
 #if canImport(Glibc)
 import Glibc
@@ -19,7 +20,7 @@ public enum MartletCommandLine {
         // Not `await` here: Swift's asynchronous main ends the main thread, for which a static program first sorts all its
         // unwind tables. That takes 40 ms of every command.
         Task.detached {
-            await MartletTool.main()
+            await run()
             exit(ExitStatus.success)
         }
         while true { pause() }
@@ -37,6 +38,36 @@ public enum MartletCommandLine {
                 """
         }
         return nil
+    }
+
+    private static func run() async {
+        var command: any ParsableCommand
+        do { command = try await MartletTool.asyncParseAsRoot() } catch {
+            // What validate() finds wrong beside the words themselves, such as a file that is not there, is ours to tell.
+            guard MartletTool.exitCode(for: error) == .failure else { MartletTool.exit(withError: error) }
+            fail("martlet: \(MartletTool.message(for: error))", ExitStatus.usage)
+        }
+        do {
+            if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
+        } catch let failure as CommandFailure {
+            fail("martlet: \(failure)", failure.exitStatus)
+        } catch let error as ValidationError {
+            fail("Error: \(error)\n\(usage(of: type(of: command)))", ExitStatus.usage)
+        } catch {
+            MartletTool.exit(withError: error)
+        }
+    }
+
+    /// As ArgumentParser tells it, which in run() knows no more than that it is one of all.
+    private static func usage(of command: any ParsableCommand.Type) -> String {
+        let lines = MartletTool.usageString(for: command).split(separator: "\n").joined(separator: "\n       ")
+        let name = command.configuration.commandName.map { "martlet \($0)" } ?? "martlet"
+        return "Usage: \(lines)\n  See '\(name) --help' for more information."
+    }
+
+    private static func fail(_ text: String, _ status: Int32) -> Never {
+        writeAll(Array("\(HarmlessText.of(text, keepsLines: true))\n".utf8), to: 2)
+        exit(status)
     }
 }
 

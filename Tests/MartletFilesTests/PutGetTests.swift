@@ -111,7 +111,7 @@ import Testing
             let noFolder = await failure { try await context.put(here, to: "\(folder)/none/x") }
             #expect(noFolder?.message == "write \(folder)/none/x: No such file or directory")
             #expect(
-                noFolder?.advice == "make the folder \(folder)/none first, or have it made: createsParents, --parents")
+                noFolder?.advice == "make the folder \(folder)/none first, or have it made: createsParents")
             let near = await failure { try await context.put("\(folder)/none", to: there) }
             #expect(near?.message == "read \(folder)/none here: No such file or directory")
             let back = await failure { try await context.get(there, to: "\(folder)/none/x") }

@@ -53,6 +53,10 @@ private final class Log: Sendable {
             #expect("\(results.stop!)" == "stopped when 2 had failed, where 1 may")
             let serial = try await group.with(.serial).run("[ $$ -lt 0 ]")
             #expect(serial.map(\.outcome.kind) == [.failed] + Array(repeating: .skipped, count: 5))
+            var checked = FleetStrategy.serial
+            checked.verify = { if $0.number == 2 { throw PlainError(text: "bad") } }
+            let verified = try await group.with(checked).run("true")
+            #expect(verified.map(\.outcome.kind) == [.ok, .ok] + Array(repeating: .skipped, count: 4))
         }
     }
 

@@ -356,7 +356,7 @@ final class TreeTarget {
             var error = FileError("write", destination, number).error(isHere: isHere)
             if number == ENOENT {
                 error.advice =
-                    "make the folder \(folder.withoutSlashes.shown) first, or have it made: createsParents, --parents"
+                    "make the folder \(folder.withoutSlashes.shown) first, or have it made: createsParents"
             }
             throw error
         }

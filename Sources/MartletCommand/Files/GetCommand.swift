@@ -36,7 +36,7 @@ struct GetCommand: AsyncParsableCommand {
         let template = MemberTemplate(paths[paths.count - 1])
         let locals: [[UInt8]]
         do { locals = try template.paths(for: hosts.map(\.member)) } catch let error as MartletError {
-            throw ValidationError(error.message + (error.advice.map { "; \($0)" } ?? ""))
+            throw CommandFailure(error.message + (error.advice.map { "; \($0)" } ?? ""))
         }
         var options = try transfer.options()
         if template.hasPlaces { options.createsParents = true }

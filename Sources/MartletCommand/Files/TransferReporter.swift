@@ -72,7 +72,8 @@ struct TransferReporter: Sendable {
             object.add("event", "summary")
             object.add("hosts", hosts.count)
             object.add("succeeded", done)
-            object.add("unreachable", hosts.count(where: \.isUnreachable))
+            object.add("unreachable", hosts.count { $0.verdict == .unreachable })
+            object.add("lost", hosts.count(where: \.wasLost))
             object.add("skipped", skipped.count)
             object.add("duration", duration)
             output.say(object.finished)
@@ -80,7 +81,7 @@ struct TransferReporter: Sendable {
         }
         if case .signal(let number)? = cause {
             output.say(output.errorStyle.warning("ended by \(Signals.name(number))"), to: .error)
-        } else if let stop = results.stop, results.wasStopped {
+        } else if let stop = results.stop(after: cause) {
             output.say(output.errorStyle.warning(HarmlessText.of("\(stop)")), to: .error)
         }
         guard hosts.count > 1, !(run.report.quiet && done == hosts.count) else { return }

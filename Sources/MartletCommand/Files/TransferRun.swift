@@ -71,7 +71,7 @@ struct TransferRun: Sendable {
             reporter.summarize(results, ContinuousClock.now - start, interruption)
         }
         let status = Self.exitStatus(results)
-        await journal?.finish(session.interruption.exitStatus ?? status, results.stop)
+        await journal?.finish(session.interruption.exitStatus ?? status, results.stop(after: interruption))
         return status
     }
 

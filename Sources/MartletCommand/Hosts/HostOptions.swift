@@ -34,8 +34,8 @@ struct HostOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             """
-            Take those hosts of the last run that are in the journal as failed, unreached, unfinished (interrupted, skipped, \
-            or not known), or all; several with commas. 'martlet run' without a command repeats that of the last run, too, \
+            Take those hosts of the last run that are in the journal as failed, unreached, unfinished (lost after it had \
+            begun, interrupted, skipped, or not known), or all; several with commas. 'martlet run' without a command repeats that of the last run, too, \
             with its options.
             """, valueName: "which"),
         completion: .list(Rerun.Kind.allCases.map(\.rawValue)), transform: Rerun.read)
@@ -46,37 +46,46 @@ struct HostOptions: ParsableArguments {
         help: ArgumentHelp("With --rerun: take this run instead of the last; see 'martlet journal'.", valueName: "id"))
     var runID: Int64?
 
-    /// - Throws: `ValidationError` for a name that is none, or if there is no host at all; `CleanExit` if there is none left.
+    /// - Throws: `ValidationError` if none is named; ``CommandFailure`` for a name that is none, or if there is no host at all;
+    ///   `CleanExit` if there is none left.
     func list() throws -> [Host] {
-        let selection = try HostSelection.reading(inventory)
+        let selection = try HostSelection(inventory)
         if let rerun { return try rerun.hosts(of: runID, selection) }
         var names: [HostName] = []
         for text in hosts { names += try selection.names(text) }
         if let hostsFile {
-            let lines: [(Int, String)]
-            do { lines = try Self.lines(of: hostsFile) } catch { throw ValidationError(error.description) }
-            for (number, text) in lines { names += try selection.names(text, "\(hostsFile):\(number): ") }
-        }
-        guard !names.isEmpty else {
+            for (number, text) in try Self.lines(of: hostsFile) {
+                names += try selection.names(text, "\(hostsFile):\(number): ")
+            }
+        } else if hosts.isEmpty {
+            // Not in validate(): what else is wrong, or a wish for help, comes first.
             throw ValidationError("name hosts with -H or --hosts-file; options stand before the command")
         }
+        guard !names.isEmpty else { throw CommandFailure("there is no host in what -H and --hosts-file name") }
         return Host.list(names)
     }
 
     /// What words mean, with the inventory that is used if none is named.
     ///
-    /// - Throws: `ValidationError` for one that is none.
-    static func names(_ texts: [String]) throws -> [HostName] {
-        let selection = try HostSelection.reading(nil)
-        return try texts.flatMap { try selection.names($0) }
+    /// - Throws: ``CommandFailure`` for one that is none.
+    static func names(_ texts: [String]) throws(CommandFailure) -> [HostName] {
+        let selection = try HostSelection(nil)
+        var names: [HostName] = []
+        for text in texts {
+            guard !text.allSatisfy(\.isWhitespace) else {
+                throw CommandFailure("a host has an empty name: see whether a variable is not set")
+            }
+            names += try selection.names(text)
+        }
+        return names
     }
 
     /// The one host that a word means.
     ///
-    /// - Throws: `ValidationError` for one that is none, or means several.
-    static func name(_ text: String) throws -> HostName {
+    /// - Throws: ``CommandFailure`` for one that is none, or means several.
+    static func name(_ text: String) throws(CommandFailure) -> HostName {
         let names = try names([text])
-        guard names.count == 1 else { throw ValidationError("\(text) means \(names.count) hosts, not one") }
+        guard names.count == 1 else { throw CommandFailure("\(text) means \(names.count) hosts, not one") }
         return names[0]
     }
 
@@ -85,6 +94,8 @@ struct HostOptions: ParsableArguments {
             throw ValidationError("--rerun takes the hosts of a run: -H and --hosts-file name others")
         }
         if runID != nil, rerun == nil { throw ValidationError("--run says of which run --rerun takes the hosts") }
+        try OptionValue.notBlank(hosts, "--hosts")
+        try OptionValue.notBlank(["--hosts-file": hostsFile, "--inventory": inventory])
         if let fanout, fanout < 1 { throw ValidationError("--fanout wants a number of at least 1") }
     }
 

@@ -25,6 +25,9 @@ struct HostResult<Value: Sendable>: Sendable {
     /// Why it was not begun, unless that was an interruption.
     var skipReason: String? { if case .skipped(let reason) = outcome, !isNotStarted { reason } else { nil } }
 
+    /// The connection was lost after it had begun: nobody knows how far it came.
+    var wasLost: Bool { outcome.kind == .unreachable && timings != nil }
+
     /// It was not connected, or the connection was lost.
     var isUnreachable: Bool { outcome.kind == .unreachable || (outcome.kind == .timedOut && timings == nil) }
 
@@ -33,7 +36,7 @@ struct HostResult<Value: Sendable>: Sendable {
         switch outcome {
         case .failed(let error), .timedOut(let error), .unreachable(let error):
             if error is CommandError { return nil }
-            if let error = error as? MartletError { return error }
+            if let error = error as? MartletError { return error.ofCommandLine }
             if let error = error as? MemberDeadlineError {
                 return MartletError(
                     .deadlineExceeded,
@@ -43,6 +46,15 @@ struct HostResult<Value: Sendable>: Sendable {
             return MartletError(.misuse, "\(error)")
         case .ok, .cancelled, .skipped: return nil
         }
+    }
+}
+
+extension MartletError {
+    /// What the library calls by its own names has other ones here.
+    fileprivate var ofCommandLine: MartletError {
+        var error = self
+        error.advice = advice?.replacing(": createsParents", with: ": --parents")
+        return error
     }
 }
 
@@ -66,6 +78,11 @@ struct FleetResults<Value: Sendable>: Sendable {
         case .verify?: true
         case .cancelled?, nil: false
         }
+    }
+
+    /// Why the strategy ended it before all had their turn, or though they had; nil if it did not, or somebody interrupted it.
+    func stop(after interruption: Interruption.Cause?) -> FleetStop? {
+        wasStopped && interruption == nil ? stop : nil
     }
 }
 

@@ -1,24 +1,21 @@
-import ArgumentParser
 import Martlet
 import MartletFleet
 
 /// What words of the command line mean which hosts: specs, ranges, and what the inventory knows.
-struct HostSelection {
+struct HostSelection: Sendable {
     private let inventory: Inventory?
+    /// The inventory's file; nil if there is none.
+    let inventoryFile: String?
     private let known: [String: InventoryHost]
 
     /// - Parameter file: what `--inventory` says.
     /// - Throws: ``CommandFailure`` that names the inventory's file.
     init(_ file: String?) throws(CommandFailure) {
-        inventory = try InventoryFile.read(file)
+        inventoryFile = InventoryFile.path(file)
+        inventory = try inventoryFile.map { path throws(CommandFailure) in try InventoryFile.read(path) }
         let hosts: [InventoryHost]
         do { hosts = try inventory?.allHosts() ?? [] } catch { throw CommandFailure("\(error)") }
         known = Dictionary(hosts.map { ($0.name, $0) }) { first, _ in first }
-    }
-
-    /// - Throws: `ValidationError` that names the inventory's file.
-    static func reading(_ file: String?) throws -> HostSelection {
-        do { return try HostSelection(file) } catch { throw ValidationError(error.description) }
     }
 
     /// A host by what it is called, and how it is reached: the inventory's, if that means the same by it.
@@ -31,9 +28,15 @@ struct HostSelection {
     /// All that the inventory has, in its order.
     func all() throws -> [InventoryHost] { try inventory?.allHosts() ?? [] }
 
+    /// Where hosts could have been, if there is none.
+    var emptiness: String {
+        let source = inventoryFile.map { "the inventory \(HarmlessText.of($0)) has no host" } ?? "there is no inventory"
+        return "\(source), and ~/.ssh/config names none: see 'martlet hosts --help'"
+    }
+
     /// - Parameter place: where it was given, for the error.
-    /// - Throws: `ValidationError`.
-    func names(_ text: String, _ place: String = "") throws -> [HostName] {
+    /// - Throws: ``CommandFailure``.
+    func names(_ text: String, _ place: String = "") throws(CommandFailure) -> [HostName] {
         do {
             guard Self.isExpression(text) else {
                 var names: [HostName] = []
@@ -45,11 +48,7 @@ struct HostSelection {
                 return names
             }
             return try (inventory ?? Inventory()).select(text).map { try HostName($0) }
-        } catch let error as SpecError {
-            throw ValidationError(place + error.description)
-        } catch let error as InventoryError {
-            throw ValidationError(place + error.description)
-        }
+        } catch { throw CommandFailure("\(place)\(error)") }
     }
 
     /// Whether it says more than to take all that are named: then each host is there once.

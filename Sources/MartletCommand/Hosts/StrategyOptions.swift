@@ -12,7 +12,7 @@ struct StrategyOptions: ParsableArguments {
         transform: Self.sizes)
     var batches: Sizes?
 
-    @Flag(help: "Go through the hosts one after the other.")
+    @Flag(help: "Go through the hosts one after the other: each is a batch.")
     var serial = false
 
     @Option(
@@ -65,8 +65,9 @@ struct StrategyOptions: ParsableArguments {
     }
 
     func validate() throws {
-        if let deadline { _ = try WayInOptions.duration(deadline, "--deadline") }
+        if let deadline { _ = try OptionValue.duration(deadline, "--deadline") }
         guard (0...1000).contains(retry) else { throw ValidationError("--retry wants a number from 0 to 1000") }
+        try OptionValue.notBlank(["--verify": verify])
         if serial, batches != nil {
             throw ValidationError("--serial goes host by host, and --batches by several: name one of them")
         }
@@ -75,7 +76,7 @@ struct StrategyOptions: ParsableArguments {
     /// - Parameter limit: how many hosts may be worked on at once.
     func strategy(limit: Int) -> FleetStrategy {
         FleetStrategy(
-            batches: batches?.sizes ?? [], limit: serial ? 1 : limit,
+            batches: serial ? [1] : batches?.sizes ?? [], limit: limit,
             failures: maxFailures ?? (serial || batches != nil ? .count(0) : .unlimited),
             retry: RetryPolicy(connects: retry),
             memberDeadline: deadline.map { .milliseconds(Int64($0 * 1000)) })

@@ -51,7 +51,13 @@ struct WayInOptions: ParsableArguments {
     var color: ColourChoice = .auto
 
     func validate() throws {
-        _ = try Self.duration(connectTimeout, "--connect-timeout")
+        _ = try OptionValue.duration(connectTimeout, "--connect-timeout")
+        try OptionValue.notBlank([
+            "--ssh-config": configuration, "--user": user, "--identity": identity, "--sudo-user": sudoUser,
+            "--agent": agent,
+        ])
+        try OptionValue.notBlank(options, "--ssh-option")
+        try OptionValue.notBlank(via, "--via")
         _ = try route()
         try checkIdentity()
     }
@@ -62,7 +68,7 @@ struct WayInOptions: ParsableArguments {
         guard let identity, !identity.hasPrefix("~"), !identity.contains("%"), !SystemCalls.exists(identity),
             !SystemCalls.exists(identity + ".pub")
         else { return }
-        throw ValidationError("--identity: there is no key \(HarmlessText.of(identity))")
+        throw CommandFailure("--identity: there is no key \(HarmlessText.of(identity))")
     }
 
     private func route() throws -> RouteSpec? {
@@ -70,7 +76,7 @@ struct WayInOptions: ParsableArguments {
             let routes = try via.map { try RouteSpec($0, kinds: ConnectorKind.ofCommandLine) }
             return routes.first.map { routes.dropFirst().reduce($0) { $0.appending($1) } }
         } catch let error as SpecError {
-            throw ValidationError("--via: \(error)")
+            throw CommandFailure("--via: \(error)")
         }
     }
 
@@ -82,7 +88,7 @@ struct WayInOptions: ParsableArguments {
         return policy
     }
 
-    /// - Throws: `ValidationError`, as ``validate()``.
+    /// - Throws: ``CommandFailure``, as ``validate()``.
     func wayIn() throws -> WayIn {
         var way = WayIn(
             via: try route(), user: user, identity: identity, configuration: configuration, options: options)
@@ -93,13 +99,5 @@ struct WayInOptions: ParsableArguments {
         // The hub has an agent of its own.
         way.mayUseHub = !noHub && agent == nil
         return way
-    }
-
-    /// - Throws: `ValidationError` unless it is a sensible number of seconds.
-    static func duration(_ seconds: Double, _ option: String) throws -> Duration {
-        guard seconds >= 0.001, seconds <= 1e8 else {
-            throw ValidationError("\(option) wants a number of seconds greater than 0")
-        }
-        return .milliseconds(Int64(seconds * 1000))
     }
 }

@@ -32,7 +32,7 @@ struct UpCommand: AsyncParsableCommand {
     @OptionGroup var wayOptions: WayInOptions
 
     func validate() throws {
-        _ = try WayInOptions.duration(idle, "--idle")
+        _ = try OptionValue.duration(idle, "--idle")
     }
 
     func run() async throws {

@@ -21,7 +21,9 @@ struct HostsCommand: AsyncParsableCommand {
               variables = { role = "primary" }
 
             Then -H @web, -H '@site!web03' and -H db1 mean these hosts. {host} in a spec is the host's name, {NAME} a variable. \
-            Hosts with via are reached through one of those, chosen by itself; their specs begin on its machine.
+            Hosts with via are reached through one of those, chosen by itself; their specs begin on its machine. Of what several \
+            groups of a host say, that of the innermost counts; of groups as deep as each other that of the highest priority, \
+            then of the last by name; what the host's own entry says counts before all.
             """
     )
 
@@ -38,12 +40,13 @@ struct HostsCommand: AsyncParsableCommand {
     var color: ColourChoice = .auto
 
     func validate() throws {
-        let selection = try HostSelection.reading(inventory)
+        try OptionValue.notBlank(["--inventory": inventory])
+        let selection = try HostSelection(inventory)
         for text in hosts { _ = try selection.names(text) }
     }
 
     func run() async throws {
-        let selection = try HostSelection.reading(inventory)
+        let selection = try HostSelection(inventory)
         let known = try selection.all()
         var rows: [(name: String, spec: String, host: InventoryHost?)] = []
         if hosts.isEmpty {
@@ -58,12 +61,14 @@ struct HostsCommand: AsyncParsableCommand {
         }
         let (settled, command) = (rows, self)
         try await Session.run(colour: color) { session in
-            command.tell(settled, session.output)
+            command.tell(settled, selection, session.output)
             return ExitStatus.success
         }
     }
 
-    private func tell(_ rows: [(name: String, spec: String, host: InventoryHost?)], _ output: Output) {
+    private func tell(
+        _ rows: [(name: String, spec: String, host: InventoryHost?)], _ selection: HostSelection, _ output: Output
+    ) {
         if json {
             for row in rows {
                 var object = JSONObject()
@@ -81,8 +86,7 @@ struct HostsCommand: AsyncParsableCommand {
             return
         }
         guard !rows.isEmpty else {
-            return output.say(
-                "there is no inventory, and ~/.ssh/config names no host: see 'martlet hosts --help'", to: .error)
+            return output.say(hosts.isEmpty ? selection.emptiness : "no host is in that", to: .error)
         }
         let hasGateways = rows.contains { $0.host?.gateways?.isEmpty == false }
         var table = Table(["host", "spec"] + (hasGateways ? ["via"] : []) + ["groups", "variables"])

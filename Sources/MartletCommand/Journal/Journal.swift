@@ -6,12 +6,14 @@ struct Journal {
 
     /// Reads it, if there is one.
     ///
-    /// - Throws: ``CommandFailure`` if it cannot be read; what `body` throws.
+    /// - Throws: ``CommandFailure`` if it cannot be read, or if `body` throws one.
     static func reading<R>(_ body: (Journal?) throws -> R) throws -> R {
-        do { return try body(try JournalFile.openExisting().map { Journal(database: $0) }) } catch let error
-            as DatabaseError
-        {
-            throw CommandFailure("cannot read the journal: \(error.message ?? "\(error)")")
+        do {
+            return try body(try JournalFile.openExisting().map { Journal(database: $0) })
+        } catch let failure as CommandFailure {
+            throw failure
+        } catch {
+            throw CommandFailure("cannot read the journal \(JournalFile.words(error))", exitStatus: ExitStatus.failed)
         }
     }
 

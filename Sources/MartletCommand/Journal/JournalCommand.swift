@@ -62,7 +62,7 @@ struct JournalListCommand: AsyncParsableCommand {
 struct JournalShowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show a run, and what came of each host.",
-        discussion: "Exit status: 0; 64 if there is no such run.")
+        discussion: "Exit status: 0; 1 if the journal cannot be read; 64 if there is no such run.")
 
     @Argument(help: "The number of the run. Default: the last one.")
     var id: Int64?

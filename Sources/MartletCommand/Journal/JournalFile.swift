@@ -23,10 +23,27 @@ enum JournalFile {
         return "\(home)/.local/state/martlet"
     }
 
+    private static func path() throws(CommandFailure) -> String { try directory() + "/journal.sqlite" }
+
+    /// Which file cannot be used, why, and what to try.
+    static func words(_ error: any Error) -> String {
+        guard let error = error as? DatabaseError else {
+            return "\(shownPath): \(HarmlessText.of("\(error)"))\(wayOut)"
+        }
+        let reason = "\(shownPath): \(HarmlessText.of(error.message ?? "\(error)"))"
+        switch error.resultCode {
+        case .SQLITE_NOTADB, .SQLITE_CORRUPT, .SQLITE_ERROR: return reason + wayOut
+        default: return reason
+        }
+    }
+
+    private static var shownPath: String { HarmlessText.of((try? path()) ?? "") }
+    private static let wayOut = "; move it away, and a new one is made"
+
     /// - Returns: `nil` if there is none.
     /// - Throws: ``CommandFailure``, `DatabaseError`.
     static func openExisting() throws -> DatabaseQueue? {
-        let path = try directory() + "/journal.sqlite"
+        let path = try path()
         guard SystemCalls.exists(path) else { return nil }
         return try open(path)
     }
@@ -37,12 +54,28 @@ enum JournalFile {
     static func openOrCreate() throws -> DatabaseQueue {
         let directory = try directory()
         try makeDirectories(directory)
-        let path = directory + "/journal.sqlite"
+        let path = try path()
         // SQLite would make it as the umask says; what it puts beside it has the mode of this.
-        let descriptor = SystemCalls.openFile(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw CommandFailure("cannot open \(path): \(SystemCalls.lastError)") }
-        close(descriptor)
+        guard makePrivate(path, O_RDWR | O_CREAT) else {
+            throw CommandFailure("cannot open \(path): \(SystemCalls.lastError)")
+        }
+        // From when it had another mode.
+        for end in ["-wal", "-shm"] { _ = makePrivate(path + end, O_RDWR) }
         return try open(path)
+    }
+
+    /// Lets nobody else read a file that is ours.
+    ///
+    /// - Returns: whether it can be opened; if not, `errno` says why.
+    private static func makePrivate(_ path: String, _ flags: Int32) -> Bool {
+        let descriptor = SystemCalls.openFile(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var status = stat()
+        if fstat(descriptor, &status) == 0, status.st_uid == geteuid(), status.st_mode & 0o077 != 0 {
+            _ = fchmod(descriptor, status.st_mode & 0o700)
+        }
+        return true
     }
 
     private static func makeDirectories(_ path: String) throws(CommandFailure) {
@@ -77,7 +110,10 @@ enum JournalFile {
             try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
         }
         let made = try database.read(madeVersion)
-        guard made <= version else { throw CommandFailure("its file is of a later version of martlet") }
+        guard made <= version else {
+            throw CommandFailure(
+                "\(shownPath) is the journal of a later version of martlet\(wayOut)", exitStatus: ExitStatus.failed)
+        }
         guard made < version else { return }
         try database.write { database in
             // Others may be here for the first time too: who comes second finds them made.

@@ -29,6 +29,12 @@ struct JournalRun: Codable, Sendable, FetchableRecord, MutablePersistableRecord 
 
     mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 
+    /// Whether a check behind a batch has failed: ``stop`` is what ``FleetStop`` says of it.
+    var hasFailedCheck: Bool { stop?.contains("check behind batch") ?? false }
+
+    /// Whether somebody ended it early: then its status is 128 and the signal.
+    var wasInterrupted: Bool { status.map { $0 > 128 } ?? false }
+
     /// Whether more is to come.
     var isGoingOn: Bool { ended == nil && SystemCalls.processStart(process) == processStart }
 }

@@ -22,7 +22,8 @@ struct JournalText: Sendable {
             let what = "\(run.kind) \(run.line)".truncated(to: 60)
             table.add([
                 "\(run.id ?? 0)", Self.localTime(run.began), took(run), "\(run.hosts)",
-                outcome(run, counts[run.id ?? 0] ?? [:]), HarmlessText.of(what),
+                outcome(run, counts[run.id ?? 0] ?? [:], end: run.hasFailedCheck ? "check failed" : nil),
+                HarmlessText.of(what),
             ])
         }
         for (index, line) in table.lines.enumerated() { output.say(index == 0 ? output.style.heading(line) : line) }
@@ -38,7 +39,7 @@ struct JournalText: Sendable {
         }
         if !run.variables.isEmpty { output.say("variables: " + HarmlessText.of(run.variables.joined(separator: " "))) }
         output.say("in \(HarmlessText.of(run.directory)), \(Self.localTime(run.began)), took \(took(run))")
-        output.say(outcome(run, counts) + (run.stop.map { ": \(HarmlessText.of($0))" } ?? ""))
+        output.say(outcome(run, counts, end: run.stop.map { HarmlessText.of($0) }))
         var table = Table(["HOST", "OUTCOME", "TOOK", "WHY"], rightAligned: [2])
         for host in hosts {
             let time = host.duration.map { Format.duration(.seconds($0)) } ?? ""
@@ -52,10 +53,15 @@ struct JournalText: Sendable {
         run.ended.map { Format.duration(.seconds(max(0, $0 - run.began))) } ?? "-"
     }
 
-    /// `18 succeeded, 2 failed`
-    private func outcome(_ run: JournalRun, _ counts: [Verdict?: Int]) -> String {
+    /// `18 succeeded, 2 failed; check failed`
+    ///
+    /// - Parameter end: what stopped it. That it was interrupted is said where no host says so.
+    private func outcome(_ run: JournalRun, _ counts: [Verdict?: Int], end: String?) -> String {
         let known = Verdict.allCases.compactMap { verdict in counts[verdict].map { "\($0) \(verdict.words)" } }
-        return (known + (counts[nil].map { ["\($0) \(unknown(run))"] } ?? [])).joined(separator: ", ")
+        let hosts = (known + (counts[nil].map { ["\($0) \(unknown(run))"] } ?? [])).joined(separator: ", ")
+        let saysInterrupted = counts[.interrupted] != nil || counts[.notStarted] != nil
+        let end = end ?? (run.wasInterrupted && !saysInterrupted ? "interrupted" : nil)
+        return end.map { "\(hosts); \($0)" } ?? hosts
     }
 
     /// Of a host of which nothing became known.

@@ -12,7 +12,7 @@ struct Rerun: Sendable {
             switch self {
             case .failed: verdict == .failed
             case .unreached: verdict == .unreachable
-            case .unfinished: [nil, .interrupted, .notStarted, .skipped].contains(verdict)
+            case .unfinished: [nil, .lost, .interrupted, .notStarted, .skipped].contains(verdict)
             case .all: true
             }
         }
@@ -32,14 +32,11 @@ struct Rerun: Sendable {
 
     /// The run of that number, or the last one, with its hosts.
     ///
-    /// - Throws: `ValidationError` if there is none, or it is going on.
+    /// - Throws: ``CommandFailure`` if there is none, it is going on, or the journal cannot be read.
     static func run(_ id: Int64?) throws -> (JournalRun, [JournalHost]) {
-        let (run, hosts): (JournalRun, [JournalHost])
-        do { (run, hosts) = try Journal.run(id) } catch let error as CommandFailure {
-            throw ValidationError(error.description)
-        }
+        let (run, hosts) = try Journal.run(id)
         guard !run.isGoingOn else {
-            throw ValidationError("run \(run.id ?? 0) is going on still, in process \(run.process)")
+            throw CommandFailure("run \(run.id ?? 0) is going on still, in process \(run.process)")
         }
         return (run, hosts)
     }
@@ -47,7 +44,7 @@ struct Rerun: Sendable {
     /// The hosts that are meant, of the run of that number, or the last one.
     ///
     /// - Parameter selection: what the inventory knows of them now.
-    /// - Throws: `ValidationError`; `CleanExit` if it has none of those.
+    /// - Throws: ``CommandFailure``; `CleanExit` if it has none of those.
     func hosts(of id: Int64?, _ selection: HostSelection) throws -> [Host] {
         let (run, all) = try Self.run(id)
         let hosts = all.filter { host in kinds.contains { $0.includes(host.verdict) } }
@@ -58,7 +55,7 @@ struct Rerun: Sendable {
         do { return Host.list(try hosts.map { try selection.host($0.name, spec: $0.spec) }) } catch let error
             as SpecError
         {
-            throw ValidationError("run \(run.id ?? 0): \(error)")
+            throw CommandFailure("run \(run.id ?? 0): \(error)")
         }
     }
 }
@@ -66,14 +63,14 @@ struct Rerun: Sendable {
 extension JournalRun {
     /// The same again, with the options of now behind those of then.
     ///
-    /// - Throws: `ValidationError` if it was no `martlet run`, or set variables that are not set now.
+    /// - Throws: ``CommandFailure`` if it was no `martlet run`, or set variables that are not set now.
     func invocation(adding own: Invocation, _ variables: [String]) throws -> Invocation {
         guard kind == "run" else {
-            throw ValidationError("run \(id ?? 0) was 'martlet \(kind)': name a command to run on its hosts")
+            throw CommandFailure("run \(id ?? 0) was 'martlet \(kind)': name a command to run on its hosts")
         }
         let missing = self.variables.filter { name in !variables.contains { $0.hasPrefix("\(name)=") } }
         guard missing.isEmpty else {
-            throw ValidationError(
+            throw CommandFailure(
                 "run \(id ?? 0) set \(missing.joined(separator: ", ")), whose value the journal does not keep: "
                     + "give it again, as in --env \(missing[0])=...")
         }

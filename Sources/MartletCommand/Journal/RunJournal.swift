@@ -112,8 +112,9 @@ final class RunJournal: Sendable {
             guard !writer.hasFailed else { return }
             do { try body(&writer) } catch {
                 writer.hasFailed = true
-                let reason = (error as? DatabaseError)?.message ?? "\(error)"
-                output.say("martlet: this run is not in the journal: \(HarmlessText.of(reason))", to: .error)
+                let reason =
+                    error is CommandFailure ? ": \(HarmlessText.of("\(error)"))" : " \(JournalFile.words(error))"
+                output.say("martlet: this run is not in the journal\(reason)", to: .error)
             }
         }
     }

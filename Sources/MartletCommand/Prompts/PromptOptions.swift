@@ -26,9 +26,14 @@ struct PromptOptions: ParsableArguments {
             valueName: "program"))
     var askpass: String?
 
-    func validate() throws { _ = try responder() }
+    func validate() throws {
+        try OptionValue.notBlank([
+            "--password-file": passwordFile, "--sudo-password-file": sudoPasswordFile, "--askpass": askpass,
+        ])
+        _ = try responder()
+    }
 
-    /// - Throws: `ValidationError` for a file that cannot be used.
+    /// - Throws: ``CommandFailure`` for a file that cannot be used.
     func responder() throws -> (any PromptResponder)? {
         guard askPass || askSudoPass || ask || askpass != nil || passwordFile != nil || sudoPasswordFile != nil else {
             return nil
@@ -36,7 +41,7 @@ struct PromptOptions: ParsableArguments {
         func known(_ file: String?, _ asks: Bool, _ question: String) throws -> SharedAnswer? {
             if let file {
                 do { return .known(try Secret(contentsOfFile: file)) } catch let error as MartletError {
-                    throw ValidationError(error.message + (error.advice.map { "; try: \($0)" } ?? ""))
+                    throw CommandFailure(error.message + (error.advice.map { "; try: \($0)" } ?? ""))
                 }
             }
             return asks ? .asked(Question(question)) : nil

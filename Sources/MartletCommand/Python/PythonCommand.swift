@@ -64,7 +64,9 @@ struct PythonCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try program()
-        if let timeout { _ = try WayInOptions.duration(timeout, "--timeout") }
+        if let timeout { _ = try OptionValue.duration(timeout, "--timeout") }
+        try OptionValue.notBlank(["-c": source, "--python": python])
+        try OptionValue.notBlank(paths, "--path")
     }
 
     func run() async throws {
@@ -78,7 +80,7 @@ struct PythonCommand: AsyncParsableCommand {
         let runtime = (python.map { PythonRuntime.python($0) } ?? .python).importing(program.modules)
         var wayIn = try wayOptions.wayIn()
         wayIn.python = runtime
-        let deadline = try timeout.map { try WayInOptions.duration($0, "--timeout") }
+        let deadline = try timeout.map { try OptionValue.duration($0, "--timeout") }
         let printed = PrintedLines(session)
         let run = CommandRun(
             hosts: hosts, wayIn: wayIn, agent: wayOptions.agent,

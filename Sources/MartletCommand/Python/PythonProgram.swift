@@ -14,7 +14,7 @@ struct PythonProgram: Sendable {
     let modules: PythonModules
 
     /// - Parameter words: what stands behind the options.
-    /// - Throws: `ValidationError`.
+    /// - Throws: `ValidationError`; ``CommandFailure`` if there is no such script.
     init(source: String?, _ words: [String], paths: [String]) throws {
         let given = paths.isEmpty ? nil : paths
         if let source {
@@ -28,7 +28,7 @@ struct PythonProgram: Sendable {
         }
         let rest = Array(words.dropFirst())
         if let (script, function) = Self.script(first) {
-            guard SystemCalls.isFile(script) else { throw ValidationError("there is no script \(script)") }
+            guard SystemCalls.isFile(script) else { throw CommandFailure("there is no script \(script)") }
             modules = PythonModules(paths: given, script: script)
             kind = try function.map { try Self.call("__main__:\($0)", rest) } ?? .script(rest)
             return

@@ -42,6 +42,7 @@ struct ExecCommand: AsyncParsableCommand {
     var arguments: [String] = []
 
     func validate() throws {
+        try OptionValue.notBlank(["-e": source])
         if (script == nil) == (source == nil) { throw ValidationError("name one script, or its source with -e") }
         if script == "-", hostOptions.hostsFile == "-" {
             throw ValidationError("standard input cannot be both the list of hosts and the script")

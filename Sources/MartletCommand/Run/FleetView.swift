@@ -13,13 +13,15 @@ struct FleetView {
 
     let lines: [StatusLine]
 
-    init(_ progress: FleetProgress, _ phase: String?, seconds: Int64) {
+    /// - Parameter lost: of those that are unreachable the ones that had begun.
+    init(_ progress: FleetProgress, _ phase: String?, lost: Set<GroupMember> = [], seconds: Int64) {
         let places = progress.places
         var head = "\(progress.endedCount) of \(places.count) done, \(seconds) s"
         if let phase { head += ", \(phase)" }
         let rows: [(name: String, look: StatusLine.Look, isMeant: (FleetProgress.Place) -> Bool)] = [
             ("failed", .bad, { $0 == .ended(.failed) || $0 == .ended(.timedOut) }),
             ("not reached", .bad, { $0 == .ended(.unreachable) }),
+            ("lost", .bad, { $0 == .ended(.unreachable) }),
             ("ended early", .warning, { $0 == .ended(.cancelled) || $0 == .ended(.skipped) }),
             ("trying again", .warning, { $0 == .retrying }),
             ("connecting", .plain, { $0 == .connecting }),
@@ -30,7 +32,8 @@ struct FleetView {
         let width = "\(places.count)".count
         var lines = [StatusLine(head, .heading)]
         for row in rows {
-            let names = places.filter { row.isMeant($0.place) }.map(\.member.name)
+            let names = places.filter { row.isMeant($0.place) && lost.contains($0.member) == (row.name == "lost") }
+                .map(\.member.name)
             guard !names.isEmpty else { continue }
             let count = "\(names.count)".leftPadded(to: width)
             lines.append(StatusLine("  \(row.name.padded(to: 12))  \(count)  \(NodeSet.fold(names))", row.look))

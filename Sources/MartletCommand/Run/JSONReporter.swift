@@ -51,6 +51,7 @@ struct JSONReporter: RunReporter {
         object.add("succeeded", summary.count(.succeeded))
         object.add("failed", summary.count(.failed))
         object.add("unreachable", summary.count(.unreachable))
+        object.add("lost", summary.count(.lost))
         object.add("interrupted", summary.count(.interrupted) + summary.count(.notStarted))
         object.add("skipped", summary.count(.skipped))
         object.add("stopped", summary.stop.map { "\($0)" })

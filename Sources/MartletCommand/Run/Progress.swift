@@ -9,6 +9,8 @@ final class Progress: Sendable {
         /// Who has begun and not ended.
         var working: [Host] = []
         var failed = 0
+        /// Who was lost after it had begun.
+        var lost: Set<GroupMember> = []
         /// What is done with all of a batch.
         var phase: String?
         var isStopped = false
@@ -43,6 +45,7 @@ final class Progress: Sendable {
         state.withLock { state in
             state.working.removeAll { $0.index == host.index }
             if verdict != .succeeded { state.failed += 1 }
+            if verdict == .lost { state.lost.insert(host.member) }
         }
     }
 
@@ -62,7 +65,7 @@ final class Progress: Sendable {
         state.withLock { state in
             guard !state.isStopped else { return }
             if hosts.count > 1, output.hasRoom(for: FleetView.height) {
-                output.show(FleetView(state.fleet, state.phase, seconds: seconds).lines)
+                output.show(FleetView(state.fleet, state.phase, lost: state.lost, seconds: seconds).lines)
             } else {
                 output.show(status: Self.line(state, hosts.count, seconds))
             }

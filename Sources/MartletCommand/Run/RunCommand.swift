@@ -45,6 +45,9 @@ struct RunCommand: AsyncParsableCommand {
             throw ValidationError("unknown option \(first); a command that begins with a dash stands behind --")
         }
         guard !words.isEmpty || hostOptions.rerun != nil else { throw ValidationError("name a command to run") }
+        if let first = words.first, first.allSatisfy(\.isWhitespace) {
+            throw ValidationError("the command is empty: see whether a variable is not set")
+        }
         if stdin, hostOptions.hostsFile == "-" {
             throw ValidationError("standard input cannot be both the list of hosts and the input of the command")
         }
@@ -64,9 +67,13 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     /// What the words of an earlier run mean.
+    ///
+    /// - Throws: ``CommandFailure`` if they mean nothing any more.
     private static func repeating(_ invocation: Invocation, _ variables: [String]) throws -> RunCommand {
         let variables = variables.flatMap { ["--env", $0] }
-        return try parse(invocation.options + variables + ["--"] + invocation.words)
+        do { return try parse(invocation.options + variables + ["--"] + invocation.words) } catch {
+            throw CommandFailure("its options cannot be used again: \(message(for: error))")
+        }
     }
 
     private func run(on hosts: [Host], _ invocation: Invocation, _ session: Session) async throws -> Int32 {

@@ -18,7 +18,8 @@ struct RunOptions: ParsableArguments {
     @OptionGroup var journal: JournalOptions
 
     func validate() throws {
-        if let timeout { _ = try WayInOptions.duration(timeout, "--timeout") }
+        if let timeout { _ = try OptionValue.duration(timeout, "--timeout") }
+        try OptionValue.notBlank(["--dir": dir])
         for entry in env {
             guard let equals = entry.firstIndex(of: "="), equals > entry.startIndex else {
                 throw ValidationError("--env wants NAME=VALUE, not \"\(entry)\"")

@@ -12,12 +12,12 @@ struct RunSummary: Sendable {
     func count(_ verdict: Verdict) -> Int { hosts.count { $0.verdict == verdict } }
 
     /// Why the strategy ended it before all had their turn, or though they had; nil if it did not.
-    var stop: FleetStop? { results.wasStopped && interruption == nil ? results.stop : nil }
+    var stop: FleetStop? { results.stop(after: interruption) }
 
     /// With what the program exits, if nothing ended it early.
     var exitStatus: Int32 {
         if stop != nil { return ExitStatus.stopped }
-        if count(.unreachable) > 0 { return ExitStatus.unreachable }
+        if hosts.contains(where: \.isUnreachable) { return ExitStatus.unreachable }
         return count(.succeeded) == hosts.count ? ExitStatus.success : ExitStatus.failed
     }
 }
@@ -26,7 +26,10 @@ struct RunSummary: Sendable {
 enum Verdict: String, Sendable, CaseIterable {
     case succeeded
     case failed
+    /// It was not connected: nothing was done there.
     case unreachable
+    /// The connection was lost after it had begun: what it did may have been done.
+    case lost
     /// It was under way when everything had to end.
     case interrupted
     /// Its turn had not come when everything had to end.
@@ -47,7 +50,7 @@ enum Verdict: String, Sendable, CaseIterable {
     func paint(_ text: String, _ style: Style) -> String {
         switch self {
         case .succeeded: style.good(text)
-        case .failed, .unreachable: style.bad(text)
+        case .failed, .unreachable, .lost: style.bad(text)
         case .interrupted, .notStarted, .skipped: style.warning(text)
         }
     }
@@ -59,7 +62,7 @@ extension HostResult {
         case .ok: .succeeded
         case .cancelled: .interrupted
         case .skipped: isNotStarted ? .notStarted : .skipped
-        case .failed, .timedOut, .unreachable: isUnreachable ? .unreachable : .failed
+        case .failed, .timedOut, .unreachable: wasLost ? .lost : isUnreachable ? .unreachable : .failed
         }
     }
 

@@ -120,14 +120,14 @@ struct CredentialOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Believe the one certificate with this SHA-256 fingerprint.", valueName: "digits"))
     var fingerprint: String?
 
-    /// - Throws: `ValidationError` that says what is missing.
+    /// - Throws: `ValidationError` that says what is missing; ``CommandFailure`` for a file that cannot be used.
     func credentials() throws -> SocketCredentials {
         if let secretFile {
             guard certificate == nil, key == nil, authority == nil, fingerprint == nil else {
                 throw ValidationError("a secret and certificates do not go together")
             }
             do { return try .secretFile(secretFile) } catch let error as MartletError {
-                throw ValidationError(error.message + (error.advice.map { "; try: \($0)" } ?? ""))
+                throw CommandFailure(error.message + (error.advice.map { "; try: \($0)" } ?? ""))
             }
         }
         guard let certificate, let key, (authority == nil) != (fingerprint == nil) else {

@@ -142,5 +142,10 @@ enum SystemCalls {
 /// Something that is not a far machine's fault, told in one sentence.
 struct CommandFailure: Error, CustomStringConvertible {
     var description: String
-    init(_ description: String) { self.description = description }
+    /// With what martlet exits.
+    var exitStatus: Int32
+
+    init(_ description: String, exitStatus: Int32 = ExitStatus.usage) {
+        (self.description, self.exitStatus) = (description, exitStatus)
+    }
 }

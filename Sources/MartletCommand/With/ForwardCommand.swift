@@ -37,7 +37,7 @@ struct ForwardCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try plan()
-        guard try HostOptions.names([host]).count == 1 else { throw ValidationError("name one host") }
+        _ = try HostOptions.name(host)
     }
 
     private func plan() throws -> [ForwardPlan] {

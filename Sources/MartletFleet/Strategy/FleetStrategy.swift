@@ -43,8 +43,8 @@ public struct FleetStrategy: Sendable {
         self.memberDeadline = memberDeadline
     }
 
-    /// One after the other; the first failure ends it.
-    public static var serial: FleetStrategy { FleetStrategy(limit: 1, failures: .count(0)) }
+    /// One after the other, each a batch of its own; the first failure ends it.
+    public static var serial: FleetStrategy { FleetStrategy(batches: [1], failures: .count(0)) }
 }
 
 /// How many members a batch has.
@@ -173,7 +173,7 @@ public enum FleetStop: Error, CustomStringConvertible {
     public var description: String {
         switch self {
         case .budget(let failed, let allowed): "stopped when \(failed) had failed, where \(allowed) may"
-        case .verify(let batch, let error): "stopped when the check behind batch \(batch) failed: \(error)"
+        case .verify(let batch, let error): "the check behind batch \(batch) failed: \(error)"
         case .cancelled: "stopped when it was cancelled"
         }
     }

@@ -81,7 +81,10 @@ import Testing
             #expect(
                 missing.exitCode == 1 && missing.errors.contains("read \(folder)/none here: No such file or directory"))
             let parent = try await MartletProgram.run(["put", "-H", "local", "\(folder)/tree/a", "\(folder)/none/x"])
-            #expect(parent.exitCode == 1 && parent.errors.contains("try: make the folder \(folder)/none first"))
+            let advice = "try: make the folder \(folder)/none first, or have it made: --parents\n"
+            #expect(parent.exitCode == 1 && parent.errors.contains(advice), "\(parent.errors)")
+            let get = try await MartletProgram.run(["get", "-H", "local", "\(folder)/tree/a", "\(folder)/none/x"])
+            #expect(get.exitCode == 1 && get.errors.contains(advice), "\(get.errors)")
             #expect(mkfifo("\(folder)/tree/pipe", 0o600) == 0)
             let tree = try await MartletProgram.run(["put", "-H", "local", "\(folder)/tree", "\(folder)/far"])
             #expect(

@@ -108,16 +108,27 @@ import Testing
             ("[groups.web\n", "line 1: "), ("[groups.web]\nhosts = 'a'", "groups.web.hosts: "),
             ("[groups.a]\ngroups = ['b']\n[groups.b]\ngroups = ['a']", "a group cannot contain itself"),
             ("[hosts.a]\nspec = 'ssh:{port}'", "there is no variable {port}"),
+            ("[groups.web]\nhosts = 3", "groups.web.hosts: this should be a list"),
+            ("hosts = 3", "hosts: this should be a table"),
+            (
+                "[variables]\n" + String(repeating: "a.", count: 50_000) + "a = 1",
+                "line 2: keys and values are more than 100 deep in each other"
+            ),
         ] {
             try await withInventory(text) { file async throws in
                 let result = try await MartletProgram.run(["hosts", "--inventory", file])
                 #expect(result.exitCode == 64 && result.errors.contains("\(file): "), "\(result.errors)")
-                #expect(result.errors.contains(words), "\(result.errors)")
+                #expect(result.errors.contains(words) && !result.errors.contains("Usage: "), "\(result.errors)")
             }
         }
         try await withInventory { file async throws in
             let result = try await MartletProgram.run(["run", "--inventory", file, "-H", "@wbe", "--", "true"])
             #expect(result.exitCode == 64 && result.errors.contains("did you mean \"@web\"?"), "\(result.errors)")
+        }
+        try await withInventory("[groups.web]\nhosts = ['!web1']") { file async throws in
+            let result = try await MartletProgram.run(
+                ["hosts", "--inventory", file], environment: ["HOME": "/nowhere"])
+            #expect(result.exitCode == 0 && result.errors.hasPrefix("the inventory \(file) has no host, and "))
         }
         let none = try await MartletProgram.run(["run", "--inventory", "/nowhere", "-H", "@web", "--", "true"])
         #expect(none.exitCode == 64 && none.errors.contains("cannot read /nowhere"), "\(none.errors)")

@@ -103,6 +103,67 @@ import Testing
         }
     }
 
+    @Test func `A host that is lost while its command runs is unfinished, as nobody knows what it did`() async throws {
+        try await withDesk { desk async throws in
+            let words = ["-H", "local,local?nice=1", "--", "test $(nice) = 0 || kill -9 $PPID"]
+            let run = try await desk.run(["run"] + words)
+            #expect(run.exitCode == 3 && run.errors.contains("2 hosts: 1 succeeded, 1 lost in "), "\(run.errors)")
+            #expect(try await desk.outcomes() == ["succeeded", "lost"])
+            let unreached = try await desk.run(["run", "--rerun", "unreached", "--", "nice"])
+            #expect(unreached.exitCode == 0 && unreached.output.contains("nothing to do"), "\(unreached.errors)")
+            let rest = try await desk.run(["run", "--rerun", "unfinished", "--", "nice"])
+            #expect(rest.exitCode == 0 && rest.output == "local: 1\n", "\(rest.errors)")
+            let json = try jsonLines(try await desk.run(["run", "--json"] + words).output)
+            #expect(json.last?["lost"] as? Int == 1 && json.last?["unreachable"] as? Int == 0)
+        }
+    }
+
+    @Test func `The list says that a check has failed, or was interrupted`() async throws {
+        try await withDesk { desk async throws in
+            let check = try await desk.run(["run", "-H", "local,local", "--verify", "false", "--", "true"])
+            #expect(check.exitCode == 4 && check.errors.contains("\nthe check behind batch 1 failed: on local#"))
+            let stop = "kill -INT $(ps -o ppid= -p $PPID); sleep 300"
+            #expect(try await desk.run(["run", "-H", "local", "--verify", stop, "--", "true"]).exitCode == 130)
+            #expect(
+                try await desk.run(["put", "-H", "local", "--verify", stop, "/etc/passwd", "\(desk.folder)/x"]).exitCode
+                    == 130)
+            let list = try await desk.run(["journal"]).outputLines
+            #expect(list.count == 4 && list[1].contains("2 succeeded; check failed  "), "\(list)")
+            #expect(list.dropFirst(2).allSatisfy { $0.contains("1 succeeded; interrupted  ") }, "\(list)")
+            let shown = try await desk.run(["journal", "show", "1"]).output
+            #expect(shown.contains("2 succeeded; the check behind batch 1 failed: on local#"), "\(shown)")
+        }
+    }
+
+    @Test func `One that cannot be read names its file and a way out; one that others may read is made private`()
+        async throws
+    {
+        try await withDesk { desk async throws in
+            #expect(try await desk.run(["run", "-H", "local", "--", "true"]).exitCode == 0)
+            let files = FileManager.default
+            for end in ["", "-wal"] {
+                try files.setAttributes([.posixPermissions: 0o644], ofItemAtPath: desk.file + end)
+            }
+            #expect(try await desk.run(["run", "-H", "local", "--", "true"]).exitCode == 0)
+            for end in ["", "-wal", "-shm"] { #expect(try mode(of: desk.file + end) == 0o600, "\(end)") }
+
+            for end in ["-wal", "-shm"] { try files.removeItem(atPath: desk.file + end) }
+            try String(repeating: "no journal", count: 1000).write(
+                toFile: desk.file, atomically: true, encoding: .utf8)
+            let wayOut = "journal \(desk.file): file is not a database; move it away, and a new one is made\n"
+            for words in [["journal"], ["journal", "show"], ["run", "--rerun", "failed", "--", "true"]] {
+                let result = try await desk.run(words)
+                #expect(
+                    result.exitCode == 1 && result.errors == "martlet: cannot read the " + wayOut, "\(result.errors)")
+            }
+            let run = try await desk.run(["run", "-H", "local", "--", "true"])
+            #expect(run.exitCode == 0 && run.errors == "martlet: this run is not in the " + wayOut, "\(run.errors)")
+            try files.removeItem(atPath: desk.file)
+            let none = try await desk.run(["run", "--rerun", "failed", "--", "true"])
+            #expect(none.exitCode == 64 && none.errors == "martlet: there is no run in the journal yet\n")
+        }
+    }
+
     @Test func `A martlet that is killed leaves what was known`() async throws {
         try await withDesk { desk async throws in
             let marker = MartletProgram.marker()
@@ -157,7 +218,7 @@ import Testing
                 """, environment: desk.environment)
             #expect(run.exitCode == 0 && run.outputLines.count == 2, "\(run.errors)")
             #expect(run.errors.split(separator: "\n").count == 1, "\(run.errors)")
-            #expect(run.errors.contains("this run is not in the journal: "))
+            #expect(run.errors.contains("this run is not in the journal \(desk.file): "), "\(run.errors)")
         }
     }
 

@@ -94,18 +94,22 @@ import Testing
     }
 
     @Test func `Rows are there for those who are somewhere`() {
-        let members = (1...5).map { GroupMember("web\($0)") }
+        let members = (1...7).map { GroupMember("web\($0)") }
         var progress = FleetProgress(members)
         progress.note(.connecting(members[0], attempt: 1))
         progress.note(.running(members[1], step: 1, attempt: 1))
         progress.note(.ended(members[2], .ok, .zero))
         progress.note(.ended(members[3], .timedOut, .zero))
-        let view = FleetView(progress, "batch 1 of 2", seconds: 7)
+        progress.note(.ended(members[5], .unreachable, .zero))
+        progress.note(.ended(members[6], .unreachable, .zero))
+        let view = FleetView(progress, "batch 1 of 2", lost: [members[6]], seconds: 7)
         #expect(
             view.lines.map(\.text) == [
-                "2 of 5 done, 7 s, batch 1 of 2", "  failed        1  web4", "  connecting    1  web1",
-                "  running       1  web2", "  waiting       1  web5", "  succeeded     1  web3",
+                "4 of 7 done, 7 s, batch 1 of 2", "  failed        1  web4", "  not reached   1  web6",
+                "  lost          1  web7", "  connecting    1  web1", "  running       1  web2",
+                "  waiting       1  web5",
+                "  succeeded     1  web3",
             ])
-        #expect(view.lines.map(\.look) == [.heading, .bad, .plain, .plain, .faint, .good])
+        #expect(view.lines.map(\.look) == [.heading, .bad, .bad, .bad, .plain, .plain, .faint, .good])
     }
 }

@@ -52,6 +52,35 @@ import Testing
         #expect(result.output.isEmpty)
     }
 
+    @Test(
+        arguments: [
+            (["run", "--", "x"], "Error: name hosts with -H", "martlet run -H HOST"),
+            (["ping"], "Error: name hosts with -H", "martlet ping "),
+            (["run", "-H", "local", "--deadline", "inf", "--", "x"], "from 0.001 to 100000000", "martlet run -H HOST"),
+            (["run", "-H", "local", "--timeout", "1e-9", "--", "x"], "from 0.001 to 100000000", "martlet run -H HOST"),
+            (["run", "-H", "local", "--dir", "", "--", "x"], "--dir is empty", "martlet run -H HOST"),
+            (["run", "-H", "local", "-u", "", "--", "x"], "--user is empty", "martlet run -H HOST"),
+            (["run", "-H", "", "--", "x"], "--hosts is empty", "martlet run -H HOST"),
+            (["run", "-H", "local", "--", ""], "the command is empty", "martlet run -H HOST"),
+            (["run", "--hosts-file", "/nowhere", "--", "x"], "martlet: cannot read /nowhere: No such file", nil),
+            (["run", "-H", "@nobody", "--", "x"], "martlet: there is no group \"nobody\"", nil),
+            (["shell", "@nobody"], "martlet: there is no group \"nobody\"", nil),
+            (["hosts", "--inventory", "/nowhere"], "martlet: cannot read /nowhere: No such file", nil),
+            (["get", "-H", "local,local", "/etc/passwd", "/tmp/x"], "martlet: 2 hosts would write to /tmp/x", nil),
+            (["clean", ""], "martlet: a host has an empty name", nil),
+        ] as [([String], String, String?)])
+    func `Only wrong usage is told with a usage, that of the subcommand`(
+        _ arguments: [String], error: String, usage: String?
+    ) async throws {
+        let result = try await MartletProgram.run(arguments)
+        #expect(result.exitCode == 64 && result.errors.contains(error), "\(result.errors)")
+        if let usage {
+            #expect(result.errors.contains("Usage: \(usage)"), "\(result.errors)")
+        } else {
+            #expect(!result.errors.contains("Usage: "), "\(result.errors)")
+        }
+    }
+
     @Test func `A program that closes our output ends the far commands quietly`() async throws {
         let marker = MartletProgram.marker()
         // The second command writes nothing more that could fail: the closed pipe itself is noticed.

@@ -18,7 +18,7 @@ import Testing
             #expect(text(of: "\(folder)/n") == "x\nx\nx\n")
             #expect(run.errors.contains("batch 1 of 3 is good"), "\(run.errors)")
             #expect(run.errors.contains("local#2: batch 2 of 3 is not good: exit code 1 of --verify\n  seen\n"))
-            #expect(run.errors.contains("stopped when the check behind batch 2 failed: on local#[2-3]\n"))
+            #expect(run.errors.contains("the check behind batch 2 failed: on local#[2-3]\n"))
             #expect(run.errors.contains("5 hosts: 3 succeeded, 2 skipped in "))
             #expect(run.errors.hasSuffix("  skipped: local#[4-5]\n"))
             let json = try await MartletProgram.run(["run", "--json"] + words)
@@ -26,10 +26,10 @@ import Testing
             #expect(json.exitCode == 4)
             let checks = events.filter { $0["event"] as? String == "check" }
             #expect(checks.map { $0["ok"] as? Bool } == [false] && checks[0]["failed"] as? [String] == ["local"])
-            let skipped = events.filter { ($0["skipped"] as? String)?.hasPrefix("stopped when the check") == true }
+            let skipped = events.filter { ($0["skipped"] as? String)?.hasPrefix("the check behind") == true }
             #expect(skipped.compactMap { $0["index"] as? Int } == [1, 2, 3, 4])
             #expect(events.last?["skipped"] as? Int == 4 && events.last?["interrupted"] as? Int == 0)
-            #expect((events.last?["stopped"] as? String)?.hasPrefix("stopped when the check behind batch 1") == true)
+            #expect((events.last?["stopped"] as? String)?.hasPrefix("the check behind batch 1") == true)
         }
     }
 
@@ -37,6 +37,19 @@ import Testing
         let run = try await MartletProgram.run(["run", "-q", "-H", "local,local", "--verify", "exit 3", "--", "true"])
         #expect(run.exitCode == 4 && run.errors.contains("2 hosts: 2 succeeded in "), "\(run.errors)")
         #expect(run.errors.contains("local#1: batch 1 of 1 is not good: exit code 3 of --verify\n"))
+    }
+
+    @Test func `One after the other, each is checked before the next begins`() async throws {
+        try await withTestFolder { folder async throws in
+            let run = try await MartletProgram.run([
+                "run", "-H", "local,local,local", "--serial", "--env", "notes=\(folder)/n", "--verify",
+                #"test $(wc -l < "$notes") -lt 2"#, "--", note,
+            ])
+            #expect(run.exitCode == 4, "\(run.errors)")
+            #expect(text(of: "\(folder)/n") == "x\nx\n")
+            #expect(run.errors.contains("local#2: batch 2 of 3 is not good"), "\(run.errors)")
+            #expect(run.errors.contains("3 hosts: 2 succeeded, 1 skipped in "), "\(run.errors)")
+        }
     }
 
     @Test func `One after the other, until more have failed than may`() async throws {
@@ -108,7 +121,7 @@ import Testing
     @Test(arguments: [
         ["--batches", "0"], ["--batches", "1,,2"], ["--batches", "101%"], ["--batches", "rest,x"],
         ["--serial", "--batches", "1"], ["--max-failures", "-1"], ["--max-failures", "x%"], ["--retry", "-1"],
-        ["--deadline", "0"],
+        ["--deadline", "0"], ["--verify", ""], ["--verify", " "],
     ])
     func `A strategy that is none is refused`(_ words: [String]) async throws {
         let run = try await MartletProgram.run(["run", "-H", "local"] + words + ["--", "true"])
