@@ -42,7 +42,7 @@ struct Session: Sendable {
         } catch {
             if let status = interruption.exitStatus { return status }
             output.say("martlet: \(HarmlessText.of("\(error)", keepsLines: true))", to: .error)
-            return error is CommandFailure ? ExitStatus.usage : ExitStatus.failed
+            return (error as? CommandFailure)?.exitStatus ?? ExitStatus.failed
         }
     }
 

@@ -49,7 +49,7 @@ final class HubPool: Sendable {
         defer { onEnd() }
         return state.withLock { state in
             state.isEnding = true
-            return state.entries.count
+            return state.entries.values.count { $0.connect.context?.hasLink ?? true }
         }
     }
 
@@ -165,7 +165,8 @@ final class HubPool: Sendable {
         }
     }
 
-    var status: HubStatus {
+    func status() async -> HubStatus {
+        let lost = await lost()
         let now = ContinuousClock.now
         return state.withLock { state in
             HubStatus(
@@ -173,11 +174,23 @@ final class HubPool: Sendable {
                 contexts: state.entries.map { target, entry in
                     let context = entry.connect.context
                     return HubStatus.Entry(
-                        target: target, route: context?.route.steps, user: context?.facts.user,
+                        target: target, isLost: lost.contains(target), route: context?.route.steps,
+                        user: context?.facts.user,
                         host: context?.facts.hostname, idle: now - entry.lastUse, uses: entry.uses,
                         running: entry.running, bytesSent: context?.traffic?.sent,
                         bytesReceived: context?.traffic?.received)
                 }.sorted { $0.target.label < $1.target.label })
+        }
+    }
+
+    /// What will be connected anew when it is next wanted. Who is silent may be there still.
+    private func lost() async -> Set<HubTarget> {
+        let contexts = state.withLock { $0.entries.compactMapValues(\.connect.context) }
+        return await withTaskGroup(of: HubTarget?.self) { group in
+            for (target, context) in contexts {
+                group.addTask { await context.isGone(within: .seconds(1)) ? target : nil }
+            }
+            return await group.reduce(into: []) { lost, target in if let target { lost.insert(target) } }
         }
     }
 }
