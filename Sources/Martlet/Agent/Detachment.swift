@@ -78,10 +78,12 @@ final class Detachment: EventHandler {
 
     func start() { try? listener.watch(for: .readable, self) }
 
-    /// Closes the socket and removes it.
-    func close() {
-        unlink(path)
-        rmdir(directory)
+    /// Closes the socket and removes it, unless its name is another's by now.
+    func close(removingSocket isOurs: Bool = true) {
+        if isOurs {
+            unlink(path)
+            rmdir(directory)
+        }
         listener.close()
         for visitor in visitors.withLock({ Array($0.values) }) { visitor.close() }
     }

@@ -9,6 +9,8 @@ package final class SharedConnect: Sendable {
         /// Who was cancelled before it waited.
         var cancelled: Set<UInt64> = []
         var next: UInt64 = 0
+        /// Nobody waits for it any more.
+        var isAbandoned = false
         var task: Task<Void, Never>?
     }
 
@@ -20,7 +22,7 @@ package final class SharedConnect: Sendable {
         let task = Task(executorPreference: Reactor.shared) { [weak self] in
             let result: Result<Context, any Error>
             do { result = .success(try await connect()) } catch { result = .failure(error) }
-            if let self { end(result) } else { await (try? result.get())?.close() }
+            if self?.end(result) != true { await (try? result.get())?.close() }
         }
         state.withLock { $0.task = task }
     }
@@ -30,7 +32,10 @@ package final class SharedConnect: Sendable {
     /// The context, if it is there.
     package var context: Context? { state.withLock { try? $0.result?.get() } }
 
-    package var hasFailed: Bool { state.withLock { if case .failure = $0.result { true } else { false } } }
+    /// It has failed, or nobody waited for it: who comes now gets an error.
+    package var hasFailed: Bool {
+        state.withLock { if case .failure = $0.result { true } else { $0.isAbandoned } }
+    }
 
     /// - Throws: what the connect throws; `CancellationError` at once if the caller is cancelled.
     package func value() async throws -> Context {
@@ -44,6 +49,7 @@ package final class SharedConnect: Sendable {
                 let result: Result<Context, any Error>? = state.withLock { state in
                     if state.cancelled.remove(id) != nil { return .failure(CancellationError()) }
                     if let result = state.result { return result }
+                    if state.isAbandoned { return .failure(CancellationError()) }
                     state.waiters[id] = continuation
                     return nil
                 }
@@ -58,8 +64,8 @@ package final class SharedConnect: Sendable {
         let (continuation, task) = state.withLock { state in
             let continuation = state.waiters.removeValue(forKey: id)
             if continuation == nil { state.cancelled.insert(id) }
-            let isWanted = !state.waiters.isEmpty || state.result != nil
-            return (continuation, isWanted ? nil : state.task)
+            state.isAbandoned = state.waiters.isEmpty && state.result == nil
+            return (continuation, state.isAbandoned ? state.task : nil)
         }
         task?.cancel()
         continuation?.resume(throwing: CancellationError())
@@ -73,12 +79,14 @@ package final class SharedConnect: Sendable {
         await context?.close()
     }
 
-    private func end(_ result: Result<Context, any Error>) {
-        let waiters = state.withLock { state in
-            state.result = result
+    /// - Returns: whether anybody wants it.
+    private func end(_ result: Result<Context, any Error>) -> Bool {
+        let (waiters, isWanted) = state.withLock { state in
+            state.result = state.isAbandoned ? .failure(CancellationError()) : result
             defer { state.waiters = [:] }
-            return Array(state.waiters.values)
+            return (Array(state.waiters.values), !state.isAbandoned)
         }
         for waiter in waiters { waiter.resume(with: result) }
+        return isWanted
     }
 }

@@ -1,4 +1,3 @@
-import CMartlet
 import MartletReactor
 import Synchronization
 
@@ -7,22 +6,6 @@ import Glibc
 #elseif canImport(Musl)
 import Musl
 #endif
-
-/// Where this user's hub is found: a socket in a directory that nobody else may look into.
-package struct HubPlace: Sendable {
-    package var directory: String
-
-    package init(directory: String) { self.directory = directory }
-
-    /// Where to look, and in this order to make one.
-    package static var usual: [HubPlace] { Detachment.directories.map { HubPlace(directory: $0) } }
-
-    package var socket: String { "\(directory)/hub" }
-    /// Whoever holds a lock on it is the hub.
-    fileprivate var lock: String { "\(directory)/hub.lock" }
-    /// Who may come in, the directory and the system's word for the peer's user say.
-    fileprivate var detached: DetachedPlace { DetachedPlace(id: String(repeating: "0", count: 32), socket: socket) }
-}
 
 /// Lets other controllers of this user in, each as ``GuestContext`` of its own: their tasks find `provided`.
 package final class GuestDoor: Sendable {
@@ -61,31 +44,17 @@ package final class GuestDoor: Sendable {
         }
     }
 
-    private static func take(_ places: [HubPlace]) throws -> (HubPlace, Int32) {
+    private static func take(_ places: [HubPlace]) throws(MartletError) -> (HubPlace, Int32) {
         var tried: [String] = []
         for place in places {
-            let result = martlet_private_directory(place.directory)
-            guard result == 0 else {
-                tried.append("\(place.directory): \(SystemError.text(-result))")
-                continue
+            do { return (place, try place.take()) } catch {
+                guard error.code == .noPlace else { throw error }
+                tried.append(error.message)
             }
-            let lock = open(place.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-            guard lock >= 0 else {
-                tried.append("\(place.lock): \(SystemError.text(errno))")
-                continue
-            }
-            var (own, named) = (stat(), stat())
-            // Who had it before may have removed it meanwhile.
-            guard flock(lock, LOCK_EX | LOCK_NB) == 0, fstat(lock, &own) == 0, stat(place.lock, &named) == 0,
-                own.st_ino == named.st_ino
-            else {
-                closeDescriptor(lock)
-                throw MartletError(.refused, "a hub is there already, at \(place.socket)")
-            }
-            return (place, lock)
         }
         throw MartletError(
-            .noPlace, "there is no private place for the hub's socket", detail: tried.joined(separator: "\n"))
+            .noPlace, "there is no private place for the hub's socket", detail: tried.joined(separator: "\n"),
+            advice: "MARTLET_HUB=DIR, with a directory that is yours alone")
     }
 
     private func admit(
@@ -120,8 +89,8 @@ package final class GuestDoor: Sendable {
         guard isFirst else { return }
         for guest in inside { guest.close() }
         // Before the directory, which goes if it is empty.
-        unlink(place.lock)
-        door?.close()
+        let isOurs = place.removeLock(lock)
+        door?.close(removingSocket: isOurs)
         closeDescriptor(lock)
     }
 }
@@ -143,16 +112,31 @@ extension Controller {
             } catch let error as MartletError where error.code == .leaseEnded {
                 // Nobody listens any more.
                 continue
-            } catch var error as MartletError where error.code == .handshakeFailed {
-                error.message = "the hub at \(place.socket) is of another build of this program"
-                error.advice = "end it by the build that started it; it ends by itself when it has nothing to do"
-                throw error
-            } catch var error as MartletError where error.code == .refused {
-                error.message = "the hub at \(place.socket) has \(GuestDoor.guestLimit) guests already"
-                error.advice = "try again, or do without it"
-                throw error
+            } catch let error as MartletError {
+                throw place.explained(error)
             }
         }
         return nil
+    }
+}
+
+extension HubPlace {
+    /// Why the hub cannot be used.
+    fileprivate func explained(_ error: MartletError) -> MartletError {
+        var error = error
+        switch error.code {
+        case .handshakeFailed:
+            error.message = "the hub at \(socket) is of another build of this program"
+            error.advice = "'martlet down' ends it; it ends by itself when it has nothing to do"
+        case .refused:
+            error.message = "the hub at \(socket) has \(GuestDoor.guestLimit) guests already"
+            error.advice = "try again, or do without it"
+        case .connectTimedOut, .unreachable:
+            error.message = "the hub\(holder.map { " (process \($0))" } ?? "") does not answer"
+            error.detail = "its socket is \(socket)"
+            error.advice = "'martlet down' ends it; until then commands wait 5 s for it, and connect by themselves"
+        default: break
+        }
+        return error
     }
 }

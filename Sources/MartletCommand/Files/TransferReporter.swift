@@ -79,8 +79,8 @@ struct TransferReporter: Sendable {
             output.say(object.finished)
             return
         }
-        if case .signal(let number)? = cause {
-            output.say(output.errorStyle.warning("ended by \(Signals.name(number))"), to: .error)
+        if case .signal? = cause {
+            output.tell(cause)
         } else if let stop = results.stop(after: cause) {
             output.say(output.errorStyle.warning(HarmlessText.of("\(stop)")), to: .error)
         }

@@ -45,7 +45,7 @@ struct TransferRun: Sendable {
                 if !report.json, !report.quiet { group.addTask { await bar.run() } }
                 defer { group.cancelAll() }
                 return try await fleet.run(
-                    controller, session.interruption,
+                    controller, session,
                     onResult: { (result: HostResult<TransferSummary>) in
                         journal?.ended(result)
                         reporter.ended(result)

@@ -30,6 +30,6 @@ struct AgentImage: Sendable {
         guard SystemCalls.isExecutableFile(path) else {
             throw CommandFailure("\(path) is not an executable file: it should be the agent, \(origin)")
         }
-        return AgentImage(path: path, origin: origin)
+        return AgentImage(path: SystemCalls.absolute(path), origin: origin)
     }
 }

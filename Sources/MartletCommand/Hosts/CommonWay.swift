@@ -18,10 +18,10 @@ final class CommonWay: Sendable {
     private let failure = Mutex<(any Error)?>(nil)
 
     /// - Parameter isRetried: whether a host may try it again after it has failed. Otherwise no later host does either.
-    init(_ wayIn: WayIn, _ controller: Controller, among hosts: [HostName], isRetried: Bool) {
+    init(_ wayIn: WayIn, _ controller: Controller, _ output: Output, among hosts: [HostName], isRetried: Bool) {
         self.isRetried = isRetried
         connection = LazyConnection { _ in
-            let (way, context) = try await wayIn.sharing(controller, among: hosts)
+            let (way, context) = try await wayIn.sharing(controller, output, among: hosts)
             return Opened(way, context)
         } isThere: {
             $0.context?.hasLink ?? true

@@ -14,12 +14,12 @@ struct Fleet: Sendable {
 
     /// Does `work` in a context on each host; otherwise as ``run(_:_:onResult:check:_:)``.
     func each<Value: Sendable>(
-        _ controller: Controller, _ interruption: Interruption,
+        _ controller: Controller, _ session: Session,
         onResult: @escaping @Sendable (HostResult<Value>) -> Void,
         check: (@Sendable (Context) async throws -> Void)? = nil,
         _ work: @escaping @Sendable (Context, Host) async throws -> Value
     ) async throws -> FleetResults<Value> {
-        try await run(controller, interruption, onResult: onResult, check: check) { group, host, onResult in
+        try await run(controller, session, onResult: onResult, check: check) { group, host, onResult in
             try await group.each(onResult: onResult) { context, member in try await work(context, host(member)) }
         }
     }
@@ -32,7 +32,7 @@ struct Fleet: Sendable {
     ///   - check: done on the hosts of a batch that succeeded, before the next one begins. If it throws, none does.
     /// - Returns: one result for each host, in their order, also if it was interrupted.
     func run<Value: Sendable>(
-        _ controller: Controller, _ interruption: Interruption,
+        _ controller: Controller, _ session: Session,
         onResult: @escaping @Sendable (HostResult<Value>) -> Void,
         check: (@Sendable (Context) async throws -> Void)? = nil,
         _ work:
@@ -41,7 +41,9 @@ struct Fleet: Sendable {
                 _ onResult: @escaping @Sendable (MemberResult<Value>) -> Void
             ) async throws -> GroupResults<Value>
     ) async throws -> FleetResults<Value> {
-        let common = CommonWay(wayIn, controller, among: hosts.map(\.name), isRetried: strategy.retry.connects > 0)
+        let interruption = session.interruption
+        let common = CommonWay(
+            wayIn, controller, session.output, among: hosts.map(\.name), isRetried: strategy.retry.connects > 0)
         var group = try controller.group(
             hosts.map { host in
                 wayIn.member(host.label, host.name, controller) { try await common.value() }

@@ -98,11 +98,12 @@ struct WayIn: Sendable {
     /// connected once.
     ///
     /// - Returns: also the context that is the caller's to close; `nil` where there is nothing to share.
-    func sharing(_ controller: Controller, among hosts: [HostName]) async throws -> (WayIn, Context?) {
+    func sharing(
+        _ controller: Controller, _ output: Output, among hosts: [HostName]
+    ) async throws -> (WayIn, Context?) {
         var shared = self
-        // One of another build, or with too many guests, is as none: `martlet tree` says so.
-        if mayUseHub, hosts.contains(where: { HubTarget(self, $0) != nil }),
-            let hub = try? await controller.connectHub(HubFinder.places)
+        if mayUseHub, hosts.contains(where: { (try? HubTarget(self, $0)) != nil }),
+            let hub = await HubFinder.hub(controller, output)
         {
             shared.hub = hub
             return (shared, hub)
@@ -121,7 +122,7 @@ struct WayIn: Sendable {
         to host: HostName,
         onPhase: (@Sendable (Route, ConnectPhase, Duration) -> Void)? = nil
     ) async throws -> Context {
-        if gateway == nil, let hub, let target = HubTarget(self, host) {
+        if gateway == nil, let hub, let target = try? HubTarget(self, host) {
             return try await hub.connect(through: [HubConnector(target: target)], options: connect, onPhase: onPhase)
         }
         let connectors = connectors(to: host)
@@ -156,15 +157,15 @@ struct WayIn: Sendable {
     }
 
     /// What is before a host is neither another user there, nor another runtime.
-    private var toGateway: WayIn {
+    var toGateway: WayIn {
         var way = self
         (way.become, way.python) = (nil, nil)
         return way
     }
 
     /// Connects the one host of a command.
-    func connectAlone(_ controller: Controller, to host: HostName) async throws -> Context {
-        let (way, _) = try await sharing(controller, among: [host])
+    func connectAlone(_ controller: Controller, _ output: Output, to host: HostName) async throws -> Context {
+        let (way, _) = try await sharing(controller, output, among: [host])
         let group = try controller.group([member(host.label, host, controller) { way }])
         return try await group.context(of: group[0])
     }

@@ -28,19 +28,22 @@ struct HubCommand: AsyncParsableCommand {
     private func run(_ session: Session) async throws -> Int32 {
         var options = MartletOptions()
         options.onOutput = { _ in }
-        do { options.images = try AgentImage.find(agent).images } catch {
+        let places: [HubPlace]
+        do { (options.images, places) = (try AgentImage.find(agent).images, try HubFinder.wanted()) } catch {
             tell("\(error)")
             return ExitStatus.failed
         }
+        // Wherever it was started, no mount is kept busy.
+        SystemCalls.changeDirectory("/")
         return try await withMartlet(options) { controller in
             let ending = Interruption()
             let limit = max(4, min(500, (SystemCalls.descriptorLimit - 64) / 10))
             let pool = HubPool(controller, limit: limit) { ending.fire(.signal(SIGTERM)) }
             let door: GuestDoor
             do {
-                door = try GuestDoor(try HubFinder.wanted(), provided: pool) { pool.guests($0) }
+                door = try GuestDoor(places, provided: pool) { pool.guests($0) }
             } catch {
-                tell("\((error as? MartletError)?.message ?? "\(error)")")
+                tell((error as? MartletError)?.withoutRoute ?? "\(error)")
                 return ExitStatus.failed
             }
             tell("ready")
@@ -85,11 +88,11 @@ enum HubLaunch {
     /// How long it may take to be there.
     private static let limit: Int32 = 10_000
 
-    /// - Throws: ``CommandFailure`` with what it said.
+    /// - Throws: ``CommandFailure`` with what it said. The way it was called is not the reason.
     static func start(idle: Double, agent: String?) throws {
-        guard let program = SystemCalls.ownExecutable else { throw CommandFailure("cannot find this program's file") }
+        guard let program = SystemCalls.ownExecutable else { throw failure("cannot find this program's file") }
         let pipe: Pipe
-        do { pipe = try Pipe() } catch { throw CommandFailure("cannot make a pipe: \(error)") }
+        do { pipe = try Pipe() } catch { throw failure("cannot make a pipe: \(error)") }
         let ends = (pipe.readEnd, pipe.writeEnd)
         defer { close(ends.0) }
         let error = spawn(
@@ -97,11 +100,11 @@ enum HubLaunch {
             ["martlet", "hub", "--ready", "3", "--idle", "\(idle)"]
                 + (agent.map { ["--agent", SystemCalls.absolute($0)] } ?? []), ends.1)
         close(ends.1)
-        guard error == 0 else { throw CommandFailure("cannot start the hub: \(SystemCalls.errorText(error))") }
+        guard error == 0 else { throw failure("cannot start the hub: \(SystemCalls.errorText(error))") }
         var answer: [UInt8] = []
         var wait = pollfd(fd: ends.0, events: Int16(POLLIN), revents: 0)
         while answer.count < 4096 {
-            guard poll(&wait, 1, limit) > 0 else { throw CommandFailure("the hub does not say that it is there") }
+            guard poll(&wait, 1, limit) > 0 else { throw failure("the hub does not say that it is there") }
             var buffer = [UInt8](repeating: 0, count: 512)
             let count = buffer.withUnsafeMutableBytes { read(ends.0, $0.baseAddress!, $0.count) }
             if count < 0, errno == EINTR { continue }
@@ -110,11 +113,15 @@ enum HubLaunch {
         }
         let text = String(decoding: answer, as: UTF8.self)
         guard text == "ready" else {
-            throw CommandFailure(text.isEmpty ? "the hub ended as it began" : HarmlessText.of(text))
+            throw failure(text.isEmpty ? "the hub ended as it began" : HarmlessText.of(text, keepsLines: true))
         }
     }
 
-    /// In a session of its own, with nothing of ours but the pipe, as descriptor 3.
+    private static func failure(_ text: String) -> CommandFailure {
+        CommandFailure(text, exitStatus: ExitStatus.failed)
+    }
+
+    /// In a session of its own, with nothing of ours but the pipe, as descriptor 3. Signals are not blocked as on our threads.
     private static func spawn(_ program: String, _ arguments: [String], _ ready: Int32) -> Int32 {
         // GNU's and musl's POSIX_SPAWN_SETSID, of which Swift sees nothing.
         let setsid: Int16 = 0x80
@@ -131,10 +138,24 @@ enum HubLaunch {
                 &actions, descriptor, "/dev/null", descriptor == 0 ? O_RDONLY : O_WRONLY, 0)
         }
         posix_spawn_file_actions_adddup2(&actions, ready, 3)
-        posix_spawnattr_setflags(&attributes, setsid)
+        var (none, all) = (sigset_t(), sigset_t())
+        sigemptyset(&none)
+        sigfillset(&all)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        posix_spawnattr_setflags(
+            &attributes, setsid | Int16(POSIX_SPAWN_SETSIGMASK) | Int16(POSIX_SPAWN_SETSIGDEF))
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var process = pid_t()
         return posix_spawn(&process, program, &actions, &attributes, &words, environ)
+    }
+}
+
+extension MartletError {
+    /// All that it says but where, which is here.
+    fileprivate var withoutRoute: String {
+        let lines = [message] + (detail?.split(separator: "\n").map { "    \($0)" } ?? [])
+        return (lines + (advice.map { ["  try: \($0)"] } ?? [])).joined(separator: "\n")
     }
 }

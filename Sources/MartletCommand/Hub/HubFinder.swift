@@ -17,4 +17,16 @@ enum HubFinder {
         guard !places.isEmpty else { throw CommandFailure("MARTLET_HUB is off: no hub is used") }
         return places
     }
+
+    /// Our context in the hub, if there is one that can be used. One of another build, or with too many guests, is as none:
+    /// `martlet tree` says so.
+    static func hub(_ controller: Controller, _ output: Output) async -> Context? {
+        do { return try await controller.connectHub(places) } catch let error as MartletError
+            where error.code == .connectTimedOut
+        {
+            // Who has waited for it hears why.
+            output.say("martlet: \(error.message): connecting without it", to: .error)
+        } catch {}
+        return nil
+    }
 }

@@ -49,7 +49,7 @@ final class HubPool: Sendable {
         defer { onEnd() }
         return state.withLock { state in
             state.isEnding = true
-            return state.entries.count
+            return state.entries.values.count { $0.connect.context?.hasLink ?? true }
         }
     }
 
@@ -64,28 +64,36 @@ final class HubPool: Sendable {
             return (entry?.connect.context, entry.map { .now - $0.lastUse < Self.trust } ?? false)
         }
         if let known {
-            if await answers(known, isFresh) {
+            if try await answers(known, isFresh) {
                 used(target)
                 return (known, true)
             }
             await drop(target, known)
         }
-        let connect = try await entry(target)
-        do {
-            let context = try await connect.value()
-            used(target)
-            return (context, false)
-        } catch {
-            // Others may wait for it still.
-            if connect.hasFailed { forget(target, connect) }
-            throw error
+        while true {
+            let connect = try await entry(target)
+            do {
+                let context = try await connect.value()
+                used(target)
+                return (context, false)
+            } catch {
+                // Others may wait for it still.
+                if connect.hasFailed { forget(target, connect) }
+                // Those who waited for it may have left just as we came.
+                guard error is CancellationError, !Task.isCancelled else { throw error }
+            }
         }
     }
 
-    private func answers(_ context: Context, _ isTrusted: Bool) async -> Bool {
+    private func answers(_ context: Context, _ isTrusted: Bool) async throws -> Bool {
         guard context.hasLink else { return false }
         if isTrusted { return true }
-        return (try? await context.ping(deadline: Self.patience)) != nil
+        do { _ = try await context.ping(deadline: Self.patience) } catch {
+            // Who does not wait for the answer says nothing of a context that others work in.
+            try Task.checkCancellation()
+            return false
+        }
+        return true
     }
 
     private func entry(_ target: HubTarget) async throws -> SharedConnect {
@@ -165,7 +173,8 @@ final class HubPool: Sendable {
         }
     }
 
-    var status: HubStatus {
+    func status() async -> HubStatus {
+        let lost = await lost()
         let now = ContinuousClock.now
         return state.withLock { state in
             HubStatus(
@@ -173,11 +182,23 @@ final class HubPool: Sendable {
                 contexts: state.entries.map { target, entry in
                     let context = entry.connect.context
                     return HubStatus.Entry(
-                        target: target, route: context?.route.steps, user: context?.facts.user,
+                        target: target, isLost: lost.contains(target), route: context?.route.steps,
+                        user: context?.facts.user,
                         host: context?.facts.hostname, idle: now - entry.lastUse, uses: entry.uses,
                         running: entry.running, bytesSent: context?.traffic?.sent,
                         bytesReceived: context?.traffic?.received)
                 }.sorted { $0.target.label < $1.target.label })
+        }
+    }
+
+    /// What will be connected anew when it is next wanted. Who is silent may be there still.
+    private func lost() async -> Set<HubTarget> {
+        let contexts = state.withLock { $0.entries.compactMapValues(\.connect.context) }
+        return await withTaskGroup(of: HubTarget?.self) { group in
+            for (target, context) in contexts {
+                group.addTask { await context.isGone(within: .seconds(1)) ? target : nil }
+            }
+            return await group.reduce(into: []) { lost, target in if let target { lost.insert(target) } }
         }
     }
 }

@@ -16,16 +16,9 @@ struct HubTarget: Codable, Hashable, Sendable {
     /// For a connect.
     var deadline: Duration
 
-    /// - Returns: `nil` if the hub could not do it as we would: it has no terminal to ask at, and is in another directory.
-    init?(_ way: WayIn, _ host: HostName) {
-        guard way.prompts == nil, way.python == nil, way.retryPolicy == nil else { return nil }
-        // Which gateway it is depends on which of them live.
-        guard host.gateways.isEmpty || way.via != nil else { return nil }
-        let hops = way.route(to: host).hops
-        // On this machine it matters where a command begins.
-        guard !hops.allSatisfy(\.staysOnMachine) else { return nil }
-        let words = hops.flatMap { [$0.argument ?? ""] + $0.options.map { $0.value ?? "" } }
-        guard words.allSatisfy({ !$0.contains("/") || $0.hasPrefix("/") || $0.hasPrefix("~") }) else { return nil }
+    /// - Throws: ``HubRefusal`` if the hub could not do it as we would.
+    init(_ way: WayIn, _ host: HostName) throws(HubRefusal) {
+        if let refusal = HubRefusal(way, host) { throw refusal }
         via = way.via?.description
         self.host = host.route.description
         user = way.user

@@ -27,6 +27,7 @@ struct HubStatus: Codable, Sendable {
 
     struct Entry: Codable, Sendable {
         var target: HubTarget
+        var isLost: Bool
         /// `nil`: it is being connected.
         var route: [String]?
         var user: String?
@@ -44,7 +45,7 @@ struct HubStatus: Codable, Sendable {
 
 struct HubStatusTask: RemoteTask {
     func run(in context: RemoteContext) async throws(MartletError) -> HubStatus {
-        try await telling { try HubPool.of(context).status }
+        try await telling { try await HubPool.of(context).status() }
     }
 }
 

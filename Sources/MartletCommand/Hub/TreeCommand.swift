@@ -38,6 +38,7 @@ struct TreeCommand: AsyncParsableCommand {
             object.add("route", entry.route?.joined(separator: "/"))
             object.add("user", entry.user)
             object.add("hostname", entry.host)
+            object.add("lost", entry.isLost)
             object.add("idle", entry.idle)
             object.add("uses", entry.uses)
             object.add("running", entry.running)
@@ -49,14 +50,15 @@ struct TreeCommand: AsyncParsableCommand {
         object.add("event", "hub")
         object.add("process", Int(status.processID))
         object.add("uptime", status.uptime)
-        object.add("contexts", status.contexts.count)
+        object.add("contexts", status.contexts.count { !$0.isLost })
         session.output.say(object.finished)
     }
 
     private static func tellPeople(_ status: HubStatus, _ session: Session) {
+        let lost = status.contexts.count(where: \.isLost)
         session.output.say(
             "hub  process \(status.processID), up \(Format.duration(status.uptime)), "
-                + Format.count(status.contexts.count, "context"))
+                + Format.count(status.contexts.count - lost, "context") + (lost > 0 ? ", \(lost) lost" : ""))
         let children = Dictionary(grouping: status.contexts) { $0.target.gateway?.label }
         let known = Set(status.contexts.map(\.target.label))
         // One whose gateway went meanwhile stands at the top.
@@ -66,7 +68,8 @@ struct TreeCommand: AsyncParsableCommand {
             for (number, entry) in entries.enumerated() {
                 let isLast = number == entries.count - 1
                 let name = HarmlessText.of(indent + (isLast ? "└─ " : "├─ ") + entry.target.hostLabel)
-                let place = entry.user.map { "\($0)@\(entry.host ?? "?")" } ?? "connecting"
+                let place =
+                    entry.isLost ? "lost" : entry.user.map { "\($0)@\(entry.host ?? "?")" } ?? "connecting"
                 let use = entry.running > 0 ? "\(entry.running) running" : "\(Format.duration(entry.idle)) ago"
                 table.add([
                     name, HarmlessText.of(place), use, "\(entry.uses)", bytes(entry.bytesSent),

@@ -27,7 +27,7 @@ struct Inspection: Sendable {
         let fleet = Fleet(hosts: hosts, wayIn: wayIn, strategy: FleetStrategy(limit: limit))
         let results = try await withMartlet(options) { controller in
             try await fleet.each(
-                controller, session.interruption,
+                controller, session,
                 onResult: { (result: HostResult<Value>) in
                     // Whose turn never came has nothing to tell.
                     if result.isNotStarted { return }

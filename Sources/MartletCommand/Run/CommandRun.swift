@@ -35,7 +35,7 @@ struct CommandRun: Sendable {
                 if !report.json, !report.quiet { group.addTask { await progress.run() } }
                 defer { group.cancelAll() }
                 return try await fleet.each(
-                    controller, session.interruption,
+                    controller, session,
                     onResult: { result in
                         progress.ended(result.host, result.verdict)
                         journal?.ended(result)

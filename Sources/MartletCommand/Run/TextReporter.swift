@@ -79,9 +79,7 @@ final class TextReporter: RunReporter {
     func summarize(_ summary: RunSummary) {
         progress.stop()
         let bad = summary.hosts.filter { $0.verdict != .succeeded }
-        if case .signal(let number)? = summary.interruption {
-            output.say(output.errorStyle.warning("ended by \(Signals.name(number))"), to: .error)
-        }
+        output.tell(summary.interruption)
         if let stop = summary.stop {
             output.say(output.errorStyle.warning(HarmlessText.of("\(stop)")), to: .error)
         }

@@ -55,7 +55,7 @@ struct ShellCommand: AsyncParsableCommand {
             do {
                 return try await withMartlet(options) { controller in
                     try await session.interruption.cancelling {
-                        let context = try await wayIn.connectAlone(controller, to: name)
+                        let context = try await wayIn.connectAlone(controller, session.output, to: name)
                         let shell = try context.startShell(
                             lines.isEmpty ? nil : lines.joined(separator: " "), options: far)
                         return try await FarTerminal(shell, escape, isTerminal: far.terminal != nil, session).run()

@@ -62,3 +62,11 @@ enum Signals {
         }
     }
 }
+
+extension Output {
+    /// Tells a person that a signal has ended us, if one has.
+    func tell(_ cause: Interruption.Cause?) {
+        guard case .signal(let number)? = cause else { return }
+        say(errorStyle.warning("ended by \(Signals.name(number))"), to: .error)
+    }
+}

@@ -45,6 +45,13 @@ enum SystemCalls {
 
     static var processID: Int32 { getpid() }
 
+    /// Has a process end, be it stopped.
+    ///
+    /// - Returns: 0, or the value of `errno`.
+    static func terminate(_ process: Int32) -> Int32 {
+        kill(process, SIGTERM) == 0 && kill(process, SIGCONT) == 0 ? 0 : errno
+    }
+
     /// Since when a process runs, in ticks from the boot on: with its number it is that process for good. Nil if it is gone.
     static func processStart(_ process: Int32) -> Int64? {
         guard let bytes = try? readFile("/proc/\(process)/stat", limit: 4096) else { return nil }
@@ -131,6 +138,8 @@ enum SystemCalls {
 
     /// - Returns: whether it was made just now.
     static func makeDirectory(_ path: String, mode: mode_t) -> Bool { mkdir(path, mode) == 0 }
+
+    static func changeDirectory(_ path: String) { _ = chdir(path) }
 
     static func removeEmptyDirectory(_ path: String) { _ = rmdir(path) }
 

@@ -58,7 +58,7 @@ struct ForwardCommand: AsyncParsableCommand {
             do {
                 return try await withMartlet(options) { controller in
                     try await session.interruption.cancelling {
-                        let context = try await wayIn.connectAlone(controller, to: name)
+                        let context = try await wayIn.connectAlone(controller, session.output, to: name)
                         return try await Self.forward(plan, name.label, context, session)
                     }
                 }

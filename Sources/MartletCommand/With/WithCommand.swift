@@ -51,7 +51,8 @@ struct WithCommand: AsyncParsableCommand {
         let contexts: [String: Context]
         do {
             contexts = try await session.interruption.cancelling {
-                let (wayIn, _) = try await wayIn.sharing(controller, among: plan.hosts.map(\.host))
+                let (wayIn, _) = try await wayIn.sharing(
+                    controller, session.output, among: plan.hosts.map(\.host))
                 let group = try controller.group(
                     plan.hosts.map { name, host in wayIn.member(name, host, controller) { wayIn } })
                 return try await withThrowingTaskGroup(of: (String, Context).self) { tasks in

@@ -6,7 +6,7 @@ import Testing
 @Suite(.leakChecked, .enabled(if: MartletProgram.hasServer, "needs OpenSSH's server"))
 struct HubTests {
     /// A place for a hub, which is ended whatever happens.
-    private func withHub(_ body: (ThrowawaySSHD, Hub) async throws -> Void) async throws {
+    func withHub(_ body: (ThrowawaySSHD, Hub) async throws -> Void) async throws {
         try await withThrowawaySSHD { sshd async throws in
             let folder = FileManager.default.temporaryDirectory.appending(path: "martlet-hub-\(UUID().uuidString)").path
             let hub = Hub(folder: folder, way: ["-F", sshd.configPath])
@@ -26,8 +26,8 @@ struct HubTests {
         var folder: String
         var way: [String]
 
-        func run(_ arguments: [String]) async throws -> ProgramResult {
-            try await MartletProgram.run(arguments, environment: ["MARTLET_HUB": folder])
+        func run(_ arguments: [String], _ environment: [String: String] = [:]) async throws -> ProgramResult {
+            try await MartletProgram.run(arguments, environment: environment.merging(["MARTLET_HUB": folder]) { $1 })
         }
 
         /// Commands that each context of the hub has had, by host.
@@ -178,6 +178,9 @@ struct HubTests {
             let killed = try await hub.run(
                 ["run"] + hub.way + ["-H", sshd.hostAlias, "--", "kill -9 $PPID; sleep 300"])
             #expect(killed.exitCode == 3 && killed.errors.contains("error: "), "\(killed.errors)")
+            let tree = try await hub.run(["tree"])
+            #expect(tree.outputLines[0].hasSuffix(", 0 contexts, 1 lost"), "\(tree.output)")
+            #expect(tree.outputLines[2].split(separator: " ").contains("lost"), "\(tree.output)")
             let run = try await hub.run(["run"] + hub.way + ["-H", sshd.hostAlias, "--", "echo fine"])
             #expect(run.exitCode == 0 && run.output == "\(sshd.hostAlias): fine\n", "\(run.errors)")
             #expect(try await hub.uses() == [sshd.hostAlias: 1])
@@ -198,7 +201,14 @@ struct HubTests {
             defer { try? FileManager.default.removeItem(atPath: open) }
             try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: open)
             let bad = try await MartletProgram.run(["up"], environment: ["MARTLET_HUB": open])
-            #expect(bad.exitCode != 0 && bad.errors.contains("no private place for the hub's socket"), "\(bad.errors)")
+            #expect(bad.exitCode == 1, "\(bad.errors)")
+            #expect(
+                bad.errors == """
+                    martlet: there is no private place for the hub's socket
+                        \(open): it is not a directory that is yours alone (mode 0700)
+                      try: MARTLET_HUB=DIR, with a directory that is yours alone
+
+                    """)
             let off = try await MartletProgram.run(["up"], environment: ["MARTLET_HUB": "off"])
             #expect(off.exitCode == 64 && off.errors.contains("MARTLET_HUB is off"))
         }

@@ -125,6 +125,19 @@ actor TestPool {
         }
     }
 
+    @Test func `A door leaves what is in its place by now as it is`() async throws {
+        try await TestFolder.with { folder in
+            let place = HubPlace(directory: folder.file("hub"))
+            let old = try GuestDoor([place], provided: 0)
+            try FileManager.default.removeItem(atPath: place.directory)
+            let new = try GuestDoor([place], provided: 0)
+            old.close()
+            #expect(FileManager.default.fileExists(atPath: place.socket))
+            new.close()
+            #expect(!FileManager.default.fileExists(atPath: place.directory))
+        }
+    }
+
     @Test func `What cannot be lent says so`() async throws {
         try await withHub { scene in
             try await withMartlet(OutputLog().options) { martlet in
