@@ -102,7 +102,7 @@ struct WayIn: Sendable {
         _ controller: Controller, _ output: Output, among hosts: [HostName]
     ) async throws -> (WayIn, Context?) {
         var shared = self
-        if mayUseHub, hosts.contains(where: { (try? HubTarget(self, $0)) != nil }),
+        if mayUseHub, entrances(to: hosts).contains(where: { (try? HubTarget($1, $0)) != nil }),
             let hub = await HubFinder.hub(controller, output)
         {
             shared.hub = hub
@@ -156,8 +156,22 @@ struct WayIn: Sendable {
         }
     }
 
+    /// What is connected from here, each once, with the way to it: hosts, or, where they are behind gateways, those.
+    func entrances(to hosts: [HostName]) -> [(HostName, WayIn)] {
+        var entrances: [(HostName, WayIn)] = []
+        var gateways: Set<HostName> = []
+        for host in hosts {
+            guard via == nil, !host.gateways.isEmpty else {
+                entrances.append((host, self))
+                continue
+            }
+            entrances += toGateway.entrances(to: host.gateways).filter { gateways.insert($0.0).inserted }
+        }
+        return entrances
+    }
+
     /// What is before a host is neither another user there, nor another runtime.
-    var toGateway: WayIn {
+    private var toGateway: WayIn {
         var way = self
         (way.become, way.python) = (nil, nil)
         return way

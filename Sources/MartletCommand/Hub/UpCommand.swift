@@ -55,7 +55,7 @@ struct UpCommand: AsyncParsableCommand {
 
     /// - Returns: no target for a host that needs no hub, if that is not so for all of them.
     private func targets(_ names: [HostName]) throws -> [(Host, HubTarget?)] {
-        let kept = Self.kept(names, try wayOptions.wayIn())
+        let kept = try wayOptions.wayIn().entrances(to: names)
         let hosts = Host.list(kept.map(\.0))
         let targets = try zip(hosts, kept).map { host, kept -> (Host, HubTarget?) in
             do throws(HubRefusal) { return (host, try HubTarget(kept.1, host.name)) } catch {
@@ -67,17 +67,6 @@ struct UpCommand: AsyncParsableCommand {
             throw CommandFailure("all of these hosts are this machine, which needs no hub")
         }
         return targets
-    }
-
-    /// Of hosts behind gateways those: through which of them it goes each command decides.
-    private static func kept(_ names: [HostName], _ way: WayIn) -> [(HostName, WayIn)] {
-        var kept: [(HostName, WayIn)] = []
-        for name in names {
-            let isBehind = way.via == nil && !name.gateways.isEmpty
-            for entry in isBehind ? Self.kept(name.gateways, way.toGateway) : [(name, way)]
-            where !isBehind || !kept.contains(where: { $0.0 == entry.0 }) { kept.append(entry) }
-        }
-        return kept
     }
 
     /// The hub that is there, or else a new one.
