@@ -26,17 +26,7 @@ extension Context {
         onProgress: (@Sendable (TransferProgress) -> Void)? = nil
     ) async throws -> TransferResult {
         try await transferring(onProgress) { [self] teller in
-            let local = local.pathBytes
-            var wire = options.wire
-            if TreeSource.isContents(local) { wire.flags.insert(.isExact) }
-            let source = try TreeSource(local, wire)
-            let (failures, answer) = try await exchange(FileTask.Request(.receive, path.pathBytes, wire)) { channel in
-                try await source.send(over: channel) { contents in
-                    teller.tell { $0.set(contents.progress, contents.totals) }
-                }
-            }
-            let report = try answer.unpacked { reader throws(MartletError) in try FileReport(&reader) }
-            return try result(report, failures, isSingle: source.isSingle)
+            try await put(try DeliverySource(local, options), path.pathBytes, teller)
         }
     }
 
@@ -48,13 +38,19 @@ extension Context {
         bytes: [UInt8], to path: some PathName, options: TransferOptions = TransferOptions(),
         onProgress: (@Sendable (TransferProgress) -> Void)? = nil
     ) async throws -> TransferResult {
-        var checksum = FileChecksum()
-        if options.overwrite == .ifDifferent { bytes.withUnsafeBytes { checksum.add($0) } }
-        var rest = bytes[...]
-        return try await put(path.pathBytes, bytes.count, checksum.value, options.wire, onProgress) {
-            defer { rest = rest.dropFirst(BytePieces.size) }
-            return rest.isEmpty ? nil : rest.prefix(BytePieces.size)
+        let teller = ProgressTeller(onProgress)
+        defer { teller.finish() }
+        return try await put(try DeliverySource(bytes: bytes, options), path.pathBytes, teller)
+    }
+
+    private func put(
+        _ source: DeliverySource, _ path: [UInt8], _ teller: ProgressTeller
+    ) async throws -> TransferResult {
+        let (failures, answer) = try await exchange(FileTask.Request(.receive, path, source.options)) { channel in
+            try await source.send(over: channel, mayBeEager: true) { teller.tell($0) }
         }
+        let report = try answer.unpacked { reader throws(MartletError) in try FileReport(&reader) }
+        return try result(report, failures, isSingle: source.isSingle)
     }
 
     /// Writes what a sequence gives to a file of the context's machine.
@@ -69,31 +65,24 @@ extension Context {
         var wire = options.wire
         // Nobody knows what will come.
         if wire.comparison != .never { wire.comparison = .always }
-        var iterator = chunks.makeAsyncIterator()
-        var rest: ArraySlice<UInt8> = []
-        return try await put(path.pathBytes, nil, 0, wire, onProgress) {
-            while rest.isEmpty {
-                guard let chunk = try await iterator.next() else { return nil }
-                rest = chunk[...]
-            }
-            defer { rest = rest.dropFirst(BytePieces.size) }
-            return rest.prefix(BytePieces.size)
-        }
-    }
-
-    private func put(
-        _ path: [UInt8], _ size: Int?, _ checksum: UInt64, _ options: FileOptions,
-        _ onProgress: (@Sendable (TransferProgress) -> Void)?, _ next: () async throws -> ArraySlice<UInt8>?
-    ) async throws -> TransferResult {
+        // There is no later try with the same source.
+        wire.flags.remove(.resumes)
         let teller = ProgressTeller(onProgress)
         defer { teller.finish() }
-        var options = options
-        // There is no later try with the same source.
-        options.flags.remove(.resumes)
-        let manifest = try BytePieces.manifest(size ?? 0, options.comparison == .byContent ? checksum : nil)
-        let (_, answer) = try await exchange(FileTask.Request(.receive, path, options)) { channel in
-            try await BytePieces.send(manifest, over: channel, isEager: options.comparison == .always, next) { count in
-                teller.tell { ($0.byteCount, $0.totalBytes) = (count, size) }
+        var iterator = chunks.makeAsyncIterator()
+        var rest: ArraySlice<UInt8> = []
+        let (_, answer) = try await exchange(FileTask.Request(.receive, path.pathBytes, wire)) { channel in
+            try await BytePieces.send(
+                try BytePieces.manifest(0, nil), over: channel, isEager: wire.comparison == .always
+            ) {
+                while rest.isEmpty {
+                    guard let chunk = try await iterator.next() else { return nil }
+                    rest = chunk[...]
+                }
+                defer { rest = rest.dropFirst(BytePieces.size) }
+                return rest.prefix(BytePieces.size)
+            } _: { count in
+                teller.tell { $0.byteCount = count }
             }
         }
         let report = try answer.unpacked { reader throws(MartletError) in try FileReport(&reader) }
