@@ -46,7 +46,9 @@ struct DemoServer: Sendable {
         for name in ["host", "user"] {
             let arguments = ["-q", "-t", "ed25519", "-N", "", "-C", "martlet-demo", "-f", "\(directory)/\(name)"]
             let result = try await local.run(executable: "ssh-keygen", arguments: arguments)
-            guard result.succeeded else { throw CommandFailure("ssh-keygen failed: \(result.errorText)") }
+            guard result.succeeded else {
+                throw CommandFailure("ssh-keygen failed: \(result.errorText)", exitStatus: ExitStatus.failed)
+            }
         }
         try SystemCalls.writeFile("\(directory)/authorized_keys", try text("\(directory)/user.pub"))
         try SystemCalls.writeFile("\(directory)/known_hosts", "martlet-demo \(try text("\(directory)/host.pub"))")
@@ -100,7 +102,7 @@ struct DemoServer: Sendable {
             reason = (try? text("\(name).log")) ?? reason
             guard reason.utf8.count > 0, reason.split(separator: " ").contains("use.") || reason.isEmpty else { break }
         }
-        throw CommandFailure("sshd did not start: \(reason)")
+        throw CommandFailure("sshd did not start: \(reason)", exitStatus: ExitStatus.failed)
     }
 
     private static func serverConfiguration(_ directory: String, _ name: String, _ port: Int) -> String {

@@ -121,6 +121,15 @@ struct TransferReportOptions: ParsableArguments {
     var quiet = false
 }
 
+/// What could be copied is there, but not all could.
+struct IncompleteTransfer: Error, CustomStringConvertible {
+    let summary: TransferSummary
+
+    var description: String {
+        "\(Format.count(summary.failures.count, "file")) \(summary.failures.count == 1 ? "was" : "were") not copied"
+    }
+}
+
 /// What came of a transfer with one host.
 struct TransferSummary: Sendable {
     var path: [UInt8] = []
@@ -128,6 +137,7 @@ struct TransferSummary: Sendable {
     var bytes = 0
     var changes: [SyncChange] = []
     var omittedChanges = 0
+    /// What could not be copied, and why: then it is that of an ``IncompleteTransfer``.
     var failures: [FileFailure] = []
     /// All was as it is to be.
     var isSame = false

@@ -45,7 +45,7 @@ struct GetCommand: AsyncParsableCommand {
             let run = TransferRun(
                 hosts: hosts, strategy: FleetStrategy(limit: command.hostOptions.limit),
                 wayIn: try command.wayOptions.wayIn(), agent: command.wayOptions.agent, report: command.report,
-                journal: command.journal, invocation: Invocation(passing: []))
+                journal: command.journal, invocation: try command.hostOptions.invocation())
             return try await run.run(
                 session,
                 .each { context, host, onProgress in

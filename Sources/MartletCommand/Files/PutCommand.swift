@@ -41,7 +41,7 @@ struct PutCommand: AsyncParsableCommand {
                 hosts: hosts, strategy: command.strategy.strategy(limit: command.hostOptions.limit),
                 wayIn: try command.wayOptions.wayIn(), agent: command.wayOptions.agent, verify: command.strategy.verify,
                 report: command.report, journal: command.journal,
-                invocation: Invocation(passing: []))
+                invocation: try command.hostOptions.invocation())
             let sources = try await session.interruption.cancelling { try command.sources(options) }
             return try await run.run(
                 session,

@@ -77,7 +77,7 @@ struct SyncCommand: AsyncParsableCommand {
             let run = TransferRun(
                 hosts: hosts, strategy: FleetStrategy(limit: command.hostOptions.limit),
                 wayIn: try command.wayOptions.wayIn(), agent: command.wayOptions.agent, report: command.report,
-                journal: command.journal, invocation: Invocation(passing: []),
+                journal: command.journal, invocation: try command.hostOptions.invocation(),
                 lists: command.dryRun || command.verbose, isDryRun: command.dryRun)
             return try await run.run(
                 session,
@@ -93,10 +93,10 @@ struct SyncCommand: AsyncParsableCommand {
 extension TransferSummary {
     fileprivate static func of(_ outcome: SyncOutcome) -> Result<TransferSummary, any Error> {
         if let error = outcome.error { return .failure(error) }
-        return .success(
-            TransferSummary(
-                path: outcome.target.path, files: outcome.fileCount, bytes: outcome.byteCount,
-                changes: outcome.changes, omittedChanges: outcome.omittedChanges, failures: outcome.failures,
-                isSame: outcome.changes.isEmpty && outcome.failures.isEmpty))
+        let summary = TransferSummary(
+            path: outcome.target.path, files: outcome.fileCount, bytes: outcome.byteCount,
+            changes: outcome.changes, omittedChanges: outcome.omittedChanges, failures: outcome.failures,
+            isSame: outcome.changes.isEmpty && outcome.failures.isEmpty)
+        return summary.failures.isEmpty ? .success(summary) : .failure(IncompleteTransfer(summary: summary))
     }
 }

@@ -26,7 +26,7 @@ struct TransferReporter: Sendable {
             let text = HarmlessText.of(error.description, keepsLines: true)
             output.say("\(name): \(output.errorStyle.bad("error:")) \(text)", to: .error)
         }
-        guard let summary = result.value else { return }
+        guard let summary = result.transfer else { return }
         for failure in summary.failures.prefix(20) {
             output.say("\(name): \(output.errorStyle.bad("not copied:")) \(HarmlessText.of("\(failure)"))", to: .error)
         }
@@ -64,41 +64,16 @@ struct TransferReporter: Sendable {
         return parts.isEmpty ? "nothing to do" : parts.joined(separator: ", ")
     }
 
-    func summarize(_ results: FleetResults<TransferSummary>, _ duration: Duration, _ cause: Interruption.Cause?) {
-        let (hosts, done) = (results.hosts, results.hosts.count(where: \.didSucceed))
-        let skipped = hosts.filter { $0.skipReason != nil }.map(\.host.label)
-        if json {
-            var object = JSONObject()
-            object.add("event", "summary")
-            object.add("hosts", hosts.count)
-            object.add("succeeded", done)
-            object.add("unreachable", hosts.count { $0.verdict == .unreachable })
-            object.add("lost", hosts.count(where: \.wasLost))
-            object.add("skipped", skipped.count)
-            object.add("duration", duration)
-            output.say(object.finished)
-            return
-        }
-        if case .signal? = cause {
-            output.tell(cause)
-        } else if let stop = results.stop(after: cause) {
-            output.say(output.errorStyle.warning(HarmlessText.of("\(stop)")), to: .error)
-        }
-        guard hosts.count > 1, !(run.report.quiet && done == hosts.count) else { return }
-        let rest = hosts.count - done - skipped.count
-        var parts = ["\(done) succeeded"]
-        if rest > 0 { parts.append(output.errorStyle.bad("\(rest) not")) }
-        if !skipped.isEmpty { parts.append(output.errorStyle.warning("\(skipped.count) skipped")) }
-        output.say("\(hosts.count) hosts: \(parts.joined(separator: ", ")) in \(Format.duration(duration))", to: .error)
-        if !skipped.isEmpty { output.say("  skipped: \(NodeSet.fold(skipped))", to: .error) }
+    func summarize(_ summary: RunSummary<TransferSummary>) {
+        if json { output.say(summary.object.finished) } else { summary.tell(output, isQuiet: run.report.quiet) }
     }
 
     // MARK: Machines
 
     private func tellMachines(_ result: HostResult<TransferSummary>) {
         var object = JSONObject(event: "result", result.host)
-        object.add("ok", result.didSucceed)
-        if let summary = result.value {
+        object.add("ok", result.verdict == .succeeded)
+        if let summary = result.transfer {
             for change in summary.changes where run.lists {
                 var line = JSONObject(event: "change", result.host)
                 line.add("kind", change.kind.rawValue)

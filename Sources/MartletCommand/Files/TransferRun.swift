@@ -66,27 +66,15 @@ struct TransferRun: Sendable {
             }
         }
         bar.stop()
-        let interruption = session.interruption.cause
-        if interruption != .outputClosed {
-            reporter.summarize(results, ContinuousClock.now - start, interruption)
-        }
-        let status = Self.exitStatus(results)
-        await journal?.finish(session.interruption.exitStatus ?? status, results.stop(after: interruption))
-        return status
+        let cause = session.interruption.cause
+        let summary = RunSummary(results: results, duration: ContinuousClock.now - start, interruption: cause)
+        if cause != .outputClosed { reporter.summarize(summary) }
+        await journal?.finish(session.interruption.exitStatus ?? summary.exitStatus, summary.stop)
+        return summary.exitStatus
     }
 
     /// Whether the ways to several hosts begin alike.
     private var sharesWays: Bool {
         hosts.count > 1 && (wayIn.via != nil || hosts.contains { !$0.name.gateways.isEmpty })
     }
-
-    private static func exitStatus(_ results: FleetResults<TransferSummary>) -> Int32 {
-        if results.wasStopped { return ExitStatus.stopped }
-        if results.hosts.contains(where: \.isUnreachable) { return ExitStatus.unreachable }
-        return results.hosts.allSatisfy(\.didSucceed) ? ExitStatus.success : ExitStatus.failed
-    }
-}
-
-extension HostResult<TransferSummary> {
-    var didSucceed: Bool { value?.failures.isEmpty ?? false }
 }

@@ -70,8 +70,8 @@ struct Fleet: Sendable {
     private func check(
         _ batch: FleetBatch, _ host: (GroupMember) -> Host, _ check: @escaping @Sendable (Context) async throws -> Void
     ) async throws {
-        // Too many have failed already: no batch follows that would depend on this.
-        guard batch.stop == nil else { return }
+        // Too many have failed already: no batch follows that would depend on this. And of nobody there is nothing to say.
+        guard batch.stop == nil, !batch.succeeded.isEmpty else { return }
         var own = FleetStrategy(
             limit: strategy.limit, retry: RetryPolicy(connects: strategy.retry.connects),
             memberDeadline: strategy.memberDeadline)

@@ -49,8 +49,8 @@ struct HostOptions: ParsableArguments {
     /// - Throws: `ValidationError` if none is named; ``CommandFailure`` for a name that is none, or if there is no host at all;
     ///   `CleanExit` if there is none left.
     func list() throws -> [Host] {
+        if let rerun { return try rerun.hosts(of: runID, inventory: inventory) }
         let selection = try HostSelection(inventory)
-        if let rerun { return try rerun.hosts(of: runID, selection) }
         var names: [HostName] = []
         for text in hosts { names += try selection.names(text) }
         if let hostsFile {
@@ -63,6 +63,18 @@ struct HostOptions: ParsableArguments {
         }
         guard !names.isEmpty else { throw CommandFailure("there is no host in what -H and --hosts-file name") }
         return Host.list(names)
+    }
+
+    /// What this process was asked to do, for the journal: also with the inventory of the run whose hosts are taken.
+    ///
+    /// - Parameter command: as that of ``Invocation/init(_:passing:)``.
+    /// - Throws: ``CommandFailure`` if that run cannot be read.
+    func invocation(passing command: [String] = []) throws -> Invocation {
+        var invocation = Invocation(passing: command)
+        if rerun != nil, inventory == nil, let then = try Rerun.run(runID).0.inventory {
+            invocation.name(inventory: then)
+        }
+        return invocation
     }
 
     /// What words mean, with the inventory that is used if none is named.

@@ -31,11 +31,11 @@ struct HostResult<Value: Sendable>: Sendable {
     /// It was not connected, or the connection was lost.
     var isUnreachable: Bool { outcome.kind == .unreachable || (outcome.kind == .timedOut && timings == nil) }
 
-    /// What went wrong, but for a command that ended as it did: that is a result.
+    /// What went wrong, but for a command that ended as it did, or files that were not copied: those are results.
     var error: MartletError? {
         switch outcome {
         case .failed(let error), .timedOut(let error), .unreachable(let error):
-            if error is CommandError { return nil }
+            if error is CommandError || error is IncompleteTransfer { return nil }
             if let error = error as? MartletError { return error.ofCommandLine }
             if let error = error as? MemberDeadlineError {
                 return MartletError(
@@ -65,25 +65,18 @@ extension HostResult<CommandResult> {
     }
 }
 
+extension HostResult<TransferSummary> {
+    /// What was copied, be it all or not.
+    var transfer: TransferSummary? {
+        value ?? (outcome.error as? IncompleteTransfer)?.summary
+    }
+}
+
 /// What came of all hosts, in their order.
 struct FleetResults<Value: Sendable>: Sendable {
     let hosts: [HostResult<Value>]
-    /// Why not all were begun, or why it ended badly though they were; nil if nothing stopped it.
+    /// What ended it early, or would have, had there been more to begin; see ``RunSummary/stop``.
     let stop: FleetStop?
-
-    /// The strategy ended it, not somebody who interrupted it.
-    var wasStopped: Bool {
-        switch stop {
-        case .budget?: hosts.contains { $0.skipReason != nil }
-        case .verify?: true
-        case .cancelled?, nil: false
-        }
-    }
-
-    /// Why the strategy ended it before all had their turn, or though they had; nil if it did not, or somebody interrupted it.
-    func stop(after interruption: Interruption.Cause?) -> FleetStop? {
-        wasStopped && interruption == nil ? stop : nil
-    }
 }
 
 extension JSONObject {

@@ -29,7 +29,7 @@ enum InventoryFile {
         }
         do {
             let inventory = try TOMLDecoder().decode(Inventory.self, from: text)
-            try inventory.check()
+            try inventory.check(kinds: ConnectorKind.ofCommandLine)
             return inventory
         } catch {
             let what =

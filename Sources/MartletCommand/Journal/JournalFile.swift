@@ -19,7 +19,9 @@ enum JournalFile {
     /// - Throws: ``CommandFailure`` if nobody says where the home is.
     private static func directory() throws(CommandFailure) -> String {
         if let state = SystemCalls.variable("XDG_STATE_HOME"), state.hasPrefix("/") { return "\(state)/martlet" }
-        guard let home = SystemCalls.variable("HOME") else { throw CommandFailure("HOME is not set") }
+        guard let home = SystemCalls.variable("HOME") else {
+            throw CommandFailure("HOME is not set", exitStatus: ExitStatus.failed)
+        }
         return "\(home)/.local/state/martlet"
     }
 
@@ -57,7 +59,7 @@ enum JournalFile {
         let path = try path()
         // SQLite would make it as the umask says; what it puts beside it has the mode of this.
         guard makePrivate(path, O_RDWR | O_CREAT) else {
-            throw CommandFailure("cannot open \(path): \(SystemCalls.lastError)")
+            throw CommandFailure("cannot open \(path): \(SystemCalls.lastError)", exitStatus: ExitStatus.failed)
         }
         // From when it had another mode.
         for end in ["-wal", "-shm"] { _ = makePrivate(path + end, O_RDWR) }
@@ -83,7 +85,7 @@ enum JournalFile {
         if stat(path, &status) != 0 {
             if let end = path.lastIndex(of: "/"), end > path.startIndex { try makeDirectories(String(path[..<end])) }
             guard SystemCalls.makeDirectory(path, mode: 0o700) || errno == EEXIST else {
-                throw CommandFailure("cannot make \(path): \(SystemCalls.lastError)")
+                throw CommandFailure("cannot make \(path): \(SystemCalls.lastError)", exitStatus: ExitStatus.failed)
             }
         }
     }

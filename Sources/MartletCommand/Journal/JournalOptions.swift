@@ -43,8 +43,8 @@ struct Invocation: Sendable, Equatable {
         let given = Array(arguments.dropFirst(2))
         // Behind this no word is an option of ours.
         let end = command.isEmpty ? given.firstIndex(of: "--") ?? given.count : given.count - command.count
-        let own: [String]
-        (own, variables) = Self.withoutVariables(given[..<max(0, end)])
+        let (settings, own) = Self.split(given[..<max(0, end)], by: ["--env"])
+        variables = settings.map { String($0.prefix { $0 != "=" }) }
         options = command.isEmpty ? [] : own
         words =
             command.isEmpty ? own + given[end...] : Array(command.first == "--" ? command.dropFirst() : command[...])
@@ -55,20 +55,25 @@ struct Invocation: Sendable, Equatable {
         (self.kind, self.options, self.words, self.variables) = (kind, options, words, variables)
     }
 
-    private static func withoutVariables(_ words: some Sequence<String>) -> (words: [String], variables: [String]) {
-        var (rest, variables): ([String], [String]) = ([], [])
+    /// Adds an inventory that was not named, but is used.
+    mutating func name(inventory: String) {
+        let option = ["--inventory", inventory]
+        if options.isEmpty { words = option + words } else { options += option }
+    }
+
+    /// The values of the options of these names, each given as `-n VALUE` or `-n=VALUE`, and all other words.
+    static func split(_ words: some Sequence<String>, by names: [String]) -> (values: [String], rest: [String]) {
+        var (values, rest): ([String], [String]) = ([], [])
         var words = words.makeIterator()
         while let word = words.next() {
-            if word == "--env" {
-                variables.append(name(words.next() ?? ""))
-            } else if word.hasPrefix("--env=") {
-                variables.append(name(String(word.dropFirst("--env=".count))))
+            if names.contains(word) {
+                values.append(words.next() ?? "")
+            } else if let name = names.first(where: { word.hasPrefix("\($0)=") }) {
+                values.append(String(word.dropFirst(name.count + 1)))
             } else {
                 rest.append(word)
             }
         }
-        return (rest, variables)
+        return (values, rest)
     }
-
-    private static func name(_ setting: String) -> String { String(setting.prefix { $0 != "=" }) }
 }

@@ -43,15 +43,16 @@ struct Rerun: Sendable {
 
     /// The hosts that are meant, of the run of that number, or the last one.
     ///
-    /// - Parameter selection: what the inventory knows of them now.
+    /// - Parameter inventory: what `--inventory` says now; nil: what it said then.
     /// - Throws: ``CommandFailure``; `CleanExit` if it has none of those.
-    func hosts(of id: Int64?, _ selection: HostSelection) throws -> [Host] {
+    func hosts(of id: Int64?, inventory: String?) throws -> [Host] {
         let (run, all) = try Self.run(id)
         let hosts = all.filter { host in kinds.contains { $0.includes(host.verdict) } }
         guard !hosts.isEmpty else {
             let kinds = kinds.map(\.rawValue).joined(separator: " or ")
             throw CleanExit.message("nothing to do: no host of run \(run.id ?? 0) is \(kinds)")
         }
+        let selection = try HostSelection(inventory ?? run.inventory)
         do { return Host.list(try hosts.map { try selection.host($0.name, spec: $0.spec) }) } catch let error
             as SpecError
         {
@@ -74,23 +75,17 @@ extension JournalRun {
                 "run \(id ?? 0) set \(missing.joined(separator: ", ")), whose value the journal does not keep: "
                     + "give it again, as in --env \(missing[0])=...")
         }
-        return Invocation(
-            kind: "run", options: Self.withoutHosts(options + own.options + own.words), words: words,
-            variables: own.variables)
+        // Which hosts they are is known. The inventory is named by the options of now, if there is one.
+        let hostOptions = ["-H", "--hosts", "--hosts-file", "--rerun", "--run"]
+        let then = Invocation.split(options, by: hostOptions + ["--inventory"]).rest
+        let now = Invocation.split(own.options + own.words, by: hostOptions).rest
+        return Invocation(kind: "run", options: then + now, words: words, variables: own.variables)
     }
 
-    /// Options of a run without those that say which hosts it is for: they are known.
-    private static func withoutHosts(_ options: [String]) -> [String] {
-        let names = ["-H", "--hosts", "--hosts-file", "--inventory", "--rerun", "--run"]
-        var rest: [String] = []
-        var words = options.makeIterator()
-        while let word = words.next() {
-            if names.contains(word) {
-                _ = words.next()
-            } else if !names.contains(where: { word.hasPrefix("\($0)=") }) {
-                rest.append(word)
-            }
-        }
-        return rest
+    /// The inventory that its options name, from wherever we are; nil: none.
+    var inventory: String? {
+        let given = options.isEmpty ? Array(words.prefix { $0 != "--" }) : options
+        guard let file = Invocation.split(given, by: ["--inventory"]).values.last else { return nil }
+        return file.hasPrefix("/") || file == "-" ? file : "\(directory)/\(file)"
     }
 }

@@ -85,7 +85,7 @@ struct PythonCommand: AsyncParsableCommand {
         let run = CommandRun(
             hosts: hosts, wayIn: wayIn, agent: wayOptions.agent,
             strategy: strategy.strategy(limit: hostOptions.limit), verify: strategy.verify, report: report,
-            journal: journal, invocation: Invocation(passing: words), onOutput: { printed.handler($0) })
+            journal: journal, invocation: try hostOptions.invocation(passing: words), onOutput: { printed.handler($0) })
         return try await run.run(session) { context, host, reporter in
             printed.add(host, context.address)
             let began = ContinuousClock.now

@@ -25,7 +25,7 @@ struct CommandRun: Sendable {
     ) async throws -> Int32 {
         let start = ContinuousClock.now
         let progress = Progress(session.output, hosts)
-        let reporter = report.reporter(session.output, hosts, progress)
+        let reporter = report.reporter(session.output, hosts)
         let options = try martletOptions(session, reporter)
         let journal = journal.begin(invocation, hosts, session)
         let fleet = fleet(progress, reporter)

@@ -68,7 +68,7 @@ struct ExecCommand: AsyncParsableCommand {
         if !fragment.warnings.isEmpty { session.output.say(fragment.warnings, to: .error) }
         let (options, arguments) = (runOptions.command, arguments)
         return try await runOptions.commandRun(
-            on: hosts, hostOptions, try wayOptions.wayIn(), agent: wayOptions.agent, Invocation(passing: [])
+            on: hosts, hostOptions, try wayOptions.wayIn(), agent: wayOptions.agent, hostOptions.invocation()
         ).run(session) { context, host, reporter in
             try fragment.check(context)
             return try await Self.run(fragment, arguments, options, context, host, reporter)

@@ -49,7 +49,7 @@ final class GatheringReporter: RunReporter {
     func ended(_ result: HostResult<CommandResult>) { text.ended(result) }
     func checked(_ check: BatchCheck) { text.checked(check) }
 
-    func summarize(_ summary: RunSummary) {
+    func summarize(_ summary: RunSummary<CommandResult>) {
         let gathered = gathered.withLock { $0 }
         var texts: [(String, String)] = []
         for result in summary.hosts {

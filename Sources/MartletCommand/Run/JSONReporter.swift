@@ -44,20 +44,7 @@ struct JSONReporter: RunReporter {
 
     func checked(_ check: BatchCheck) { output.say(check.object.finished) }
 
-    func summarize(_ summary: RunSummary) {
-        var object = JSONObject()
-        object.add("event", "summary")
-        object.add("hosts", summary.hosts.count)
-        object.add("succeeded", summary.count(.succeeded))
-        object.add("failed", summary.count(.failed))
-        object.add("unreachable", summary.count(.unreachable))
-        object.add("lost", summary.count(.lost))
-        object.add("interrupted", summary.count(.interrupted) + summary.count(.notStarted))
-        object.add("skipped", summary.count(.skipped))
-        object.add("stopped", summary.stop.map { "\($0)" })
-        object.add("duration", summary.duration)
-        output.say(object.finished)
-    }
+    func summarize(_ summary: RunSummary<CommandResult>) { output.say(summary.object.finished) }
 }
 
 extension JSONObject {

@@ -25,9 +25,9 @@ struct ReportOptions: ParsableArguments {
         if noPrefix, gather || diff { throw ValidationError("--no-prefix tells each line, --gather each output once") }
     }
 
-    func reporter(_ output: Output, _ hosts: [Host], _ progress: Progress) -> any RunReporter {
+    func reporter(_ output: Output, _ hosts: [Host]) -> any RunReporter {
         if json { return JSONReporter(output, hosts: hosts) }
-        let text = TextReporter(output, hosts: hosts, hasPrefix: !noPrefix, isQuiet: quiet, progress: progress)
+        let text = TextReporter(output, hosts: hosts, hasPrefix: !noPrefix, isQuiet: quiet)
         return gather || diff ? GatheringReporter(output, text, hosts: hosts, showsDifferences: diff) : text
     }
 }

@@ -55,7 +55,7 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let hosts = try hostOptions.list()
-        var (command, invocation) = (self, Invocation(passing: command))
+        var (command, invocation) = (self, try hostOptions.invocation(passing: command))
         if words.isEmpty {
             invocation = try Rerun.run(hostOptions.runID).0.invocation(adding: invocation, runOptions.env)
             command = try Self.repeating(invocation, runOptions.env)

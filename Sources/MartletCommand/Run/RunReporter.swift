@@ -13,5 +13,5 @@ protocol RunReporter: Sendable {
     /// It is known what came of the check behind a batch.
     func checked(_ check: BatchCheck)
     /// All is over.
-    func summarize(_ summary: RunSummary)
+    func summarize(_ summary: RunSummary<CommandResult>)
 }

@@ -9,13 +9,11 @@ final class TextReporter: RunReporter {
     private let isQuiet: Bool
     private let hostCount: Int
     private let width: Int
-    private let progress: Progress
 
-    init(_ output: Output, hosts: [Host], hasPrefix: Bool, isQuiet: Bool, progress: Progress) {
+    init(_ output: Output, hosts: [Host], hasPrefix: Bool, isQuiet: Bool) {
         self.output = output
         self.hasPrefix = hasPrefix
         self.isQuiet = isQuiet
-        self.progress = progress
         lanes = hosts.map { _ in output.makeLane() }
         hostCount = hosts.count
         // One long name does not push everything to the right.
@@ -74,45 +72,5 @@ final class TextReporter: RunReporter {
         output.say("\(name(host)): \(output.errorStyle.bad("error:")) \(text)", to: .error)
     }
 
-    // MARK: The summary
-
-    func summarize(_ summary: RunSummary) {
-        progress.stop()
-        let bad = summary.hosts.filter { $0.verdict != .succeeded }
-        output.tell(summary.interruption)
-        if let stop = summary.stop {
-            output.say(output.errorStyle.warning(HarmlessText.of("\(stop)")), to: .error)
-        }
-        if hostCount == 1 {
-            // An error was told in full; how a command ended was not yet.
-            if let result = bad.first, let reason = result.reason, result.error == nil {
-                let time = Format.duration(result.duration)
-                output.say("\(result.host.label): \(output.errorStyle.bad(reason)) (\(time))", to: .error)
-            }
-            return
-        }
-        if isQuiet, bad.isEmpty, summary.stop == nil { return }
-        output.say(headline(summary), to: .error)
-        // Who was not begun has no more to tell than the headline does.
-        let shown = bad.filter { $0.verdict != .notStarted && $0.verdict != .skipped }
-        let names = min(32, shown.map(\.host.label.count).max() ?? 0)
-        let reasons = min(60, shown.map { $0.reason?.count ?? 0 }.max() ?? 0)
-        for result in shown {
-            let style = output.errorStyle
-            let name = style.host(result.host.label.padded(to: names), named: result.host.name.text)
-            let reason = (result.reason ?? "").padded(to: reasons)
-            output.say("  \(name)  \(style.bad(reason))  \(Format.duration(result.duration))", to: .error)
-        }
-        let skipped = bad.filter { $0.verdict == .skipped }
-        guard !skipped.isEmpty else { return }
-        output.say("  skipped: \(NodeSet.fold(skipped.map(\.host.label)))", to: .error)
-    }
-
-    private func headline(_ summary: RunSummary) -> String {
-        let parts = Verdict.allCases.compactMap { verdict in
-            let count = summary.count(verdict)
-            return count == 0 ? nil : verdict.paint("\(count) \(verdict.words)", output.errorStyle)
-        }
-        return "\(summary.hosts.count) hosts: \(parts.joined(separator: ", ")) in \(Format.duration(summary.duration))"
-    }
+    func summarize(_ summary: RunSummary<CommandResult>) { summary.tell(output, isQuiet: isQuiet) }
 }

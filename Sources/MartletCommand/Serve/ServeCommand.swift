@@ -90,13 +90,15 @@ struct ServeCommand: AsyncParsableCommand {
     private func create(_ path: String, _ session: Session) throws -> Int32 {
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else {
-            throw CommandFailure("cannot make \(HarmlessText.of(path)): \(SystemCalls.errorText(errno))")
+            throw CommandFailure(
+                "cannot make \(HarmlessText.of(path)): \(SystemCalls.errorText(errno))", exitStatus: ExitStatus.failed)
         }
         defer { close(file) }
         let error = SocketCredentials.newSecret().withBytes { writeAll(Array($0) + [0x0a], to: file) }
         guard error == 0, fsync(file) == 0 else {
             unlink(path)
-            throw CommandFailure("cannot write \(HarmlessText.of(path)): \(SystemCalls.errorText(error))")
+            throw CommandFailure(
+                "cannot write \(HarmlessText.of(path)): \(SystemCalls.errorText(error))", exitStatus: ExitStatus.failed)
         }
         session.output.say("wrote a new secret to \(HarmlessText.of(path)); the other end needs the same file")
         return ExitStatus.success

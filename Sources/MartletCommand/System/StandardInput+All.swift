@@ -16,7 +16,7 @@ extension StandardInput {
                 }
             }
         } catch let error as SystemError {
-            throw CommandFailure("\(error)")
+            throw CommandFailure("\(error)", exitStatus: ExitStatus.failed)
         }
         return bytes
     }

@@ -116,10 +116,14 @@ enum SystemCalls {
     /// - Throws: ``CommandFailure`` with the reason.
     static func writeFile(_ path: String, _ text: String, mode: mode_t = 0o600) throws(CommandFailure) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw CommandFailure("cannot write \(path): \(lastError)") }
+        guard descriptor >= 0 else {
+            throw CommandFailure("cannot write \(path): \(lastError)", exitStatus: ExitStatus.failed)
+        }
         defer { close(descriptor) }
         let error = writeAll(Array(text.utf8), to: descriptor)
-        guard error == 0 else { throw CommandFailure("cannot write \(path): \(errorText(error))") }
+        guard error == 0 else {
+            throw CommandFailure("cannot write \(path): \(errorText(error))", exitStatus: ExitStatus.failed)
+        }
     }
 
     /// A new directory of mode 0700.
@@ -129,7 +133,7 @@ enum SystemCalls {
         let parent = variable("TMPDIR") ?? "/tmp"
         var template = Array("\(parent)/martlet-demo-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
-            throw CommandFailure("cannot make a directory in \(parent): \(lastError)")
+            throw CommandFailure("cannot make a directory in \(parent): \(lastError)", exitStatus: ExitStatus.failed)
         }
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
@@ -151,7 +155,8 @@ enum SystemCalls {
 /// Something that is not a far machine's fault, told in one sentence.
 struct CommandFailure: Error, CustomStringConvertible {
     var description: String
-    /// With what martlet exits.
+    /// With what martlet exits: ``ExitStatus/usage`` where other words would help, ``ExitStatus/failed`` where this machine is
+    /// at fault.
     var exitStatus: Int32
 
     init(_ description: String, exitStatus: Int32 = ExitStatus.usage) {

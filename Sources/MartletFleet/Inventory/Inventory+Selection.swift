@@ -35,7 +35,7 @@ extension Inventory {
     ///
     /// - Returns: in the order in which they are named.
     /// - Throws: ``SpecError`` for what is no expression, or a group that is not there, with the nearest name; ``InventoryError``
-    ///   if the inventory itself is wrong, as ``check()``.
+    ///   if the inventory itself is wrong, as ``check(kinds:)``.
     public func select(_ expression: String) throws -> [InventoryHost] {
         var index = try InventoryIndex(self)
         let names = try NodeSet(expression) { [index] (name) throws(SpecError) in
@@ -47,18 +47,19 @@ extension Inventory {
 
     /// All hosts that it has, by their names.
     ///
-    /// - Throws: ``InventoryError``, as ``check()``.
+    /// - Throws: ``InventoryError``, as ``check(kinds:)``.
     public func allHosts() throws -> [InventoryHost] { try select("@*") }
 
     /// Looks whether everything in it makes sense: node sets, groups that are named, groups that contain themselves, specs,
     /// gateways that are before themselves.
     ///
+    /// - Parameter kinds: what the specs may name. Default: ``ConnectorKind/all``.
     /// - Throws: ``InventoryError`` that names the place.
-    public func check() throws {
+    public func check(kinds: [ConnectorKind] = ConnectorKind.all) throws {
         var index = try InventoryIndex(self)
         for name in index.nodes(of: "*") ?? [] {
             let host = try index.host(name)
-            do { _ = try host.member() } catch {
+            do { _ = try host.member(kinds: kinds) } catch {
                 throw InventoryError(
                     hosts[name]?.spec == nil ? "hosts.\(name)" : "hosts.\(name).spec", error.description)
             }

@@ -80,7 +80,7 @@ public struct Inventory: Sendable, Hashable {
     /// Through which hosts those are reached of which nothing else says it. `nil`: from here.
     public var via: [String]?
 
-    /// An inventory; see ``check()``.
+    /// An inventory; see ``check(kinds:)``.
     public init(
         groups: [String: Group] = [:], hosts: [String: Host] = [:], variables: [String: InventoryValue] = [:],
         spec: String? = nil, via: [String]? = nil

@@ -128,7 +128,9 @@ import Testing
                     "sync", "-F", sshd.configPath, "-H", "\(sshd.hostAlias),\(sshd.hostAlias(.closedPort))",
                     "\(folder)/tree", "\(folder)/far",
                 ])
-                #expect(bad.exitCode == 3 && bad.errors.contains("2 hosts: 1 succeeded, 1 not in "), "\(bad.errors)")
+                #expect(
+                    bad.exitCode == 3 && bad.errors.contains("2 hosts: 1 succeeded, 1 not reached in "), "\(bad.errors)"
+                )
             }
         }
     }
@@ -158,7 +160,9 @@ import Testing
                 let before = try network.bytesSent(to: network.bastion)
                 let sync = try await MartletProgram.run(["sync"] + way + ["\(folder)/tree", "/root/copy"])
                 let sent = try network.bytesSent(to: network.bastion) - before
-                #expect(sync.exitCode == 3 && sync.errors.contains("4 hosts: 3 succeeded, 1 not in "), "\(sync.errors)")
+                #expect(
+                    sync.exitCode == 3 && sync.errors.contains("4 hosts: 3 succeeded, 1 not reached in "),
+                    "\(sync.errors)")
                 #expect(sync.outputLines.count == 3, "\(sync.output)")
                 #expect(sent > size && sent < size * 3 / 2, "\(sent) bytes for \(size)")
                 for host in network.hidden {

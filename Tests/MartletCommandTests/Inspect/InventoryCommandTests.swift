@@ -99,6 +99,18 @@ import Testing
         }
     }
 
+    @Test func `What -H takes as a spec an inventory takes too`() async throws {
+        try await withTestFolder { folder async throws in
+            let secret = "\(folder)/secret"
+            #expect(try await MartletProgram.run(["serve", "--create-secret", secret]).exitCode == 0)
+            let spec = "tls:10.0.0.1:7000?secret-file=\(secret)"
+            try await withInventory("[hosts.dialled]\nspec = '\(spec)'") { file async throws in
+                let hosts = try await MartletProgram.run(["hosts", "--inventory", file])
+                #expect(hosts.exitCode == 0 && hosts.output.contains("\ndialled  \(spec)"), "\(hosts.errors)")
+            }
+        }
+    }
+
     @Test func `What is wrong with an inventory is told with its place`() async throws {
         for (text, words) in [
             (

@@ -89,6 +89,57 @@ import Testing
         }
     }
 
+    @Test func `They are taken again behind the gateways of the inventory that was named then`() async throws {
+        try await withDesk { desk async throws in
+            let inventory = "[hosts]\ngone.spec = 'unix:/nonexistent/socket'\nb = { spec = 'local'"
+            for (name, end) in [("then", ", via = ['gone'] }"), ("now", " }")] {
+                try "\(inventory)\(end)".write(
+                    toFile: "\(desk.folder)/\(name).toml", atomically: true, encoding: .utf8)
+            }
+            let behind = "b is behind gone, which cannot be reached"
+            let first = try await MartletProgram.shell(
+                #"cd \#(desk.folder) && "$martlet" run --inventory then.toml -H b -- echo fine"#,
+                environment: desk.environment)
+            #expect(first.exitCode == 3 && first.errors.contains(behind), "\(first.errors)")
+            // Each of these takes the hosts of the one before it.
+            for words in [[], ["--", "echo", "other"], ["--", "echo", "fine"], []] {
+                let again = try await desk.run(["run", "--rerun", "unreached"] + words)
+                #expect(again.exitCode == 3 && again.errors.contains(behind), "\(words): \(again.errors)")
+            }
+            let put = try await desk.run(["put", "--rerun", "all", "/etc/passwd", "\(desk.folder)/x"])
+            #expect(put.exitCode == 3 && put.errors.contains(behind), "\(put.errors)")
+            let ping = try await desk.run(["ping", "--rerun", "all"])
+            #expect(ping.exitCode == 3 && ping.errors.contains(behind), "\(ping.errors)")
+            let now = try await desk.run(
+                ["run", "--rerun", "all", "--run", "5", "--inventory", "\(desk.folder)/now.toml"])
+            #expect(now.exitCode == 0 && now.output == "b: fine\n", "\(now.errors)")
+        }
+    }
+
+    @Test
+    func `A transfer that left something out has failed, and one that reached its budget at the end was not stopped`()
+        async throws
+    {
+        try await withDesk { desk async throws in
+            let tree = "\(desk.folder)/tree"
+            try FileManager.default.createDirectory(atPath: tree, withIntermediateDirectories: true)
+            #expect(mkfifo("\(tree)/pipe", 0o600) == 0)
+            let sync = try await desk.run(["sync", "-H", "local", "--json", tree, "\(desk.folder)/far"])
+            let summary = try #require(try jsonLines(sync.output).last)
+            #expect(sync.exitCode == 1 && summary["failed"] as? Int == 1 && summary["succeeded"] as? Int == 0)
+            #expect(try await desk.outcomes() == ["failed"])
+            #expect(try await desk.shown().last?["reason"] as? String == "1 file was not copied")
+            let again = try await desk.run(["sync", "--rerun", "failed", tree, "\(desk.folder)/far"])
+            #expect(again.exitCode == 1 && again.errors.contains("local: not copied: pipe: "), "\(again.errors)")
+
+            let hosts = "local,ssh:127.0.0.1:1?option=ConnectTimeout=1"
+            let put = try await desk.run(["put", "-H", hosts, "--serial", "/etc/passwd", "\(desk.folder)/x"])
+            #expect(put.exitCode == 3 && put.errors.contains("2 hosts: 1 succeeded, 1 not reached in "))
+            let shown = try await desk.run(["journal", "show"])
+            #expect(shown.output.contains("1 succeeded, 1 not reached\n"), "\(shown.output)")
+        }
+    }
+
     @Test func `What was skipped is unfinished, and what was not reached is told apart`() async throws {
         try await withDesk { desk async throws in
             let hosts = "local,ssh:127.0.0.1:1?option=ConnectTimeout=1,local"

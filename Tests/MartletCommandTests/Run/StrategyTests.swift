@@ -39,6 +39,15 @@ import Testing
         #expect(run.errors.contains("local#1: batch 1 of 1 is not good: exit code 3 of --verify\n"))
     }
 
+    @Test func `Of a batch in which nobody succeeded no check is told`() async throws {
+        let run = try await MartletProgram.run([
+            "run", "-H", "local?nice=1,local", "--serial", "--max-failures", "1", "--verify", "true", "--",
+            "test $(nice) = 0",
+        ])
+        #expect(run.exitCode == 1 && run.errors.contains("batch 2 of 2 is good"), "\(run.errors)")
+        #expect(!run.errors.contains("batch 1 of 2"), "\(run.errors)")
+    }
+
     @Test func `One after the other, each is checked before the next begins`() async throws {
         try await withTestFolder { folder async throws in
             let run = try await MartletProgram.run([

@@ -32,7 +32,7 @@ import Testing
             "$martlet" serve --create-secret mine
             stat -c %a mine
             wc -c <mine
-            "$martlet" serve --create-secret mine 2>/dev/null || echo kept
+            "$martlet" serve --create-secret mine 2>/dev/null || echo "kept $?"
             "$martlet" serve --create-secret other >/dev/null
             serve --tls 127.0.0.1:0 --secret-file mine
             "$martlet" run --no-prefix -H "tls:$at?secret-file=mine" -- 'echo in; exit 5'
@@ -47,7 +47,7 @@ import Testing
             """#)
         #expect(
             result.outputLines.dropFirst() == [
-                "600", "65", "kept", "in", "status 1", "status 3", "1", "deeper", "served: 143", "2", "1",
+                "600", "65", "kept 1", "in", "status 1", "status 3", "1", "deeper", "served: 143", "2", "1",
             ], "\(result.output)\(result.errors)")
     }
 
