@@ -68,7 +68,8 @@ enum Box: String, CaseIterable, Sendable {
         }
         let before = groups()
         func remove() async {
-            await eventually {
+            // Engines that were killed with their machine take their time where others work.
+            await eventually(within: .seconds(60), "the end of the containers' control groups") {
                 let known = ["libpod_parent", "machine.slice", "docker", "lxc.", "lxd", "payload", "supervisor"]
                 let left = groups().subtracting(before).filter { path in
                     known.contains { (path.split(separator: "/").last ?? "").hasPrefix($0) }
