@@ -23,6 +23,18 @@ extension Context {
         return false
     }
 
+    /// Whether it answers in time.
+    ///
+    /// - Throws: `CancellationError` if the caller is cancelled: that says nothing of a context that others work in.
+    package func answers(within limit: Duration) async throws -> Bool {
+        guard hasLink else { return false }
+        do { _ = try await ping(deadline: limit) } catch {
+            try Task.checkCancellation()
+            return false
+        }
+        return true
+    }
+
     /// How many bytes have gone over that link, in each direction; `nil` if it is not there.
     package var traffic: (sent: UInt64, received: UInt64)? {
         firstChild.flatMap { node.link(to: .child($0)) }?.traffic

@@ -14,8 +14,7 @@ public enum MartletCommandLine {
         StandardStreams.fill()
         StandardStreams.checkAtExit()
         if let refusal = Self.refusal(of: CommandLine.unsafeArgv, CommandLine.argc) {
-            StandardStreams.tell(refusal)
-            exit(ExitStatus.usage)
+            fail("martlet: \(refusal)", ExitStatus.usage)
         }
         // Not `await` here: Swift's asynchronous main ends the main thread, for which a static program first sorts all its
         // unwind tables. That takes 40 ms of every command.
@@ -31,7 +30,7 @@ public enum MartletCommandLine {
     {
         for number in 1..<max(1, Int(count)) {
             guard let word = words[number], String(validatingCString: word) == nil else { continue }
-            let shown = HarmlessText.of(Array(UnsafeRawBufferPointer(start: word, count: strlen(word))))
+            let shown = HarmlessText.of(String(cString: word))
             return """
                 argument \(number) is not UTF-8: \(shown); it cannot be passed on as it is: use a pattern (caf?), the folder \
                 that it is in, or 'martlet shell'

@@ -106,10 +106,12 @@ struct SyncRelay {
         let ends = legs.map { _ -> (Channel<[UInt8]>, Channel<[UInt8]>) in runtime.makeChannel() }
         let answers = legs.map { _ in AsyncStream<Answer>.makeStream(bufferingPolicy: .bufferingNewest(1)) }
         let pace = RelayPace(runtime.reactor) { ends[$0].0.close() }
-        defer { for (near, _) in ends { near.close() } }
         var results = [Result<FileReport, MartletError>](repeating: .failure(Self.behind), count: count)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            defer { group.cancelAll() }
+            defer {
+                for (near, _) in ends { near.close() }
+                group.cancelAll()
+            }
             for (number, leg) in legs.enumerated() {
                 let (far, answer) = (ends[number].1, answers[number].continuation)
                 group.addTask {
@@ -117,11 +119,7 @@ struct SyncRelay {
                     answer.finish()
                 }
             }
-            let behind: Set<Int>
-            do { behind = try await feed(manifest, upstream, ends.map(\.0), pace) } catch {
-                for (near, _) in ends { near.close() }
-                throw error
-            }
+            let behind = try await feed(manifest, upstream, ends.map(\.0), pace)
             // The others wait no longer for the last word of one whose disk hangs.
             let (ended, _) = try await pace.all(legs.indices.filter { !behind.contains($0) }) { number in
                 await answers[number].stream.first { _ in true }

@@ -64,7 +64,7 @@ final class HubPool: Sendable {
             return (entry?.connect.context, entry.map { .now - $0.lastUse < Self.trust } ?? false)
         }
         if let known {
-            if try await answers(known, isFresh) {
+            if try await isFresh ? known.hasLink : known.answers(within: Self.patience) {
                 used(target)
                 return (known, true)
             }
@@ -83,17 +83,6 @@ final class HubPool: Sendable {
                 guard error is CancellationError, !Task.isCancelled else { throw error }
             }
         }
-    }
-
-    private func answers(_ context: Context, _ isTrusted: Bool) async throws -> Bool {
-        guard context.hasLink else { return false }
-        if isTrusted { return true }
-        do { _ = try await context.ping(deadline: Self.patience) } catch {
-            // Who does not wait for the answer says nothing of a context that others work in.
-            try Task.checkCancellation()
-            return false
-        }
-        return true
     }
 
     private func entry(_ target: HubTarget) async throws -> SharedConnect {

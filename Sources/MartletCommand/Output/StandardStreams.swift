@@ -26,9 +26,7 @@ enum StandardStreams {
     }
 
     static func tellFailure(_ error: Int32) {
-        tell("cannot write to standard output: \(SystemCalls.errorText(error))")
+        let line = "martlet: cannot write to standard output: \(SystemCalls.errorText(error))\n"
+        writeAll(Array(line.utf8), to: 2)
     }
-
-    /// For when no ``Output`` is there.
-    static func tell(_ text: String) { writeAll(Array("martlet: \(text)\n".utf8), to: 2) }
 }

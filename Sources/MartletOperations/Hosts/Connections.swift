@@ -93,11 +93,7 @@ final class Connections: Sendable {
     private func isThere(_ context: Context, _ entry: Entry) async throws -> Bool {
         guard context.hasLink else { return false }
         guard context.route.steps.count > 1, .now - entry.lastUse > Self.idleLimit else { return true }
-        do { _ = try await context.ping(deadline: .seconds(15)) } catch {
-            try Task.checkCancellation()
-            return false
-        }
-        return true
+        return try await context.answers(within: .seconds(15))
     }
 
     private func use(_ key: ConnectionKey, _ connect: SharedConnect, _ context: Context) -> Connection {

@@ -165,24 +165,22 @@ import Testing
                     "\(sync.errors)")
                 #expect(sync.outputLines.count == 3, "\(sync.output)")
                 #expect(sent > size && sent < size * 3 / 2, "\(sent) bytes for \(size)")
-                for host in network.hidden {
-                    let there =
-                        host.machine.commandPrefix + ["sh", "-c", "cat /root/copy/large | cksum; cat /root/copy/a"]
+                func expectCopies(in place: String) async throws {
                     let here = ["sh", "-c", "cat \(folder)/tree/large | cksum; printf aa"]
-                    #expect(try await runProgram(there).output == runProgram(here).output)
+                    let there = ["sh", "-c", "cat \(place)/large | cksum; cat \(place)/a"]
+                    for host in network.hidden {
+                        let copy = try await runProgram(host.machine.commandPrefix + there)
+                        #expect(try await copy.output == runProgram(here).output)
+                    }
                 }
+                try await expectCopies(in: "/root/copy")
                 let beforePut = try network.bytesSent(to: network.bastion)
                 let put = try await MartletProgram.run(
                     ["put"] + way + ["\(folder)/tree/large", "\(folder)/tree/a", "/root/"])
                 let sentByPut = try network.bytesSent(to: network.bastion) - beforePut
                 #expect(put.exitCode == 3 && put.outputLines.count == 3, "\(put.output)\(put.errors)")
                 #expect(sentByPut > size && sentByPut < size * 3 / 2, "\(sentByPut) bytes for \(size)")
-                for host in network.hidden {
-                    let there =
-                        host.machine.commandPrefix + ["sh", "-c", "cat /root/large | cksum; cat /root/a"]
-                    let here = ["sh", "-c", "cat \(folder)/tree/large | cksum; printf aa"]
-                    #expect(try await runProgram(there).output == runProgram(here).output)
-                }
+                try await expectCopies(in: "/root")
                 // By twos it goes on, too.
                 let again = try await MartletProgram.run(
                     ["sync", "--fanout", "2"] + way + ["\(folder)/tree", "/root/copy"])
