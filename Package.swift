@@ -80,22 +80,14 @@ let package = Package(
             ]
         ),
         .target(name: "MartletActors", dependencies: ["Martlet", "MartletReactor", "MartletWire"]),
-        .target(
-            name: "MartletMacroExpansion",
+        .macro(
+            name: "MartletMacroPlugin",
             dependencies: [
+                .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
                 .product(name: "SwiftDiagnostics", package: "swift-syntax"),
                 .product(name: "SwiftParser", package: "swift-syntax"),
                 .product(name: "SwiftSyntax", package: "swift-syntax"),
                 .product(name: "SwiftSyntaxBuilder", package: "swift-syntax"),
-                .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
-            ]
-        ),
-        .macro(
-            name: "MartletMacroPlugin",
-            dependencies: [
-                "MartletMacroExpansion",
-                .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
-                .product(name: "SwiftSyntax", package: "swift-syntax"),
                 .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
             ]
         ),
@@ -187,11 +179,7 @@ let package = Package(
             dependencies: ["Martlet", "MartletActors", "MartletTestKit", "MartletTestSupport", "MartletWire"]),
         .testTarget(
             name: "MartletMacrosTests",
-            dependencies: [
-                "MartletMacros", "MartletMacroExpansion", "MartletTestKit", "MartletTestSupport",
-                .product(name: "SwiftSyntaxMacroExpansion", package: "swift-syntax"),
-                .product(name: "SwiftSyntaxMacrosGenericTestSupport", package: "swift-syntax"),
-            ]),
+            dependencies: ["MartletMacros", "MartletTestKit", "MartletTestSupport"]),
         .testTarget(
             name: "MartletFleetTests",
             dependencies: ["Martlet", "MartletFleet", "MartletPython", "MartletTestKit", "MartletTestSupport"]),

@@ -1,10 +1,8 @@
-import MartletMacroExpansion
-import SwiftSyntaxMacroExpansion
-import SwiftSyntaxMacrosGenericTestSupport
+import MartletTestKit
 import Testing
 
 /// What `@Remote` says of functions that cannot be remote, and how it mends them.
-@Suite struct DiagnosticTests {
+@Suite(.leakChecked) struct DiagnosticTests {
     struct Case: Sendable, CustomTestStringConvertible {
         var source: String
         /// How the message begins.
@@ -12,28 +10,28 @@ import Testing
         var line = 1
         var column: Int
         var fix: String?
-        /// With the fix-it applied.
-        var fixed: String?
+        /// What that puts in which place.
+        var edit: String?
         var testDescription: String { source }
     }
 
     static let cases = [
         Case(
             source: "@Remote private func f() {}", message: "a private function cannot be called in another context",
-            column: 9, fix: "remove 'private'", fixed: "@Remote func f() {}"),
+            column: 9, fix: "remove 'private'", edit: "1-28=@Remote func f() {}"),
         Case(
             source: "/// Doc\n@Remote\nfileprivate func f() {}", message: "a fileprivate function", line: 3, column: 1,
-            fix: "remove 'fileprivate'", fixed: "/// Doc\n@Remote\nfunc f() {}"),
+            fix: "remove 'fileprivate'", edit: "2:1-3:24=@Remote\\nfunc f() {}"),
         Case(
             source: "struct S {\n    @Remote private static func f() {}\n}", message: "a private function", line: 2,
-            column: 13, fix: "remove 'private'", fixed: "struct S {\n    @Remote static func f() {}\n}"),
+            column: 13, fix: "remove 'private'", edit: "5-39=@Remote static func f() {}"),
         Case(
             source: "struct S {\n    @Remote func f() {}\n}", message: "an instance method cannot be called", line: 2,
-            column: 18, fix: "make it static", fixed: "struct S {\n    @Remote static func f() {}\n}"),
+            column: 18, fix: "make it static", edit: "5-24=@Remote static func f() {}"),
         Case(
             source: "actor S {\n    @Remote public func f() {}\n}", message: "an instance method cannot be called",
             line: 2, column: 25, fix: "make it static",
-            fixed: "actor S {\n    @Remote public static func f() {}\n}"),
+            edit: "5-31=@Remote public static func f() {}"),
         Case(
             source: "private enum S {\n    @Remote static func f() {}\n}", message: "what is in 'S', which is private",
             line: 2, column: 25),
@@ -59,17 +57,18 @@ import Testing
         Case(source: "@Remote func f(_ x: Int.Type) {}", message: "a type cannot be sent", column: 21),
         Case(
             source: "@Remote func f(_ x: inout Int) {}", message: "'inout' cannot reach another context's values",
-            column: 21, fix: "remove 'inout'", fixed: "@Remote func f(_ x: Int) {}"),
+            column: 21, fix: "remove 'inout'", edit: "21-30=Int"),
         Case(
-            source: "@Remote func f(_ x: isolated A) {}", message: "'isolated' cannot be kept between contexts",
+            source: "@Remote func f(_ x: isolated A) {}\nactor A {}",
+            message: "'isolated' cannot be kept between contexts",
             column: 21,
-            fix: "remove 'isolated'", fixed: "@Remote func f(_ x: A) {}"),
+            fix: "remove 'isolated'", edit: "21-31=A"),
         Case(
             source: "@Remote func f(_ x: Int...) {}", message: "a variadic parameter cannot be passed on", column: 16,
-            fix: "take an array", fixed: "@Remote func f(_ x: [Int]) {}"),
+            fix: "take an array", edit: "16-27=_ x: [Int]"),
         Case(
             source: "struct S {\n    @Remote static func f(_ x: Self?) {}\n}", message: "'Self' would be another type",
-            line: 2, column: 32, fix: "write 'S'", fixed: "struct S {\n    @Remote static func f(_ x: S?) {}\n}"),
+            line: 2, column: 32, fix: "write 'S'", edit: "32-36=S"),
         Case(
             source: "@Remote func f(_ x: Int, _ context: RemoteContext) {}",
             message: "a RemoteContext is the function's first parameter", column: 26),
@@ -77,38 +76,21 @@ import Testing
     ]
 
     @Test(arguments: cases)
-    func `What cannot be remote is said with what to do, and mended where it can be`(_ example: Case) throws {
-        // The whole message is the plug-in's; here only how it begins is of interest.
-        let message = try #require(Self.messages(of: example.source).first { $0.hasPrefix(example.message) })
-        let expanded = example.source.replacing("@Remote(overload: 1) ", with: "").replacing("@Remote\n", with: "")
-            .replacing("@Remote ", with: "")
-        assertMacroExpansion(
-            example.source, expandedSource: expanded,
-            diagnostics: [
-                DiagnosticSpec(
-                    message: message, line: example.line, column: example.column,
-                    fixIts: example.fix.map { [FixItSpec(message: $0)] } ?? [])
-            ], macroSpecs: ExpansionTests.macros, fixedSource: example.fixed
-        ) { Issue.record("\($0.message)") }
-    }
-
-    /// All that is said of a source.
-    private static func messages(of source: String) -> [String] {
-        var messages: [String] = []
-        assertMacroExpansion(source, expandedSource: "", diagnostics: [], macroSpecs: ExpansionTests.macros) {
-            failure in
-            guard failure.message.contains("diagnostics but received") else { return }
-            messages = failure.message.split(separator: "\n").dropFirst().map { line in
-                let text = line.drop { $0 != " " }.dropFirst()
-                return String(text.hasPrefix("error: ") ? text.dropFirst(7) : text)
-            }
+    func `What cannot be remote is said with what to do, and mended where it can be`(_ example: Case) async throws {
+        // The compiler itself compares, and finds what is said beyond this, too.
+        var lines = example.source.split(separator: "\n").map(String.init)
+        lines[example.line - 1] += " // expected-error@:\(example.column) {{\(example.message)}}"
+        if let fix = example.fix, let edit = example.edit {
+            lines[example.line - 1] += " expected-note {{\(fix)}} {{\(edit.replacing("}", with: "\\}"))}}"
         }
-        return messages
+        let result = try await MacroCompiler.check(lines.joined(separator: "\n"), "-verify")
+        #expect(result.exitCode == 0, "\(result.errors)")
     }
 
-    @Test func `All that is wrong is said at once`() {
-        let messages = Self.messages(
-            of: "struct S {\n    @Remote private func f<T>(_ x: inout T, _ y: (Int, Int)) {}\n}")
-        #expect(messages.count == 5, "\(messages)")
+    @Test func `All that is wrong is said at once`() async throws {
+        let result = try await MacroCompiler.check(
+            "struct S {\n    @Remote private func f<T>(_ x: inout T, _ y: (Int, Int)) {}\n}")
+        #expect(result.exitCode == 1)
+        #expect(result.errors.split(separator: "\n").count { $0.contains(": error: ") } == 5, "\(result.errors)")
     }
 }

@@ -1,35 +1,21 @@
-import MartletMacroExpansion
-import SwiftSyntaxMacroExpansion
-import SwiftSyntaxMacrosGenericTestSupport
+import MartletTestKit
 import Testing
 
 /// What `@Remote` writes.
-@Suite struct ExpansionTests {
-    static let macros = ["Remote": MacroSpec(type: RemoteExpansion.self)]
-
-    private func expect(_ source: String, becomes expanded: String, sourceLocation: SourceLocation = #_sourceLocation) {
-        assertMacroExpansion(source, expandedSource: expanded, macroSpecs: Self.macros) { failure in
-            Issue.record("\(failure.message)", sourceLocation: sourceLocation)
-        }
-    }
-
-    @Test func `A function gets a task and an overload each for contexts and groups`() {
-        expect(
-            """
-            /// The kernels in a folder.
-            @Remote
-            @available(macOS 15, *)
-            public func kernels(in folder: String = "/boot", _ limit: Int) throws(DiskError) -> [String] {
-                []
-            }
-            """,
-            becomes: """
+@Suite(.leakChecked) struct ExpansionTests {
+    @Test func `A function gets a task and an overload each for contexts and groups`() async throws {
+        let expansion = try await MacroCompiler.expansion(
+            of: """
+                public struct DiskError: Error, Codable {}
                 /// The kernels in a folder.
+                @Remote
                 @available(macOS 15, *)
                 public func kernels(in folder: String = "/boot", _ limit: Int) throws(DiskError) -> [String] {
                     []
                 }
-
+                """)
+        #expect(
+            expansion == """
                 /// Calls `kernels` in the context that it is sent to.
                 @available(macOS 15, *)
                 public struct Remote_kernels: Martlet.RemoteTask {
@@ -62,41 +48,39 @@ import Testing
                 """)
     }
 
-    @Test func `Names that could hide others are told apart, and the context is passed`() {
-        expect(
-            """
-            extension Tools.Box {
-                @Remote(overload: 2) static func run(in _: RemoteContext, context: Int, deadline: Int) async {
-                }
-            }
-            """,
-            becomes: """
+    @Test func `Names that could hide others are told apart, and the context is passed`() async throws {
+        let expansion = try await MacroCompiler.expansion(
+            of: """
+                import Martlet
+                enum Tools { enum Box {} }
                 extension Tools.Box {
-                    static func run(in _: RemoteContext, context: Int, deadline: Int) async {
+                    @Remote(overload: 2) static func run(in _: RemoteContext, context: Int, deadline: Int) async {
                     }
+                }
+                """)
+        #expect(
+            expansion == """
+                /// Calls `run` in the context that it is sent to.
+                struct Remote2_run: Martlet.RemoteTask {
+                    var _0: Int
+                    var _1: Int
+                    init(context: Int, deadline: Int) {
+                        self._0 = context
+                        self._1 = deadline
+                    }
+                    func run(in _context: Martlet.RemoteContext) async {
+                        await Tools.Box.run(in: _context, context: _0, deadline: _1)
+                    }
+                }
 
-                    /// Calls `run` in the context that it is sent to.
-                    struct Remote2_run: Martlet.RemoteTask {
-                        var _0: Int
-                        var _1: Int
-                        init(context: Int, deadline: Int) {
-                            self._0 = context
-                            self._1 = deadline
-                        }
-                        func run(in _context: Martlet.RemoteContext) async {
-                            await Tools.Box.run(in: _context, context: _0, deadline: _1)
-                        }
-                    }
+                /// Runs in `context`: a copy of this program there calls it.
+                nonisolated(nonsending) static func run(on _context: Martlet.Context, context: Int, deadline: Int) async throws {
+                    try await _context.call(Remote2_run(context: context, deadline: deadline))
+                }
 
-                    /// Runs in `context`: a copy of this program there calls it.
-                    nonisolated(nonsending) static func run(on _context: Martlet.Context, context: Int, deadline: Int) async throws {
-                        try await _context.call(Remote2_run(context: context, deadline: deadline))
-                    }
-
-                    /// Runs in every member of `group`, and gives what came of each.
-                    nonisolated(nonsending) static func run(on group: MartletFleet.Group, context: Int, deadline: Int) async throws -> MartletFleet.GroupResults<Void> {
-                        try await group.call(Remote2_run(context: context, deadline: deadline))
-                    }
+                /// Runs in every member of `group`, and gives what came of each.
+                nonisolated(nonsending) static func run(on group: MartletFleet.Group, context: Int, deadline: Int) async throws -> MartletFleet.GroupResults<Void> {
+                    try await group.call(Remote2_run(context: context, deadline: deadline))
                 }
                 """)
     }

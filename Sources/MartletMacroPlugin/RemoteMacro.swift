@@ -1,11 +1,11 @@
 import SwiftParser
-package import SwiftSyntax
+import SwiftSyntax
 import SwiftSyntaxBuilder
-package import SwiftSyntaxMacros
+import SwiftSyntaxMacros
 
 /// `@Remote`: makes a task of a function, and overloads that call it in a context and in a group.
-package enum RemoteExpansion: PeerMacro {
-    package static func expansion(
+enum RemoteMacro: PeerMacro {
+    static func expansion(
         of node: AttributeSyntax,
         providingPeersOf declaration: some DeclSyntaxProtocol,
         in context: some MacroExpansionContext
