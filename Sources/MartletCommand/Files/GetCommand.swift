@@ -32,10 +32,10 @@ struct GetCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let (hosts, command) = (try hostOptions.list(), self)
+        let (chosen, command) = (try hostOptions.choose(), self)
         let template = MemberTemplate(paths[paths.count - 1])
         let locals: [[UInt8]]
-        do { locals = try template.paths(for: hosts.map(\.member)) } catch let error as MartletError {
+        do { locals = try template.paths(for: chosen.hosts.map(\.member)) } catch let error as MartletError {
             throw CommandFailure(error.message + (error.advice.map { "; \($0)" } ?? ""))
         }
         var options = try transfer.options()
@@ -43,9 +43,9 @@ struct GetCommand: AsyncParsableCommand {
         let settled = options
         try await Session.run(colour: wayOptions.color) { session in
             let run = TransferRun(
-                hosts: hosts, strategy: FleetStrategy(limit: command.hostOptions.limit),
+                hosts: chosen.hosts, strategy: FleetStrategy(limit: command.hostOptions.limit),
                 wayIn: try command.wayOptions.wayIn(), agent: command.wayOptions.agent, report: command.report,
-                journal: command.journal, invocation: try command.hostOptions.invocation())
+                journal: command.journal, invocation: chosen.invocation())
             return try await run.run(
                 session,
                 .each { context, host, onProgress in

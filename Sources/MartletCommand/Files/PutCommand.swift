@@ -35,13 +35,13 @@ struct PutCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let (hosts, options, command) = (try hostOptions.list(), try transfer.options(), self)
+        let (chosen, options, command) = (try hostOptions.choose(), try transfer.options(), self)
         try await Session.run(colour: wayOptions.color) { session in
             let run = TransferRun(
-                hosts: hosts, strategy: command.strategy.strategy(limit: command.hostOptions.limit),
+                hosts: chosen.hosts, strategy: command.strategy.strategy(limit: command.hostOptions.limit),
                 wayIn: try command.wayOptions.wayIn(), agent: command.wayOptions.agent, verify: command.strategy.verify,
                 report: command.report, journal: command.journal,
-                invocation: try command.hostOptions.invocation())
+                invocation: chosen.invocation())
             let sources = try await session.interruption.cancelling { try command.sources(options) }
             return try await run.run(
                 session,

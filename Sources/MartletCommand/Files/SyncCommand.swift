@@ -61,7 +61,7 @@ struct SyncCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let (hosts, command) = (try hostOptions.list(), self)
+        let (chosen, command) = (try hostOptions.choose(), self)
         var options = SyncOptions()
         options.deletes = delete
         options.comparesContent = checksum
@@ -75,9 +75,9 @@ struct SyncCommand: AsyncParsableCommand {
         try await Session.run(colour: wayOptions.color) { session in
             let source = try await session.interruption.cancelling { try SyncSource(command.local, settled) }
             let run = TransferRun(
-                hosts: hosts, strategy: FleetStrategy(limit: command.hostOptions.limit),
+                hosts: chosen.hosts, strategy: FleetStrategy(limit: command.hostOptions.limit),
                 wayIn: try command.wayOptions.wayIn(), agent: command.wayOptions.agent, report: command.report,
-                journal: command.journal, invocation: try command.hostOptions.invocation(),
+                journal: command.journal, invocation: chosen.invocation(),
                 lists: command.dryRun || command.verbose, isDryRun: command.dryRun)
             return try await run.run(
                 session,

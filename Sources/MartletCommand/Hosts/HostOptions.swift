@@ -48,8 +48,14 @@ struct HostOptions: ParsableArguments {
 
     /// - Throws: `ValidationError` if none is named; ``CommandFailure`` for a name that is none, or if there is no host at all;
     ///   `CleanExit` if there is none left.
-    func list() throws -> [Host] {
-        if let rerun { return try rerun.hosts(of: runID, inventory: inventory) }
+    func choose() throws -> HostChoice {
+        guard let rerun else { return HostChoice(hosts: try named(), earlier: nil, inventory: inventory) }
+        let (run, all) = try Rerun.run(runID)
+        return HostChoice(
+            hosts: try rerun.hosts(of: run, all, inventory: inventory), earlier: run, inventory: inventory)
+    }
+
+    private func named() throws -> [Host] {
         let selection = try HostSelection(inventory)
         var names: [HostName] = []
         for text in hosts { names += try selection.names(text) }
@@ -63,18 +69,6 @@ struct HostOptions: ParsableArguments {
         }
         guard !names.isEmpty else { throw CommandFailure("there is no host in what -H and --hosts-file name") }
         return Host.list(names)
-    }
-
-    /// What this process was asked to do, for the journal: also with the inventory of the run whose hosts are taken.
-    ///
-    /// - Parameter command: as that of ``Invocation/init(_:passing:)``.
-    /// - Throws: ``CommandFailure`` if that run cannot be read.
-    func invocation(passing command: [String] = []) throws -> Invocation {
-        var invocation = Invocation(passing: command)
-        if rerun != nil, inventory == nil, let then = try Rerun.run(runID).0.inventory {
-            invocation.name(inventory: then)
-        }
-        return invocation
     }
 
     /// What words mean, with the inventory that is used if none is named.
@@ -122,5 +116,23 @@ struct HostOptions: ParsableArguments {
             let words = line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace)
             return words.isEmpty ? nil : (index + 1, words.joined(separator: " "))
         }
+    }
+}
+
+/// Whom a command is for.
+struct HostChoice: Sendable {
+    var hosts: [Host]
+    /// The run whose hosts they are, with `--rerun`. Read once: another martlet may have begun the last one since.
+    var earlier: JournalRun?
+    /// What `--inventory` says.
+    var inventory: String?
+
+    /// What this process was asked to do, for the journal: also with the inventory of the run whose hosts are taken.
+    ///
+    /// - Parameter command: as that of ``Invocation/init(_:passing:)``.
+    func invocation(passing command: [String] = []) -> Invocation {
+        var invocation = Invocation(passing: command)
+        if inventory == nil, let then = earlier?.inventory { invocation.name(inventory: then) }
+        return invocation
     }
 }

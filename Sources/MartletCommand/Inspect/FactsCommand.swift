@@ -18,7 +18,7 @@ struct FactsCommand: AsyncParsableCommand {
     var json = false
 
     func run() async throws {
-        let hosts = try hostOptions.list()
+        let hosts = try hostOptions.choose().hosts
         let command = self
         try await Session.run(colour: wayOptions.color) { try await command.run(on: hosts, $0) }
     }

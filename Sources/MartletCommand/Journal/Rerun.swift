@@ -41,12 +41,13 @@ struct Rerun: Sendable {
         return (run, hosts)
     }
 
-    /// The hosts that are meant, of the run of that number, or the last one.
+    /// The hosts of a run that are meant.
     ///
-    /// - Parameter inventory: what `--inventory` says now; nil: what it said then.
+    /// - Parameters:
+    ///   - all: of the run.
+    ///   - inventory: what `--inventory` says now; nil: what it said then.
     /// - Throws: ``CommandFailure``; `CleanExit` if it has none of those.
-    func hosts(of id: Int64?, inventory: String?) throws -> [Host] {
-        let (run, all) = try Self.run(id)
+    func hosts(of run: JournalRun, _ all: [JournalHost], inventory: String?) throws -> [Host] {
         let hosts = all.filter { host in kinds.contains { $0.includes(host.verdict) } }
         guard !hosts.isEmpty else {
             let kinds = kinds.map(\.rawValue).joined(separator: " or ")

@@ -70,12 +70,12 @@ struct PythonCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let hosts = try hostOptions.list()
+        let chosen = try hostOptions.choose()
         let command = self
-        try await Session.run(colour: wayOptions.color) { try await command.run(on: hosts, $0) }
+        try await Session.run(colour: wayOptions.color) { try await command.run(on: chosen, $0) }
     }
 
-    private func run(on hosts: [Host], _ session: Session) async throws -> Int32 {
+    private func run(on chosen: HostChoice, _ session: Session) async throws -> Int32 {
         let program = try program()
         let runtime = (python.map { PythonRuntime.python($0) } ?? .python).importing(program.modules)
         var wayIn = try wayOptions.wayIn()
@@ -83,9 +83,9 @@ struct PythonCommand: AsyncParsableCommand {
         let deadline = try timeout.map { try OptionValue.duration($0, "--timeout") }
         let printed = PrintedLines(session)
         let run = CommandRun(
-            hosts: hosts, wayIn: wayIn, agent: wayOptions.agent,
+            hosts: chosen.hosts, wayIn: wayIn, agent: wayOptions.agent,
             strategy: strategy.strategy(limit: hostOptions.limit), verify: strategy.verify, report: report,
-            journal: journal, invocation: try hostOptions.invocation(passing: words), onOutput: { printed.handler($0) })
+            journal: journal, invocation: chosen.invocation(passing: words), onOutput: { printed.handler($0) })
         return try await run.run(session) { context, host, reporter in
             printed.add(host, context.address)
             let began = ContinuousClock.now

@@ -50,14 +50,14 @@ struct ExecCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let hosts = try hostOptions.list()
+        let chosen = try hostOptions.choose()
         let command = self
         try await Session.run(colour: wayOptions.color) { session in
-            try await command.run(on: hosts, session)
+            try await command.run(on: chosen, session)
         }
     }
 
-    private func run(on hosts: [Host], _ session: Session) async throws -> Int32 {
+    private func run(on chosen: HostChoice, _ session: Session) async throws -> Int32 {
         let fragment: CompiledFragment
         do { fragment = try await session.interruption.cancelling { try await compile() } } catch let error
             as FragmentCompileError
@@ -68,7 +68,7 @@ struct ExecCommand: AsyncParsableCommand {
         if !fragment.warnings.isEmpty { session.output.say(fragment.warnings, to: .error) }
         let (options, arguments) = (runOptions.command, arguments)
         return try await runOptions.commandRun(
-            on: hosts, hostOptions, try wayOptions.wayIn(), agent: wayOptions.agent, hostOptions.invocation()
+            on: chosen.hosts, hostOptions, try wayOptions.wayIn(), agent: wayOptions.agent, chosen.invocation()
         ).run(session) { context, host, reporter in
             try fragment.check(context)
             return try await Self.run(fragment, arguments, options, context, host, reporter)

@@ -54,15 +54,15 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let hosts = try hostOptions.list()
-        var (command, invocation) = (self, try hostOptions.invocation(passing: command))
-        if words.isEmpty {
-            invocation = try Rerun.run(hostOptions.runID).0.invocation(adding: invocation, runOptions.env)
+        let chosen = try hostOptions.choose()
+        var (command, invocation) = (self, chosen.invocation(passing: command))
+        if words.isEmpty, let earlier = chosen.earlier {
+            invocation = try earlier.invocation(adding: invocation, runOptions.env)
             command = try Self.repeating(invocation, runOptions.env)
         }
         let (settled, kept) = (command, invocation)
         try await Session.run(colour: command.wayOptions.color) { session in
-            try await settled.run(on: hosts, kept, session)
+            try await settled.run(on: chosen.hosts, kept, session)
         }
     }
 
