@@ -58,15 +58,16 @@ struct DownCommand: AsyncParsableCommand {
 
     /// Until its process is gone, nothing is.
     private static func awaitEnd(of process: Int32) async throws {
+        guard let start = SystemCalls.processStart(process) else { return }
         let deadline = ContinuousClock.now + .seconds(15)
-        while SystemCalls.exists("/proc/\(process)"), ContinuousClock.now < deadline {
+        while SystemCalls.processStart(process) == start {
+            guard ContinuousClock.now < deadline else {
+                throw CommandFailure(
+                    "the hub, process \(process), does not end\n  try: kill -KILL \(process)",
+                    exitStatus: ExitStatus.failed)
+            }
             await Pause.wait(.milliseconds(10))
             try Task.checkCancellation()
-        }
-        guard !SystemCalls.exists("/proc/\(process)") else {
-            throw CommandFailure(
-                "the hub, process \(process), does not end\n  try: kill -KILL \(process)",
-                exitStatus: ExitStatus.failed)
         }
     }
 }

@@ -52,14 +52,16 @@ enum SystemCalls {
         kill(process, SIGTERM) == 0 && kill(process, SIGCONT) == 0 ? 0 : errno
     }
 
-    /// Since when a process runs, in ticks from the boot on: with its number it is that process for good. Nil if it is gone.
+    /// Since when a process runs, in ticks from the boot on: with its number it is that process for good. Nil if it is gone, or
+    /// has ended and waits for its parent to look.
     static func processStart(_ process: Int32) -> Int64? {
         guard let bytes = try? readFile("/proc/\(process)/stat", limit: 4096) else { return nil }
         // The name in brackets may have blanks and brackets in it.
         let text = String(decoding: bytes, as: UTF8.self)
         guard let end = text.lastIndex(of: ")") else { return nil }
         let fields = text[text.index(after: end)...].split(separator: " ")
-        return fields.count > 19 ? Int64(fields[19]) : nil
+        guard fields.count > 19, !["Z", "X"].contains(fields[0]) else { return nil }
+        return Int64(fields[19])
     }
 
     /// Seconds since 1970.
