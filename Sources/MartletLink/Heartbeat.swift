@@ -15,6 +15,8 @@ package struct Heartbeat: Sendable {
     private var lastTick: UInt64
     private var lastPing: UInt64?
     private var graceIsUsed = false
+    /// When this process went on after it had stood still, and for how long it had.
+    private var lastPause: (end: UInt64, length: UInt64)?
 
     package static let defaultLimit: UInt64 = 15_000_000_000
 
@@ -42,11 +44,20 @@ package struct Heartbeat: Sendable {
             lastHeard = now - limit + interval
             graceIsUsed = true
         }
+        if let pause = pause(now: now) { lastPause = (now, pause) }
         lastTick = now
         if now >= lastHeard + limit { return .lost }
         guard now >= nextTick else { return .none }
         lastPing = now
         return .ping
+    }
+
+    /// For how long this process itself stood still until a moment ago, in nanoseconds, if that was longer than a neighbour may
+    /// be silent: then the neighbour may have taken it for lost.
+    package func pause(now: UInt64) -> UInt64? {
+        if now > lastTick, now - lastTick > limit { return now - lastTick }
+        guard let lastPause, now - min(now, lastPause.end) < interval else { return nil }
+        return lastPause.length
     }
 
     /// For how long the neighbour has been silent, in nanoseconds.

@@ -27,6 +27,22 @@ import Testing
         #expect(beat.nextTick == 250)
     }
 
+    @Test func `A process that stood still for longer than the limit knows it for a moment`() {
+        var beat = Heartbeat(limit: 300, now: 0)
+        #expect(beat.pause(now: 300) == nil)
+        #expect(beat.pause(now: 301) == 301)
+        _ = beat.tick(now: 500)
+        #expect(beat.pause(now: 500) == 500)
+        #expect(beat.pause(now: 599) == 500)
+        #expect(beat.pause(now: 600) == nil)
+        var neverStopped = Heartbeat(limit: 300, now: 0)
+        for now in stride(from: 100, to: 2_000, by: 100) as StrideTo<UInt64> {
+            neverStopped.heard(now: now)
+            _ = neverStopped.tick(now: now)
+            #expect(neverStopped.pause(now: now + 50) == nil)
+        }
+    }
+
     @Test(arguments: [151, 200, 299, 300, 301, 10_000] as [UInt64])
     func `A process that was itself stopped gives its neighbour time to be heard`(pause: UInt64) {
         var beat = Heartbeat(limit: 300, now: 0)

@@ -79,7 +79,12 @@ package final class ContextNode: Sendable {
 
     /// A link is gone, or a child that was numbered never got one.
     func lose(_ neighbour: Neighbour, _ end: LinkEnd) {
-        let reason = ResetReason(end.isDetached ? .contextDetached : .contextLost, end.description)
+        var text = end.description
+        if !end.isWanted, let pause = link(to: neighbour)?.pause {
+            text += " after this side of it had stood still for \(pause) second\(pause == 1 ? "" : "s"): "
+            text += "it was stopped, or had no processor"
+        }
+        let reason = ResetReason(end.isDetached ? .contextDetached : .contextLost, text)
         let (owners, wasThere) = state.withLock { state in
             let wasThere = state[neighbour] != nil
             state[neighbour] = nil

@@ -136,6 +136,12 @@ final class Link: EventHandler, Flushable {
         if let timer, reactor.cancel(timer) { beat() }
     }
 
+    /// For how many seconds this process stood still until a moment ago, if so long that the neighbour may have given it up.
+    var pause: UInt64? {
+        let now = Reactor.now
+        return hearing.withLock { $0.heartbeat.pause(now: now) }.map { $0 / 1_000_000_000 }
+    }
+
     var isOver: Bool { over.load(ordering: .relaxed) }
 
     /// Whether all that was sent has been given to the descriptor.

@@ -118,6 +118,30 @@ struct KeepRunning: RemoteTask {
         }
     }
 
+    @Test func `A controller that was stopped for too long says that this was the reason`() async throws {
+        let marker = makeMarker()
+        let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path
+        let controller = Task {
+            try await runProgram(
+                [executable, "--testing-library", "swift-testing", "--filter", "ControllerToBeStopped"],
+                environment: [markerVariable: marker], within: .seconds(60))
+        }
+        func sleeps() -> Bool { ProcessTable.carrying(marker).contains { $0.name == "sleep" } }
+        await eventually(within: .seconds(30)) { sleeps() }
+        let stopped = try #require(
+            ProcessTable.carrying(marker).first { $0.commandLine.contains("ControllerToBeStopped") })
+        stopped.send(signal: SIGSTOP)
+        // The context takes its controller for lost, and ends what it runs.
+        await eventually { !sleeps() }
+        stopped.send(signal: SIGCONT)
+        let result = try await controller.value
+        #expect(result.exitCode == 0, "\(result.output) \(result.errors)")
+        let said = result.output.split(separator: "\n").first { $0.hasPrefix("it said: ") }
+        #expect(
+            said?.firstMatch(of: /had stood still for [1-9]\d* seconds?: it was stopped/) != nil, "\(result.output)")
+        await expectEnd(of: marker)
+    }
+
     @Test func `A stopped context is lost after the heartbeat limit, and ended`() async throws {
         var options = OutputLog().options
         options.heartbeatLimit = .seconds(1)
@@ -330,6 +354,22 @@ struct ControllerToBeKilled {
                 }
                 try await group.waitForAll()
             }
+        }
+    }
+}
+
+/// Not a test of its own: runs in a process that ``LossTests`` starts and stops.
+struct ControllerToBeStopped {
+    @Test(.enabled(if: ProcessInfo.processInfo.environment[markerVariable] != nil, "is started by another test"))
+    func `A command runs for ever`() async throws {
+        var options = MartletOptions()
+        options.heartbeatLimit = .seconds(1)
+        try await withMartlet(options) { martlet in
+            let context = try await martlet.connect(.local)
+            let error = await #expect(throws: MartletError.self) {
+                try await context.run("sleep \(ProcessInfo.processInfo.environment[markerVariable] ?? "")")
+            }
+            print("it said: \(error?.message ?? "nothing")")
         }
     }
 }
