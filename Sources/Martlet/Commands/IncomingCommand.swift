@@ -19,6 +19,8 @@ final class IncomingCommand: AcceptedStreamOwner {
     static let smallChunk = 21_000
     /// How long output may still come after the program has ended, if something it left behind holds the pipe.
     private static let drainLimit: UInt64 = 250_000_000
+    /// The most that a pipe holds, unless root has made it larger, in bytes.
+    private static let pipeSize = 1_048_576
 
     let key: StreamKey
     let request: CommandRequest
@@ -39,11 +41,14 @@ final class IncomingCommand: AcceptedStreamOwner {
         var intake: ImageIntake?
         var openPipes = 0
         var status: ExitStatus?
+        /// What each pipe gave since the program has ended, in bytes.
+        var drained: [CommandPipe: Int] = [:]
         var timedOut = false
         var isOver = false
         /// The caller has gone, and the program goes on: its lines are kept.
         var lines: [CommandPipe: LineSplitter]?
         var timers: [Reactor.TimerToken] = []
+        var drainTimer: Reactor.TimerToken?
     }
 
     init(_ key: StreamKey, _ request: CommandRequest, runtime: ContextRuntime) {
@@ -119,6 +124,9 @@ final class IncomingCommand: AcceptedStreamOwner {
 
     /// Sends what was read. It fits: see `pauseUnlessCredit`.
     func forward(_ pipe: CommandPipe, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        state.withLock { state in
+            if state.status != nil { state.drained[pipe, default: 0] += bytes.count }
+        }
         if keep(pipe, bytes) { return runtime.host?.takesMore { [self] in resume() } ?? true }
         let result = withUnsafeTemporaryAllocation(byteCount: bytes.count + 1, alignment: 8) { message in
             message[0] = pipe.rawValue
@@ -171,24 +179,26 @@ final class IncomingCommand: AcceptedStreamOwner {
         }
         if let process { runtime.ended(process) }
         finishIfDone()
-        // Whatever the program left running may hold its output open for ever; what it wrote so far is not lost.
-        let timer = runtime.reactor.schedule(at: Reactor.now + Self.drainLimit) { [self] in drainTimeUp() }
-        state.withLock { $0.timers.append(timer) }
+        if state.withLock({ !$0.isOver }) { drain() }
     }
 
-    private func drainTimeUp() {
-        let hasRoom = hasRoom
-        guard let isWaitingForReader = state.withLock({ $0.isOver ? nil : $0.openPipes > 0 && !hasRoom }) else {
-            return
+    /// Whatever the program left running may hold its output open for ever; what the program itself wrote is not lost,
+    /// however slow the reader is.
+    private func drain() {
+        let timer = runtime.reactor.schedule(at: Reactor.now + Self.drainLimit) { [self] in
+            let (sources, drained) = state.withLock { state in
+                ([(CommandPipe.output, state.output), (.error, state.error), (.items, state.items)], state.drained)
+            }
+            let isDone = sources.allSatisfy { pipe, source in
+                source?.isEmpty ?? true || drained[pipe, default: 0] >= Self.pipeSize
+            }
+            guard isDone else { return drain() }
+            state.withLock { $0.openPipes = 0 }
+            finishIfDone()
         }
-        if isWaitingForReader {
-            // The reader is slow, not the pipe: everything still comes.
-            let timer = runtime.reactor.schedule(at: Reactor.now + Self.drainLimit) { [self] in drainTimeUp() }
-            state.withLock { $0.timers.append(timer) }
-            return
+        state.withLock { state in
+            if state.isOver { runtime.reactor.cancel(timer) } else { state.drainTimer = timer }
         }
-        state.withLock { $0.openPipes = 0 }
-        finishIfDone()
     }
 
     func timeUp() {
@@ -229,15 +239,14 @@ final class IncomingCommand: AcceptedStreamOwner {
         let (first, timers, sources, sink, intake) = state.withLock { state in
             defer {
                 state.isOver = true
-                state.timers = []
+                (state.timers, state.drainTimer) = ([], nil)
                 (state.output, state.error, state.items, state.input) = (nil, nil, nil, nil)
                 // What still has it as its terminal gets SIGHUP.
                 if let terminal = state.terminal { closeDescriptor(terminal) }
                 (state.intake, state.terminal) = (nil, nil)
             }
-            return (
-                !state.isOver, state.timers, [state.output, state.error, state.items], state.input, state.intake
-            )
+            let timers = state.timers + (state.drainTimer.map { [$0] } ?? [])
+            return (!state.isOver, timers, [state.output, state.error, state.items], state.input, state.intake)
         }
         guard first else { return false }
         intake?.cancel()

@@ -37,6 +37,28 @@ import Testing
         }
     }
 
+    @Test func `What a program left in its pipe comes whole to a slow reader`() async throws {
+        try await withLocalContext { _, context in
+            let gate = AsyncStream<Void>.makeStream()
+            let (lines, marker) = (Lines(), makeMarker())
+            // What no window takes is in the pipe when the program ends.
+            let run = Task {
+                try await context.run("yes 0123456789 | head -c 252010; : \(marker)") { line in
+                    lines.append(line)
+                    for await _ in gate.stream {}
+                }
+            }
+            await eventually { lines.texts.count == 1 && ProcessTable.carrying(marker).isEmpty }
+            // Longer than who is left running may write still.
+            let timeIsUp = ContinuousClock.now + .milliseconds(600)
+            await eventually { ContinuousClock.now > timeIsUp }
+            gate.continuation.finish()
+            let result = try await run.value
+            #expect(result.succeeded)
+            #expect(lines.texts.count == 22_910)
+        }
+    }
+
     @Test func `A relay in front of a context that stands still keeps what its bound allows`() async throws {
         var options = OutputLog().options
         options.heartbeatLimit = .seconds(60)
