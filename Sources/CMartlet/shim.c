@@ -382,7 +382,7 @@ static _Noreturn void run_tool(int argc, char **argv, const char *name, const ch
   stat("/proc/self/exe", &own);
   const char *path = getenv("PATH");
   if (!path) path = "/usr/local/bin:/usr/bin:/bin";
-  char **arguments = calloc((size_t)argc + 3, sizeof *arguments), *candidate = malloc(strlen(path) + strlen(name) + 2);
+  char **arguments = calloc((size_t)argc + 3, sizeof *arguments), *candidate = malloc(strlen(path) + strlen(name) + 3);
   if (!arguments || !candidate) fail("%s: out of memory", name);
   arguments[0] = (char *)name;
   arguments[1] = "-S";
@@ -399,20 +399,36 @@ static _Noreturn void run_tool(int argc, char **argv, const char *name, const ch
   _exit(127);
 }
 
+#ifndef __GLIBC__
+/// Other libraries give constructors no arguments: all of them, as the kernel has them.
+static int own_arguments(char ***words) {
+  int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC), argc = 0;
+  size_t length = 0, size = 65536;
+  char *line = malloc(size);
+  for (ssize_t count = 1; line && file >= 0 && count > 0; length += count > 0 ? (size_t)count : 0) {
+    if (length + 1 == size) {
+      char *larger = realloc(line, size *= 2);
+      if (!larger) free(line);
+      line = larger;
+    }
+    if (line) count = read(file, line + length, size - 1 - length);
+  }
+  if (file >= 0) close(file);
+  size_t count = 0;
+  for (size_t at = 0; line && at < length; at++) count += !line[at];
+  if (!line || !(*words = calloc(count + 2, sizeof **words))) fail("ssh: out of memory");
+  line[length] = 0;
+  for (size_t at = 0; at < length; at += strlen(line + at) + 1) (*words)[argc++] = line + at;
+  return argc;
+}
+#endif
+
 __attribute__((constructor(101))) static void lend_ssh(int argc, char **argv, char **envp) {
   const char *place = getenv(MARTLET_SSH_SOCKET_VARIABLE), *program = getenv(MARTLET_SSH_PROGRAM_VARIABLE);
   if (!place || !*place) return;
 #ifndef __GLIBC__
   // Other libraries give constructors no arguments.
-  static char line[262144], *words[4096];
-  int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-  size_t length = 0;
-  for (ssize_t count; file >= 0 && length < sizeof line - 1 && (count = read(file, line + length, sizeof line - 1 - length)) > 0;)
-    length += (size_t)count;
-  if (file >= 0) close(file);
-  argc = 0;
-  for (size_t at = 0; at < length && argc < 4095; at += strlen(line + at) + 1) words[argc++] = line + at;
-  argv = words;
+  argc = own_arguments(&argv);
   envp = NULL;
 #endif
   if (argc < 1 || !argv || !argv[0]) return;

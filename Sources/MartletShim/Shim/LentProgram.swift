@@ -25,9 +25,16 @@ struct LentProgram: Sendable {
     static var usualParents: [String] {
         let environment = ProcessEnvironment.current
         let given = ["XDG_RUNTIME_DIR", "TMPDIR"].compactMap { environment[$0] }
-        // A path with any of these would mean something else in PATH or RSYNC_RSH.
-        return (given + ["/tmp", "/dev/shm", "/var/tmp"]).filter { path in
-            path.hasPrefix("/") && path.utf8.allSatisfy { $0 > 0x20 && !":\"'\\$`".utf8.contains($0) }
+        return (given + ["/tmp", "/dev/shm", "/var/tmp"]).filter { $0.hasPrefix("/") && $0.utf8.allSatisfy(isPlain) }
+    }
+
+    /// Whether a byte of a path means only itself in `PATH`, in `RSYNC_RSH` and to the shell by which git runs its ssh.
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), 0x80...0xff:
+            true
+        default: "/._-+@,=%".utf8.contains(byte)
         }
     }
 
@@ -99,6 +106,9 @@ struct LentProgram: Sendable {
         rmdir(folder)
     }
 
+    /// What is younger may be of a program that does not listen yet, in seconds.
+    private static let sweepAge = 60
+
     /// Removes what programs of this user have left that were killed: nobody listens there any more.
     private static func sweep(_ parent: String) {
         guard let directory = opendir(parent) else { return }
@@ -110,11 +120,11 @@ struct LentProgram: Sendable {
             guard name.hasPrefix(prefix) else { continue }
             let folder = "\(parent)/\(name)"
             var status = stat()
-            guard lstat(folder, &status) == 0, status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid() else {
-                continue
-            }
+            guard lstat(folder, &status) == 0, status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(),
+                time(nil) - status.st_mtim.tv_sec > sweepAge
+            else { continue }
             let connection = martlet_socket_connect("\(folder)/socket")
-            if connection == -ECONNREFUSED { remove(folder) }
+            if [-ECONNREFUSED, -ENOENT].contains(connection) { remove(folder) }
             if connection >= 0 { closeDescriptor(connection) }
         }
     }

@@ -73,14 +73,28 @@ import Testing
                 let folder = URL(fileURLWithPath: shim.program).deletingLastPathComponent().path
                 let permissions = try FileManager.default.attributesOfItem(atPath: folder)[.posixPermissions] as? Int
                 #expect(permissions == 0o700)
-                // What somebody has left who was killed goes with the next.
-                let old = try await shim.shell(
-                    "d=$(dirname \"$MARTLET_SSH_PROGRAM\"); mktemp -d \"$(dirname \"$d\")/martlet-ssh-XXXXXX\"")
-                let left = old.text.trimmingCharacters(in: .whitespacesAndNewlines)
-                let listener = martlet_shim_listen("\(left)/socket", 1)
-                #expect(listener >= 0)
-                closeDescriptor(listener)
-                try await withSSH(.any(context)) { _ in #expect(!FileManager.default.fileExists(atPath: left)) }
+                // What somebody has left who was killed goes with the next; who has just begun does not listen yet.
+                let made = try await shim.shell(
+                    """
+                    d=$(dirname "$(dirname "$MARTLET_SSH_PROGRAM")")
+                    for i in 1 2 3 4; do mktemp -d "$d/martlet-ssh-XXXXXX"; done
+                    """
+                ).lines
+                try #require(made.count == 4)
+                defer { for folder in made { try? FileManager.default.removeItem(atPath: folder) } }
+                for folder in made.prefix(2) {
+                    let listener = martlet_shim_listen("\(folder)/socket", 1)
+                    #expect(listener >= 0)
+                    closeDescriptor(listener)
+                }
+                for folder in [made[0], made[2]] {
+                    try FileManager.default.setAttributes(
+                        [.modificationDate: Date.now.addingTimeInterval(-120)], ofItemAtPath: folder)
+                }
+                try await withSSH(.any(context)) { _ in
+                    let stay = made.map { FileManager.default.fileExists(atPath: $0) }
+                    #expect(stay == [false, true, false, true])
+                }
                 #expect(FileManager.default.fileExists(atPath: folder))
                 return folder
             }
