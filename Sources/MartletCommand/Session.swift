@@ -9,16 +9,18 @@ struct Session: Sendable {
 
     /// Runs a command's body on Martlet's executor, prints what is queued, and exits with what the body returns.
     ///
+    /// - Parameter ownsOutput: standard output is ours: it is over when nobody reads that any more.
     /// - Throws: `ExitCode`, unless the body returns 0.
     static func run(
         colour: ColourChoice,
+        ownsOutput: Bool = true,
         _ body: @escaping @Sendable (Session) async throws -> Int32
     ) async throws {
         let interruption = Interruption()
         let output = Output(colour: colour, interruption: interruption)
         let session = Session(output: output, interruption: interruption)
         Signals.forward(to: interruption, reactor: .shared)
-        let watch = OutputWatch(reactor: .shared) { output.readerIsGone() }
+        let watch = ownsOutput ? OutputWatch(reactor: .shared) { output.readerIsGone() } : nil
         watch?.start()
         let status = await withTaskExecutorPreference(Reactor.shared) {
             await withTaskGroup(of: Void.self) { group in

@@ -1,3 +1,4 @@
+import CMartlet
 import Synchronization
 
 #if canImport(Glibc)
@@ -9,6 +10,9 @@ import Musl
 /// Reads a pipe as fast as its consumer wants: told on the polling thread, paused and resumed from anywhere.
 package final class ByteSource: EventHandler {
     private let source: EventSource
+    /// What is not ours alone is not non-blocking: we ask each time.
+    private let isShared: Bool
+    private let isSocket: Bool
     private let maximumRead: Int
     private let onBytes: @Sendable (UnsafeRawBufferPointer) -> Bool
     private let onEnd: @Sendable () -> Void
@@ -23,6 +27,7 @@ package final class ByteSource: EventHandler {
     /// Takes `descriptor` over.
     ///
     /// - Parameters:
+    ///   - isShared: others have the same open file, which stays as it is.
     ///   - maximumRead: the most bytes that one call of `onBytes` gets.
     ///   - onBytes: gets what was read; returns `false` to pause. If ``resume()`` was called meanwhile, it does not
     ///     pause: so a consumer may get one more read than it has asked for.
@@ -30,11 +35,15 @@ package final class ByteSource: EventHandler {
     package init(
         _ descriptor: Int32,
         reactor: Reactor,
+        isShared: Bool = false,
         maximumRead: Int = 65_536,
         onBytes: @escaping @Sendable (UnsafeRawBufferPointer) -> Bool,
         onEnd: @escaping @Sendable () -> Void
     ) {
-        source = EventSource(descriptor, reactor: reactor)
+        source = EventSource(descriptor, reactor: reactor, isShared: isShared)
+        self.isShared = isShared
+        var status = stat()
+        isSocket = isShared && fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
         self.maximumRead = maximumRead
         self.onBytes = onBytes
         self.onEnd = onEnd
@@ -58,16 +67,25 @@ package final class ByteSource: EventHandler {
         let (isOver, resumptions) = state.withLock { ($0.isOver, $0.resumptions) }
         guard !isOver else { return }
         withUnsafeTemporaryAllocation(byteCount: maximumRead, alignment: 16) { buffer in
-            let count = read(source.descriptor, buffer.baseAddress!, buffer.count)
+            let count = receive(buffer)
             if count > 0 {
                 guard !onBytes(UnsafeRawBufferPointer(rebasing: buffer[0..<count])) else { return }
                 state.withLock { state in
                     if state.resumptions == resumptions { try? source.watch(for: [], self) }
                 }
-            } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
+            } else if count == 0 || (count != -Int(EAGAIN) && count != -Int(EINTR)) {
                 finish()
             }
         }
+    }
+
+    /// - Returns: how many bytes, 0 at the end, or the negative value of `errno`.
+    private func receive(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
+        if isSocket { return martlet_socket_read(source.descriptor, buffer.baseAddress!, buffer.count) }
+        // Another who reads it may have been faster than we.
+        if isShared, isEmpty { return -Int(EAGAIN) }
+        let count = read(source.descriptor, buffer.baseAddress!, buffer.count)
+        return count < 0 ? -Int(errno) : count
     }
 
     private func finish() {

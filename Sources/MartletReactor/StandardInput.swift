@@ -13,20 +13,27 @@ package struct StandardInput: AsyncSequence, Sendable {
     package typealias Element = [UInt8]
     package typealias Failure = any Error
 
-    package init() {}
+    private let isOptional: Bool
 
-    package func makeAsyncIterator() -> Iterator { Iterator() }
+    /// - Parameter isOptional: if it is closed, it is at its end; else that is an error.
+    package init(isOptional: Bool = false) { self.isOptional = isOptional }
+
+    package func makeAsyncIterator() -> Iterator { Iterator(isOptional) }
 
     package struct Iterator: AsyncIteratorProtocol {
-        private let feed = Feed()
+        private let feed: Feed
+
+        init(_ isOptional: Bool) { feed = Feed(isOptional) }
 
         package func next() async throws -> [UInt8]? { try await feed.next() }
     }
 
     /// What can be polled is read when something is there, in a description of its own: being non-blocking is a property
-    /// that copies of a descriptor share with other programs. Files are read at once.
+    /// that copies of a descriptor share with other programs; sockets, and what is another user's, cannot be opened anew, and
+    /// stay as they are. Files are read at once.
     private final class Feed: Sendable {
         private static let size = 65_536
+        private let isOptional: Bool
         private let source = Mutex<ByteSource?>(nil)
         private let state = Mutex(State())
 
@@ -36,16 +43,20 @@ package struct StandardInput: AsyncSequence, Sendable {
             var waiter: UnsafeContinuation<Void, Never>?
         }
 
-        init() {
+        init(_ isOptional: Bool) {
+            self.isOptional = isOptional
             var status = stat()
             guard fstat(0, &status) == 0 else { return }
             let isPollable = status.st_mode & S_IFMT == S_IFIFO || status.st_mode & S_IFMT == S_IFSOCK || isatty(0) == 1
             guard isPollable else { return }
             var descriptor = open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-            if descriptor < 0 { descriptor = dup(0) }
+            let isShared = descriptor < 0
+            if isShared { descriptor = duplicateDescriptor(0) }
             guard descriptor >= 0 else { return }
             source.withLock { source in
-                source = ByteSource(descriptor, reactor: .shared, maximumRead: Self.size) { [weak self] bytes in
+                source = ByteSource(
+                    descriptor, reactor: .shared, isShared: isShared, maximumRead: Self.size
+                ) { [weak self] bytes in
                     self?.change { $0.chunk = ($0.chunk ?? []) + Array(bytes) }
                     return false
                 } onEnd: { [weak self] in
@@ -102,6 +113,7 @@ package struct StandardInput: AsyncSequence, Sendable {
                 if count > 0 { return Array(buffer[..<count]) }
                 if count == 0 { return nil }
                 guard errno == EINTR else {
+                    if errno == EBADF, isOptional { return nil }
                     throw SystemError(errno, "read standard input")
                 }
             }

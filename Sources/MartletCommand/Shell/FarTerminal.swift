@@ -46,7 +46,7 @@ struct FarTerminal: Sendable {
     /// - Returns: `nil` at the end of the input; else a status to exit with at once.
     private func readKeys(isRaw: Bool) async throws -> Int32? {
         var keys = EscapeKeys(escape: isRaw ? escape : nil)
-        for try await typed in StandardInput() {
+        for try await typed in StandardInput(isOptional: true) {
             for key in keys.take(typed) {
                 switch key {
                 case .bytes(let bytes): try await command.write(bytes)

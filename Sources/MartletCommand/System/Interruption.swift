@@ -15,6 +15,8 @@ final class Interruption: Sendable {
         var cause: Cause?
         var waiter: UnsafeContinuation<Void, Never>?
         var isAbandoned = false
+        /// Whose signals are now.
+        var receiver: (@Sendable (Int32) -> Void)?
     }
 
     private let state = Mutex(State())
@@ -24,6 +26,10 @@ final class Interruption: Sendable {
     /// - Returns: `false` if there was a reason already.
     @discardableResult
     func fire(_ cause: Cause) -> Bool {
+        if case .signal(let number) = cause, let receiver = state.withLock({ $0.receiver }) {
+            receiver(number)
+            return true
+        }
         let (isFirst, waiter) = state.withLock { state in
             defer { state.waiter = nil }
             let isFirst = state.cause == nil
@@ -73,6 +79,22 @@ final class Interruption: Sendable {
             }
             throw CancellationError()
         }
+    }
+
+    /// Runs `body`, and passes every signal on meanwhile: none of them is a reason to end anything here.
+    func passing<R>(to receiver: @escaping @Sendable (Int32) -> Void, _ body: () async -> R) async -> R {
+        let cause = state.withLock { state in
+            state.receiver = receiver
+            return state.cause
+        }
+        Signals.install(repeatedly: true)
+        defer {
+            Signals.install(repeatedly: false)
+            state.withLock { $0.receiver = nil }
+        }
+        // One that came when nobody was there to get it.
+        if case .signal(let number)? = cause { receiver(number) }
+        return await body()
     }
 
     /// With what the program exits because of it.

@@ -23,10 +23,19 @@ enum Signals {
         } onEnd: {
         }
         source.resume()
-        for number in [SIGINT, SIGTERM, SIGHUP] { install(number) }
+        install(SIGINT, repeatedly: false)
+        install(repeatedly: false)
     }
 
-    private static func install(_ number: Int32) {
+    /// What somebody sends to end us.
+    ///
+    /// - Parameter repeatedly: each comes here; else the first, and the next one does what it does to any program: that works
+    ///   even if we hang.
+    static func install(repeatedly: Bool) {
+        for number in [SIGTERM, SIGHUP] { install(number, repeatedly: repeatedly) }
+    }
+
+    private static func install(_ number: Int32, repeatedly: Bool) {
         var old = sigaction()
         guard sigaction(number, nil, &old) == 0 else { return }
         #if canImport(Glibc)
@@ -47,8 +56,8 @@ enum Signals {
         #else
         action.__sa_handler.sa_handler = handler
         #endif
-        // The next one does what it does to any program: that works even if we hang.
-        action.sa_flags = Int32(truncatingIfNeeded: SA_RESTART) | Int32(truncatingIfNeeded: SA_RESETHAND)
+        action.sa_flags = Int32(truncatingIfNeeded: SA_RESTART)
+        if !repeatedly { action.sa_flags |= Int32(truncatingIfNeeded: SA_RESETHAND) }
         sigaction(number, &action, nil)
     }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Martlet
 import MartletFleet
 import MartletShim
+import Synchronization
 
 /// `martlet forward`.
 struct ForwardCommand: AsyncParsableCommand {
@@ -14,8 +15,8 @@ struct ForwardCommand: AsyncParsableCommand {
             path of a Unix socket in place of a port: -L 8080:/run/app.sock. Port 0 takes one that is free, and is told. Without \
             BIND only the loopback is listened on; * is every address.
 
-            What listens is printed, one a line, when all of it does. Exit status: 3 if the host was not reached or was lost; 1 \
-            if something cannot be listened on; 130 after Ctrl-C (128 + the signal).
+            What listens is printed, one a line, when all of it does. Exit status: 3 if the host was not reached, or it or what \
+            listens there was lost; 1 if something cannot be listened on; 130 after Ctrl-C (128 + the signal).
             """
     )
 
@@ -75,22 +76,30 @@ struct ForwardCommand: AsyncParsableCommand {
         let onRefusal: @Sendable (Forwarding.Refusal) -> Void = { refusal in
             session.output.say("martlet: \(HarmlessText.of("\(refusal)"))", to: .error)
         }
+        let lost = Mutex<MartletError?>(nil)
+        let isLost = Gate()
+        let onLost: @Sendable (MartletError) -> Void = { error in
+            lost.withLock { $0 = $0 ?? error }
+            isLost.open()
+        }
         var open: [Forwarding] = []
         defer { for forwarding in open { forwarding.close() } }
         for item in plan {
             let forwarding =
                 item.isRemote
-                ? try await context.openRemoteForwarding(item.place, to: item.target, onRefusal: onRefusal)
+                ? try await context.openRemoteForwarding(
+                    item.place, to: item.target, onRefusal: onRefusal, onLost: onLost)
                 : try context.openLocalForwarding(item.place, to: item.target, onRefusal: onRefusal)
             open.append(forwarding)
             let (here, there) = item.isRemote ? (host, "here") : ("here", host)
             session.output.say("\(forwarding.place) \(here) -> \(item.target) from \(there)", to: .output)
         }
-        // Until it is interrupted, or the host is lost.
+        // Until it is interrupted, or the host, or what listens there, is lost.
         while true {
-            _ = try await context.ping()
-            await Pause.wait(.seconds(1))
+            do { _ = try await context.ping() } catch { throw lost.withLock { $0 } ?? error }
+            await Pause.wait(.seconds(1), until: isLost)
             try Task.checkCancellation()
+            if let error = lost.withLock({ $0 }) { throw error }
         }
     }
 }

@@ -9,7 +9,8 @@ import Glibc
 import Musl
 #endif
 
-/// A tool that has our terminal, as if the shell had started it. Ctrl-C and Ctrl-Z are its own; SIGTERM and SIGHUP are passed on.
+/// A tool that has our terminal, as if the shell had started it. Ctrl-C and Ctrl-Z are its own; SIGTERM and SIGHUP are passed on,
+/// as often as they come.
 final class ToolInFront: EventHandler {
     private let pid: Int32
     private let source: EventSource?
@@ -36,15 +37,7 @@ final class ToolInFront: EventHandler {
             return 126
         }
         tool.watch()
-        return await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                await session.interruption.wait()
-                if case .signal(let number)? = session.interruption.cause { tool.send(number) }
-            }
-            let status = await tool.status()
-            group.cancelAll()
-            return status
-        }
+        return await session.interruption.passing(to: tool.send) { await tool.status() }
     }
 
     private static func start(

@@ -35,7 +35,8 @@ struct WithCommand: AsyncParsableCommand {
     func run() async throws {
         let plan = try ToolPlan(words, self)
         let (wayIn, agent) = (try wayOptions.wayIn(), wayOptions.agent)
-        try await Session.run(colour: wayOptions.color) { session in
+        // Standard output is the tool's.
+        try await Session.run(colour: wayOptions.color, ownsOutput: false) { session in
             var options = MartletOptions()
             options.images = try AgentImage.find(agent).images
             options.onOutput = session.contextOutput

@@ -109,6 +109,25 @@ import Testing
         #expect(bytes.output == "same\n")
     }
 
+    @Test func `Standard input that is closed is at its end`() async throws {
+        let result = try await MartletProgram.shell(#""$martlet" shell local -- 'cat; echo out; exit 4' <&-"#)
+        #expect(result.exitCode == 4 && result.output == "out\n", "\(result.errors)")
+    }
+
+    @Test func `A socket as standard input stays as it is for those who share it`() async throws {
+        let program = #"""
+            import fcntl, os, socket, subprocess
+            ours, theirs = socket.socketpair()
+            def flags(): return fcntl.fcntl(theirs, fcntl.F_GETFL) & os.O_NONBLOCK
+            shell = subprocess.Popen([os.environ["martlet"], "shell", "local", "--", "cat"], stdin=theirs, stdout=subprocess.PIPE)
+            ours.sendall(b"one\n"); print(shell.stdout.readline(), flags())
+            ours.sendall(b"two\n" * 100000); ours.shutdown(socket.SHUT_WR)
+            print(len(shell.stdout.read()), shell.wait(), flags())
+            """#
+        let result = try await MartletProgram.shell("python3 -c \"$program\"", environment: ["program": program])
+        #expect(result.output == "b'one\\n' 0\n400000 0 0\n", "\(result.output)\(result.errors)")
+    }
+
     @Test func `A host that is not reached is told, with ssh's status`() async throws {
         let result = try await MartletProgram.run(["shell", "ssh:no-such-host.invalid"])
         #expect(result.exitCode == 255)

@@ -56,6 +56,34 @@ import Testing
         await eventually("the end of all") { ProcessTable.carrying(marker).isEmpty }
     }
 
+    @Test func `Who stops reading the tool's output is the tool's matter`() async throws {
+        let result = try await MartletProgram.shell(
+            #"""
+            { "$martlet" with local -- python3 -c '
+            import select
+            reader = select.poll(); reader.register(1, 0)
+            exit(5 if reader.poll(20000) else 6)'; echo $? >&2; } | true
+            """#)
+        #expect(result.errors == "5\n")
+    }
+
+    @Test func `Each signal is the tool's, and so is the exit status; nothing that was lent stays`() async throws {
+        let result = try await MartletProgram.shell(
+            #"""
+            d=$(mktemp -d); trap 'rm -rf "$d"' EXIT; mkdir "$d/tmp"; export XDG_RUNTIME_DIR="$d/tmp" TMPDIR="$d/tmp"
+            until_has() { n=0; while ! grep -q "$1" "$d/out"; do sleep 0.05; n=$((n + 1)); [ $n -lt 400 ] || exit 99; done; }
+            : >"$d/out"
+            { "$martlet" with local -- sh -c 'for s in TERM HUP; do trap "echo got $s >$0" $s; done; trap "exit 7" USR1
+                echo "pid $$" >$0; while :; do sleep 0.05; done' "$d/out" & echo $! >"$d/pid"; wait $!; echo $? >&2; } | true &
+            until_has pid; tool=$(cut -d' ' -f2 "$d/out"); [ -n "$(ls "$d/tmp")" ] || echo nothing is lent >&2
+            for signal in TERM HUP TERM HUP; do
+                : >"$d/out"; kill -$signal "$(cat "$d/pid")"; until_has "got $signal"
+            done
+            kill -USR1 "$tool"; wait; ls "$d/tmp" >&2
+            """#)
+        #expect(result.exitCode == 0 && result.errors == "7\n", "\(result.errors)")
+    }
+
     @Test func `Ports are forwarded until Ctrl-C`() async throws {
         let result = try await MartletProgram.shell(
             #"""
@@ -112,6 +140,17 @@ import Testing
             lines[2]
                 == "martlet: connection from X to 127.0.0.1:1: 127.0.0.1:1: Connection refused [controller → local]")
         #expect(Array(lines[3...]) == ["130", "closed", "gone"])
+    }
+
+    @Test func `What listens there and is lost ends it, and is told`() async throws {
+        let result = try await MartletProgram.shell(
+            #"""
+            d=$(mktemp -d); trap 'rm -rf "$d"' EXIT; cd "$d"
+            "$martlet" forward local -R 0:localhost:1 >out 2>err & p=$!
+            n=0; while ! grep -q localhost out; do sleep 0.05; n=$((n + 1)); [ $n -lt 400 ] || exit 99; done
+            kill -KILL $(ps -o pid= --ppid $p); wait $p; echo $?; cat err
+            """#)
+        #expect(result.output.hasPrefix("3\nmartlet: the forwarding of localhost:0 has ended: "), "\(result.output)")
     }
 
     @Test(arguments: [

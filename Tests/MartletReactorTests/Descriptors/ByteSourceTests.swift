@@ -90,6 +90,37 @@ struct ByteSourceTests {
         }
     }
 
+    @Test(arguments: [false, true]) func `What others read as well stays as it is, and is not waited for`(
+        isSocket: Bool
+    ) async throws {
+        try await withReactor { reactor in
+            var ends: [Int32] = [0, 0]
+            let kind = Int32(SOCK_STREAM.rawValue)
+            try #require((isSocket ? socketpair(AF_UNIX, kind, 0, &ends) : pipe(&ends)) == 0)
+            let theirs = ends[0]
+            let got = Mutex<[UInt8]>([])
+            let end = Flag()
+            let source = ByteSource(duplicateDescriptor(theirs), reactor: reactor, isShared: true) { bytes in
+                got.withLock { $0.append(contentsOf: bytes) }
+                return true
+            } onEnd: {
+                end.set()
+            }
+            source.resume()
+            #expect(writeByte(ends[1], 7) == 1)
+            await eventually { got.withLock { $0 } == [7] }
+            #expect(fcntl(theirs, F_GETFL) & O_NONBLOCK == 0)
+            // Told of a byte that another has taken: it would wait on the polling thread.
+            source.ready(.readable)
+            #expect(writeByte(ends[1], 9) == 1)
+            await eventually { got.withLock { $0 } == [7, 9] }
+            closeDescriptor(ends[1])
+            await eventually { end.isSet }
+            #expect(fcntl(theirs, F_GETFL) & O_NONBLOCK == 0)
+            closeDescriptor(theirs)
+        }
+    }
+
     @Test func `After close the end is not told`() async throws {
         try await withReactor { reactor in
             let pipe = try Pipe()
