@@ -34,6 +34,11 @@ import Testing
                     "/bin/sh",
                     ["-c", "exec \"${SHELL:-/bin/sh}\" -c \"$1\" 2>&1", "sh", "a && eval 'ls -l'"]), "a && ls -l"
             ),
+            (
+                [.prefix("a # b"), .prefix("c=d")],
+                .executable("/bin/sh", ["-c", "eval 'a # b' && c=d && {\nls -l\n}"]), "a # b && c=d && ls -l"
+            ),
+            ([.prefix("a &"), .shell(.login)], .login("eval 'a &' && eval 'ls -l'"), "a & && ls -l"),
             ([.directory("/a b"), .sudo()], .executable("/bin/sh", ["-c", "ls -l"]), "ls -l"),
             ([.timeout(.seconds(1)), .pty], .executable("/bin/sh", ["-c", "ls -l"]), "ls -l"),
         ] as [([Setting], CommandPlan.Program, String)])
@@ -82,5 +87,7 @@ import Testing
         #expect(single([]) == nil)
         #expect(single(["a"]) == "a")
         #expect(single(["a", "b c", "d"]) == "a && b c && d")
+        #expect(single(["a # b"]) == "a # b")
+        #expect(single(["a # b", "c; d", "e"]) == "eval 'a # b' && eval 'c; d' && e")
     }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Martlet
 import MartletTestKit
 import MartletTestSupport
@@ -123,6 +124,44 @@ import Testing
             await #expect(throws: CancellationError.self) { try await asking.value }
             _ = try await runProgram(["kill", "-CONT", "\(first)"])
             #expect(try await agent(.host("local/local")) == first)
+        }
+    }
+
+    @Test(
+        .enabled("needs root, namespaces and FUSE") {
+            let obstacle = await ThrowawayMachine.obstacle()
+            return obstacle == nil && access("/dev/fuse", F_OK) == 0
+        }, .timeLimit(.minutes(2)))
+    func `A disk and a list of users that hang over there are an error when a command's time is up`() async throws {
+        var configuration = ThrowawayMachine.Configuration()
+        // A disk that nobody answers for.
+        configuration.setup = """
+            mknod /dev/fuse c 10 229; mkdir /mnt/hung; exec 9<>/dev/fuse
+            mount -i -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 none /mnt/hung
+            sleep 86400 &
+            """
+        try await withThrowawayMachine(configuration) { machine in
+            var options = OutputLog().options
+            if staticAgent != nil { options = OutputLog().staticOptions }
+            try await withMartlet(options) { martlet in
+                let context = try await martlet.connect(.command(machine.commandPrefix + ["/bin/sh", "-c"]))
+                let limit = Setting.timeout(.milliseconds(300))
+                try await withOperations(on: martlet, .host(context), .quiet, limit) { () async throws in
+                    #expect(try await remoteFileExists("~root"))
+                    let disk = try await operationError(.commandTimedOut) { try await remoteFileExists("/mnt/hung/x") }
+                    #expect(disk.message.hasPrefix("looking whether /mnt/hung/x is there was ended"), "\(disk)")
+                    #expect(disk.route?.steps == context.route.steps)
+                    // Who opens it waits for somebody to write.
+                    _ = try await machine.run("mv /etc/passwd /etc/known; mkfifo /etc/passwd")
+                    for operation in [
+                        { _ = try await remoteFileExists("~joe") }, { try await remote("true", .directory("~joe")) },
+                        { try await upload(text: "x", to: "~joe/x") }, { _ = try await downloadText("~joe/x") },
+                    ] as [@Sendable () async throws -> Void] {
+                        let users = try await operationError(.commandTimedOut) { try await operation() }
+                        #expect(users.message.hasPrefix("looking up the home directory ~joe was ended"), "\(users)")
+                    }
+                }
+            }
         }
     }
 

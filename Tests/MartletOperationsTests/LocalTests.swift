@@ -1,4 +1,5 @@
-import Glibc
+@preconcurrency import Foundation
+@preconcurrency import Glibc
 import Martlet
 import MartletOperations
 import MartletTestKit
@@ -96,7 +97,14 @@ func withScreen(
             #expect(mine?.code == 7)
             // A program that is not there is a failure of the shell's; without a shell, of ours.
             #expect(try await local("no-such-program-x", .warnOnly).exitCode == 127)
-            _ = try await operationError(.commandNotStarted) { try await local(["no-such-program-x"], .warnOnly) }
+            screen.clear()
+            let missing = try await operationError(.commandNotStarted) {
+                try await local(["no-such-program-x"], .warnOnly)
+            }
+            #expect(screen.text == "Fatal error: \(missing.message) [controller → local]\n")
+            await #expect(throws: Mine.self) {
+                try await local(["no-such-program-x"], .abort { Mine(code: $0.result?.exitCode) })
+            }
         }
     }
 
@@ -160,6 +168,58 @@ func withScreen(
             let notRun = try await prefix("false") { try await local("echo no; echo no") }
             #expect(notRun.lines == [], "all of the command hangs on the prefix")
         }
+    }
+
+    @Test(arguments: [
+        (["echo a # note", "echo b"], ["a", "b"]), (["true &", "echo b"], ["b"]),
+        (["cat <<END\na\nEND", "echo b"], ["a", "b"]), (["false; echo a", "echo 'b'"], ["a", "b"]),
+        (["false # note", "echo a; echo b"], []), (["false", "echo a || echo b"], []), (["x=1", "echo $x"], ["1"]),
+    ])
+    func `Commands as one are each whole, and so are prefixes`(commands: [String], lines: [String]) async throws {
+        try await withScreen(.quiet, .warnOnly) { _ in
+            let line = try #require(single(commands))
+            for shell in [.shell(.sh), .shell(.login), .shell(.program("/bin/bash", ["-c"]))] as [Setting] {
+                try await withSettings(shell) {
+                    #expect(try await local(line).lines == lines)
+                    let prefixes = commands.dropLast().map { Setting.prefix($0) }
+                    #expect(try await local(commands.last ?? "", .all(prefixes)).lines == lines)
+                    let words = try await local(["sh", "-c", "x=1; \(commands.last ?? "")"], .all(prefixes))
+                    #expect(words.lines == lines)
+                }
+            }
+        }
+    }
+
+    @Test func `Lines are shown while a thread of the program waits for one to be typed`() async throws {
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        let before = dup(0)
+        dup2(ends[0], 0)
+        let typed = Box<String?>(nil)
+        Thread.detachNewThread {
+            let line = readLine()
+            typed.change { $0 = line }
+        }
+        await eventually("somebody waits for a line") {
+            guard ftrylockfile(stdin) == 0 else { return true }
+            funlockfile(stdin)
+            return false
+        }
+        let isShown = Box(false)
+        let command = Task {
+            // An empty line, so that it is not seen among those of the tests.
+            try await withScreen(.hide(.running), .output(to: .standard), try .lineTemplate("{line}")) { _ in
+                try await local("echo")
+                isShown.change { $0 = true }
+            }
+        }
+        await eventually("the end of the command") { isShown.value }
+        #expect(typed.value == nil)
+        #expect(write(ends[1], "x\n", 2) == 2)
+        await eventually("the line") { typed.value == "x" }
+        try await command.value
+        dup2(before, 0)
+        for descriptor in ends + [before] { close(descriptor) }
     }
 
     @Test func `What is not UTF-8 is shown and kept byte for byte`() async throws {

@@ -122,6 +122,38 @@ import Testing
         #expect(web.calls.map(\.sudoUser) == [nil, "root", nil])
     }
 
+    @Test func `Whatever keeps an operation from being done is shown, and thrown as the caller has it`() async throws {
+        struct Mine: Error { var error: OperationError }
+        let mock = MockHost("m") { $0.on("away", .failure(MartletError(.commandNotStarted, "it is not there"))) }
+        let screen = Screen()
+        let on: Setting = .mock(mock)
+        let cases: [(OperationError.Code, String?, @Sendable () async throws -> Void)] = [
+            (.noHost, nil, { try await remote("x") }), (.noHost, nil, { try await remote(["x"]) }),
+            (.noHost, nil, { try await shell() }), (.noHost, nil, { _ = try await remoteFileExists("/") }),
+            (.noHost, nil, { _ = try await hostContext() }), (.noHost, nil, { try await upload(text: "", to: "/x") }),
+            (.noHost, nil, { try await download("/x") }), (.noHost, nil, { try await execute(on: []) {} }),
+            (.misuse, "web1", { try await remote("x", .host("web1")) }),
+            (.misuse, "web1", { _ = try await downloadText("/x", .host("web1")) }),
+            (.misuse, "m", { try await remote([], on) }), (.misuse, "m", { _ = try await hostContext(on) }),
+            (.misuse, "local", { try await local([""]) }), (.unexpected, "m", { try await remote("x", on) }),
+            (.commandNotStarted, "m", { try await remote("away", on) }),
+            (.transferFailed, "m", { try await download("/x", on) }),
+            (.transferFailed, "local", { try await upload("~no-such-user/x", to: "/x", on) }),
+            (.promptAborted, nil, { _ = try await prompt("Which?", .abortOnPrompts()) }),
+        ]
+        for (code, host, operation) in cases {
+            screen.clear()
+            let mine = await #expect(throws: Mine.self) {
+                try await withSettings(screen.setting, .hide(.running), .abort { Mine(error: $0) }) {
+                    try await operation()
+                }
+            }
+            guard let error = mine?.error else { continue }
+            #expect(error.code == code && error.host == host, "\(error)")
+            #expect(screen.text == "Fatal error: \(error.message)\(host.map { " [\($0)]" } ?? "")\n")
+        }
+    }
+
     @Test func `Errors are those of a real host`() async throws {
         let mock = MockHost("m") { $0.on("x", .output("out\n", errors: "bad\n", exitCode: 123)) }
         let error = try await operationError(.commandFailed) { try await on(mock) { try await remote("x") } }

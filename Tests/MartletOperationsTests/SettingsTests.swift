@@ -121,10 +121,19 @@ private var region: String? { Settings.current[Region.self] }
         arguments: [
             (nil, "a", "a"), ("/srv", "a", "/srv/a"), ("/srv/", "a/b", "/srv/a/b"), ("/srv", "..", "/srv/.."),
             ("a", "b", "a/b"), ("/srv", "/etc", "/etc"), ("/srv", "~", "~"), ("~/x", "y z", "~/x/y z"),
-            ("/srv", "~joe/b", "~joe/b"), ("/", "a", "/a"), ("/srv", "", "/srv"), (nil, "", "."),
+            ("/srv", "~joe/b", "~joe/b"), ("/srv", "~$a.docx", "/srv/~$a.docx"), ("/srv", "~a b/c", "/srv/~a b/c"),
+            ("/", "a", "/a"), ("/srv", "", "/srv"), (nil, "", "."),
         ] as [(String?, String, String)])
     func `A directory begins at the one outside, unless it says where`(outer: String?, path: String, whole: String) {
         #expect(RemotePath.joining(outer, path) == whole)
+    }
+
+    @Test(arguments: [
+        (".", "."), ("./", "./"), ("/srv/.", "/srv/"), ("/srv/./", "/srv/"), ("/srv/./.", "/srv/"), ("/.", "/"),
+        ("~/.", "~/"), ("/srv/..", "/srv/.."), ("/srv/a.", "/srv/a."), ("/srv/.a", "/srv/.a"), ("", ""), ("./.", "./"),
+    ])
+    func `The folder that is meant by a dot is a folder's name`(path: String, folder: String) {
+        #expect(RemotePath.destination(path) == folder)
     }
 
     @Test func `Directories there and here are apart; variables and prefixes add up`() async throws {
@@ -137,6 +146,8 @@ private var region: String? { Settings.current[Region.self] }
                     #expect(Settings.current.path("x", isLocal: true) == "/tmp/x")
                     #expect(Settings.current.path("/x", isLocal: true) == "/x")
                     #expect(Settings.current.path("~/x", isLocal: false) == "~/x")
+                    #expect(Settings.current.path("~$x", isLocal: false) == "/srv/app one/~$x")
+                    #expect(Settings.current.path("~$x", isLocal: true) == "/tmp/~$x")
                 }
             }
             #expect(Settings.current.directory(isLocal: false) == "/srv")

@@ -32,6 +32,49 @@ import Testing
         }
     }
 
+    @Test func `What begins with a tilde is in a home if an account may be called so, there and here`() async throws {
+        try await withRemote(.quiet) { sshd, _ in
+            try await TestFolder.with { folder in
+                try "x".write(toFile: folder.file("one"), atomically: true, encoding: .utf8)
+                try await lcd(folder.path) {
+                    try await cd(sshd.home) { () async throws in
+                        let there = try await upload("one", to: "~$one.docx")
+                        #expect(there == "\(sshd.home)/~$one.docx")
+                        #expect(try await download("~$one.docx") == folder.file("~$one.docx"))
+                        #expect(folder.text("~$one.docx") == "x")
+                    }
+                    let user = try #require(getpwuid(getuid())).pointee
+                    let (name, home) = (String(cString: user.pw_name), String(cString: user.pw_dir))
+                    try await lcd("~\(name)") { () async throws in
+                        #expect(try await local("pwd").lines == [home])
+                        #expect(try await download("f", to: "new/g", .dryRun()) == "\(home)/new/g")
+                    }
+                    let nobody = try await operationError(.transferFailed) {
+                        try await lcd("~no-such-user") { try await download("~$one.docx", to: "g") }
+                    }
+                    #expect(nobody.message == "there is no home directory ~no-such-user on this machine")
+                    #expect(!FileManager.default.fileExists(atPath: "~no-such-user"))
+                }
+            }
+        }
+    }
+
+    @Test func `A directory that is not there yet is made for what is copied into it`() async throws {
+        try await withRemote(.quiet) { sshd, _ in
+            try await TestFolder.with { folder in
+                try await upload(text: "x", to: "~/one")
+                try await lcd(folder.file("new/here")) { () async throws in
+                    #expect(try await download("~/one") == folder.file("new/here/one"))
+                    try await cd("~/new/there") { () async throws in
+                        #expect(try await upload("one", to: ".") == "\(sshd.home)/new/there/one")
+                    }
+                }
+                #expect(folder.text("new/here/one") == "x")
+                #expect(try await downloadText("~/new/there/one") == "x")
+            }
+        }
+    }
+
     @Test func `What is there is replaced, kept, or kept if it is newer`() async throws {
         try await withRemote(.quiet) { sshd, screen in
             try await TestFolder.with { folder in

@@ -43,13 +43,21 @@ extension Facts {
 }
 
 /// What `/etc/passwd` says, and nothing else: a static program cannot ask the other name services, and must not wait for them.
-enum PasswordFile {
+package enum PasswordFile {
     /// Name, password, number, group, full name, home, shell; at least three of them.
-    static func fields(of id: UInt32) -> [Substring]? {
+    static func fields(of id: UInt32) -> [Substring]? { fields(where: { $0[2] == "\(id)" }) }
+
+    /// The home of the account of that name; `nil` if it is none, or has none.
+    package static func home(of name: some StringProtocol) -> String? {
+        let fields = fields { $0[0] == name } ?? []
+        return fields.count > 5 && fields[5].hasPrefix("/") ? String(fields[5]) : nil
+    }
+
+    private static func fields(where isMeant: ([Substring]) -> Bool) -> [Substring]? {
         let file = SmallFile.text(of: "/etc/passwd", limit: 256 * 1024) ?? ""
         for line in file.split(separator: "\n") {
             let fields = line.split(separator: ":", omittingEmptySubsequences: false)
-            if fields.count > 2, fields[2] == "\(id)" { return fields }
+            if fields.count > 2, isMeant(fields) { return fields }
         }
         return nil
     }

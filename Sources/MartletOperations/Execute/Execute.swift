@@ -97,9 +97,10 @@ extension Settings {
     fileprivate func hosts(_ hosts: [OperationHost]?) throws -> [OperationHost] {
         let hosts = hosts ?? self[HostsKey.self] ?? []
         guard !hosts.isEmpty else {
-            throw OperationError(
-                .noHost, "there are no hosts to run on",
-                advice: "name them: execute(on: [\"web1\"]) or .hosts([\"web1\"])")
+            throw failure(
+                OperationError(
+                    .noHost, "there are no hosts to run on",
+                    advice: "name them: execute(on: [\"web1\"]) or .hosts([\"web1\"])"))
         }
         return hosts
     }

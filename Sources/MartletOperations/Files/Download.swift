@@ -13,8 +13,8 @@ import Martlet
 @discardableResult
 public func download(_ path: String, to local: String = ".", _ settings: Setting...) async throws -> String {
     let transfer = Transfer(Settings.local.applying(settings))
-    let destination = transfer.localPath(local)
-    return try await transfer.run("download \(path) to \(local)", dry: destination) { target in
+    return try await transfer.run("download \(path) to \(local)", dry: try transfer.localPath(local)) { target in
+        let destination = RemotePath.destination(try transfer.localPath(local))
         let source = try await target.path(path, transfer.settings)
         switch target {
         case .context(let connection, _):

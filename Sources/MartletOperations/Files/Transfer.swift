@@ -4,11 +4,11 @@ public import Martlet
 struct Transfer {
     let settings: Settings
     private let writer: LineWriter
-    private let host: String
+    private let host: String?
 
     init(_ settings: Settings) {
         self.settings = settings
-        host = settings[HostKey.self]?.name ?? ""
+        host = settings[HostKey.self]?.name
         writer = LineWriter(settings, host: host)
     }
 
@@ -26,19 +26,36 @@ struct Transfer {
     }
 
     /// A path on this machine.
-    func localPath(_ path: String) -> String { settings.path(path, isLocal: true).expandingHome }
+    ///
+    /// - Throws: ``OperationError`` `transferFailed` if it begins in the home of an account that there is not.
+    func localPath(_ path: String) throws -> String {
+        let path = settings.path(path, isLocal: true)
+        guard let (name, rest) = RemotePath.home(path), name != "~" else { return path.expandingHome }
+        guard let home = PasswordFile.home(of: name.dropFirst()) else {
+            throw OperationError(
+                .transferFailed, "there is no home directory \(name) on this machine", host: OperationHost.local.name,
+                advice: "write the directory's whole path")
+        }
+        return RemotePath.joining(home: home, rest: rest)
+    }
 
     /// Shows what is done, does it, and has its errors as operations have them.
     ///
-    /// - Parameter title: `upload a to b`.
+    /// - Parameters:
+    ///   - title: `upload a to b`.
+    ///   - dry: what comes of it if it is only shown.
     /// - Throws: ``OperationError`` `transferFailed`, `fileExists`, or what the settings make of it; `MartletError` if the host is
     ///   not reached or is lost; `CancellationError`.
-    func run<R>(_ title: String, dry: R, _ body: (OperationTarget) async throws -> R) async throws -> R {
-        writer.running(title)
-        if isDry { return dry }
-        let target = try await OperationTarget(settings)
-        do { return try await body(target) } catch {
-            throw failure(error, title, target)
+    func run<R>(
+        _ title: String, dry: @autoclosure () throws -> R, _ body: (OperationTarget) async throws -> R
+    ) async throws -> R {
+        try await settings.operation(on: host) {
+            writer.running(title)
+            if isDry { return try dry() }
+            let target = try await OperationTarget(settings)
+            do { return try await body(target) } catch {
+                throw failure(error, title, target)
+            }
         }
     }
 
@@ -49,21 +66,12 @@ struct Transfer {
             return error
         case let error as MartletError where error.code == .fileFailed || error.code == .fileExists:
             let isThere = error.code == .fileExists
-            return report(
-                OperationError(
-                    isThere ? .fileExists : .transferFailed, "\(title): \(error.message)", host: host,
-                    route: error.route.steps.isEmpty ? nil : error.route, detail: error.detail,
-                    advice: error.advice ?? (isThere ? "say .overwrite(.always)" : nil), underlying: error))
-        case var error as OperationError:
-            error.host = error.host ?? host
-            return report(error)
+            return OperationError(
+                isThere ? .fileExists : .transferFailed, "\(title): \(error.message)", host: host,
+                route: error.route.steps.isEmpty ? nil : error.route, detail: error.detail,
+                advice: error.advice ?? (isThere ? "say .overwrite(.always)" : nil), underlying: error)
         default: return error
         }
-    }
-
-    private func report(_ error: OperationError) -> any Error {
-        writer.fatal(error.message)
-        return settings.failure(error)
     }
 }
 
@@ -73,7 +81,7 @@ extension OperationTarget {
         let whole = settings.path(path, isLocal: false)
         return switch self {
         case .mock: whole
-        case .context(let connection, let name): try await connection.resolving(whole, host: name)
+        case .context(let connection, let name): try await connection.resolving(whole, host: name, settings)
         }
     }
 }

@@ -14,13 +14,13 @@ import Martlet
 @discardableResult
 public func upload(_ local: String, to path: String, _ settings: Setting...) async throws -> String {
     let transfer = Transfer(Settings.local.applying(settings))
-    let source = transfer.localPath(local)
     return try await transfer.run("upload \(local) to \(path)", dry: path) { target in
+        let source = try transfer.localPath(local)
         if !transfer.isRecursive, LocalFile.isFolder(source) {
             throw OperationError(
                 .misuse, "\(source) is a folder, and only a file was to be uploaded", advice: "say .recursive()")
         }
-        let destination = try await target.path(path, transfer.settings)
+        let destination = RemotePath.destination(try await target.path(path, transfer.settings))
         switch target {
         case .context(let connection, _):
             return try await connection.context.put(
@@ -52,7 +52,7 @@ public func upload(text: String, to path: String, _ settings: Setting...) async 
 private func upload(_ bytes: [UInt8], _ path: String, _ settings: Settings) async throws -> String {
     let transfer = Transfer(settings)
     return try await transfer.run("upload \(bytes.count) bytes to \(path)", dry: path) { target in
-        let destination = try await target.path(path, settings)
+        let destination = RemotePath.destination(try await target.path(path, settings))
         switch target {
         case .context(let connection, _):
             return try await connection.context.put(

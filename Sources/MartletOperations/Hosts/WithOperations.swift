@@ -65,9 +65,10 @@ enum ConnectionsKey: SettingKey { typealias Value = Connections }
 /// - Throws: ``OperationError`` `noHost`; `MartletError` if it cannot be connected.
 public func hostContext(_ settings: Setting...) async throws -> Context {
     let settings = Settings.local.applying(settings)
-    switch try await OperationTarget(settings) {
-    case .context(let connection, _): return connection.context
-    case .mock(let mock):
-        throw OperationError(.misuse, "a MockHost has no context", host: mock.name)
+    return try await settings.operation(on: settings[HostKey.self]?.name) {
+        switch try await OperationTarget(settings) {
+        case .context(let connection, _): return connection.context
+        case .mock(let mock): throw OperationError(.misuse, "a MockHost has no context", host: mock.name)
+        }
     }
 }

@@ -42,7 +42,7 @@ struct CommandPlan: Hashable, Sendable {
         case .line(let line):
             shown = (prefixes + [line]).joined(separator: " && ")
             // All of the line hangs on the prefixes; braces are not in every shell.
-            let guarded = prefixes.isEmpty ? line : (prefixes + ["eval " + shellQuoted(line)]).joined(separator: " && ")
+            let guarded = prefixes.isEmpty ? line : Self.list(prefixes, "eval " + shellQuoted(line))
             program =
                 switch settings[ShellKey.self] ?? .sh {
                 case .sh: .executable("/bin/sh", ["-c", Self.script(prefixes, line, combines)])
@@ -61,7 +61,7 @@ struct CommandPlan: Hashable, Sendable {
             if prefixes.isEmpty && !combines {
                 program = .executable(name, Array(words.dropFirst()))
             } else {
-                let script = (prefixes + ["exec \"$@\"" + (combines ? " 2>&1" : "")]).joined(separator: " && ")
+                let script = Self.list(prefixes, "exec \"$@\"" + (combines ? " 2>&1" : ""))
                 program = .executable("/bin/sh", ["-c", script, "sh"] + words)
             }
         }
@@ -69,8 +69,12 @@ struct CommandPlan: Hashable, Sendable {
 
     /// The command stands on lines of its own, so that whatever it ends with (a comment, a here-document) does not meet ours.
     private static func script(_ prefixes: [String], _ line: String, _ combines: Bool) -> String {
-        let body = prefixes.isEmpty ? line : prefixes.joined(separator: " && ") + " && {\n\(line)\n}"
+        let body = prefixes.isEmpty ? line : list(prefixes, "{\n\(line)\n}")
         return combines ? "exec 2>&1\n" + body : body
+    }
+
+    private static func list(_ prefixes: [String], _ last: String) -> String {
+        (prefixes.map(wholeCommand) + [last]).joined(separator: " && ")
     }
 }
 

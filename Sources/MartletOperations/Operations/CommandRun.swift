@@ -10,7 +10,9 @@ struct CommandRun {
 
     /// Runs the login shell. How a person leaves it is no failure.
     static func loginShell(_ settings: Settings) async throws -> OperationResult {
-        try await CommandRun(.loginShell, settings.applying([.interactive()]), isLocal: false).result()
+        try await settings.operation(on: settings[HostKey.self]?.name) {
+            try await CommandRun(.loginShell, settings.applying([.interactive()]), isLocal: false).result()
+        }
     }
 
     /// Shows the command, runs it, and judges what came of it.
@@ -18,8 +20,10 @@ struct CommandRun {
     /// - Throws: ``OperationError``; `MartletError` if the host is not reached or is lost; `SpecError`; `CancellationError`.
     static func of(_ request: CommandPlan.Request, _ settings: Settings, isLocal: Bool) async throws -> OperationResult
     {
-        let run = try CommandRun(request, settings, isLocal: isLocal)
-        return try settings.judge(try await run.result(), run.writer)
+        try await settings.operation(on: isLocal ? OperationHost.local.name : settings[HostKey.self]?.name) {
+            let run = try CommandRun(request, settings, isLocal: isLocal)
+            return try settings.judge(try await run.result(), run.writer)
+        }
     }
 
     /// - Parameter shows: whether the command is one of the user's own.
@@ -35,6 +39,16 @@ struct CommandRun {
         writer.running(plan.shown)
         if settings[DryRunKey.self] ?? false { return OperationResult(command: plan.shown, host: host) }
         let target = try await isLocal ? OperationTarget.local(settings) : OperationTarget(settings)
+        do {
+            return try await result(on: target)
+        } catch let error as MartletError where error.code == .commandNotStarted {
+            throw OperationError(
+                .commandNotStarted, "\(plan.shown.quotedForPeople) was not run: \(error.message)", host: host,
+                route: error.route, advice: error.advice, underlying: error)
+        }
+    }
+
+    private func result(on target: OperationTarget) async throws -> OperationResult {
         switch target {
         case .mock(let mock):
             var result = try mock.run(plan, settings, host: host)
@@ -45,19 +59,12 @@ struct CommandRun {
         case .context(let connection, _):
             do {
                 return try await run(on: connection)
-            } catch let error as MartletError where error.code == .commandNotStarted {
-                throw settings.failure(
-                    OperationError(
-                        .commandNotStarted, "\(plan.shown.quotedForPeople) was not run: \(error.message)", host: host,
-                        route: error.route, advice: error.advice, underlying: error))
             } catch let error as MartletError where error.code == .contextLost {
                 settings[ConnectionsKey.self]?.lost(connection.context)
                 throw error
             } catch var error as OperationError {
-                error.host = error.host ?? host
                 error.route = error.route ?? connection.context.route
-                writer.fatal("\(error.message) [\(connection.context.route)]")
-                throw settings.failure(error)
+                throw error
             }
         }
     }
@@ -65,7 +72,7 @@ struct CommandRun {
     private func run(on connection: Connection) async throws -> OperationResult {
         var options = settings.commandOptions
         if let directory = plan.directory {
-            options.directory = try await connection.resolving(directory, host: host)
+            options.directory = try await connection.resolving(directory, host: host, settings)
         }
         let context = connection.context
         guard case .executable(let path, let arguments) = plan.program,

@@ -65,7 +65,8 @@ struct CommandSession {
     private func feed(_ running: RunningCommand, _ silence: Silence) async throws {
         do {
             switch options.input {
-            case .none where isInteractive: for try await keys in StandardInput() { try await running.write(keys) }
+            case .none where isInteractive:
+                for try await keys in StandardInput(isOptional: true) { try await running.write(keys) }
             case .none: break
             case .bytes(let bytes): try await running.write(bytes)
             case .text(let text): try await running.write(Array(text.utf8))

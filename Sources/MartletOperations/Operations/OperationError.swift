@@ -122,12 +122,29 @@ extension String {
 }
 
 extension Settings {
-    /// What is thrown for an error.
-    func failure(_ error: OperationError) -> any Error { self[AbortKey.self]?(error) ?? error }
+    /// Runs one operation, all of it: why it fails is shown, and thrown as ``Setting/abort(with:)`` has it.
+    ///
+    /// - Parameter host: where, for errors that do not say.
+    func operation<R>(on host: String?, _ body: () async throws -> R) async throws -> R {
+        do { return try await body() } catch var error as OperationError {
+            error.host = error.host ?? host
+            throw failure(error)
+        }
+    }
+
+    /// Shows why an operation fails.
+    ///
+    /// - Returns: what is thrown for it.
+    func failure(_ error: OperationError) -> any Error {
+        let route = error.route.flatMap { $0.steps.isEmpty ? nil : "\($0)" }
+        let place = (route ?? error.host).map { " [\($0)]" } ?? ""
+        LineWriter(self, host: error.host).fatal(error.message + place)
+        return self[AbortKey.self]?(error) ?? error
+    }
 
     /// The result, if it is one that the caller wants to see.
     ///
-    /// - Throws: ``OperationError``, or what the settings make of it.
+    /// - Throws: ``OperationError``.
     func judge(_ result: OperationResult, _ writer: LineWriter) throws -> OperationResult {
         guard result.failed else { return result }
         let error = OperationError(result, writer)
@@ -135,7 +152,6 @@ extension Settings {
             writer.warn(error.message)
             return result
         }
-        writer.fatal("\(error.message) [\(result.route.steps.isEmpty ? result.host : "\(result.route)")]")
-        throw failure(error)
+        throw error
     }
 }

@@ -7,7 +7,7 @@ enum RemotePath {
     }
 
     /// Whether it begins at a place of its own.
-    static func isAnchored(_ path: String) -> Bool { path.hasPrefix("/") || path.hasPrefix("~") }
+    static func isAnchored(_ path: String) -> Bool { path.hasPrefix("/") || home(path) != nil }
 
     /// `~joe/notes/a` is (`~joe`, `/notes/a`); `nil` for a path that needs no home.
     static func home(_ path: String) -> (name: String, rest: String)? {
@@ -16,6 +16,16 @@ enum RemotePath {
         // What no account is called is a file's name.
         guard name.dropFirst().utf8.allSatisfy({ isNameByte($0) }) else { return nil }
         return (String(name), String(path.dropFirst(name.count)))
+    }
+
+    /// The whole path of what `home(_:)` has found, in that account's home.
+    static func joining(home: String, rest: String) -> String { home == "/" && !rest.isEmpty ? rest : home + rest }
+
+    /// A folder to copy to, without the `.` that stands for it: by the slash that stays it is made if it is not there.
+    static func destination(_ path: String) -> String {
+        var path = path[...]
+        while path.hasSuffix("/.") || path.hasSuffix("/./") { path.removeLast(path.hasSuffix("/") ? 2 : 1) }
+        return String(path)
     }
 
     private static func isNameByte(_ byte: UInt8) -> Bool {

@@ -2,9 +2,9 @@ public import Martlet
 import Synchronization
 
 #if canImport(Glibc)
-import Glibc
+@preconcurrency import Glibc
 #elseif canImport(Musl)
-import Musl
+@preconcurrency import Musl
 #endif
 
 /// Takes the lines that operations show.
@@ -28,8 +28,9 @@ enum StandardStreams {
     private static let turn = Mutex(())
 
     static func write(_ bytes: [UInt8], to descriptor: Int32) {
-        // What the program itself has printed before comes before.
-        fflush(nil)
+        // What the program itself has printed before comes before. Not all files: who reads a line holds standard input.
+        fflush(stdout)
+        fflush(stderr)
         _ = turn.withLock { _ in writeAll(bytes, to: descriptor) }
     }
 }

@@ -1,7 +1,8 @@
 // The settings that scopes are most often for, as functions.
 
 /// Runs `body` with another directory on the host, for commands, also by sudo, and for files. What is relative begins at the
-/// directory of the scope outside, else where the host's context is: for ssh the user's home. `/…` and `~…` begin anew.
+/// directory of the scope outside, else where the host's context is: for ssh the user's home. `/…`, `~/…` and `~joe/…`
+/// begin anew.
 ///
 /// - Throws: what `body` throws. That the directory is not there is the error of the first operation that needs it.
 @discardableResult

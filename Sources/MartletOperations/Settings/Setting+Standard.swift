@@ -56,7 +56,7 @@ extension Setting {
 
 extension Setting {
     /// Where operations work on the host: ``cd(_:isolation:_:)`` as a setting. What is relative begins at the directory that is
-    /// set already; `/…` and `~…` begin anew.
+    /// set already; `/…`, `~/…` and `~joe/…` begin anew.
     public static func directory(_ path: String) -> Setting {
         Setting { $0[DirectoryKey.self] = RemotePath.joining($0[DirectoryKey.self], path) }
     }
@@ -81,7 +81,9 @@ extension Setting {
     /// What runs commands that are a text. Default: `/bin/sh -c`.
     public static func shell(_ shell: CommandShell) -> Setting { .set(ShellKey.self, to: shell) }
 
-    /// How long a command may take. Then it is ended with all that it started, and what it wrote is kept. Default: no limit.
+    /// How long a command may take. Then it is ended with all that it started, and what it wrote is kept. Default: no limit;
+    /// 30 s for what operations ask a host themselves: whose home `~joe` is, and whether a file is there. Copies of files are no
+    /// commands, and take as long as they take.
     public static func timeout(_ limit: Duration?) -> Setting { .set(TimeoutKey.self, to: limit) }
 
     /// What commands get on their standard input. Default: nothing, at once its end.
