@@ -43,13 +43,14 @@ package func withAccountMachine(
         cp /root/locked.pub /home/joe/.ssh/authorized_keys
         chown -R joe: /home/joe/.ssh
         for port in 23:no 24:yes; do
-            printf '%s\\n' "Port ${port%:*}" 'ListenAddress 127.0.0.1' 'HostKey /etc/ssh/test/host' "UsePAM ${port#*:}" \\
+            printf '%s\\n' "Port ${port%:*}" 'ListenAddress 127.0.0.1' 'ListenAddress 127.0.0.2' 'HostKey /etc/ssh/test/host' "UsePAM ${port#*:}" \\
                 'PasswordAuthentication yes' 'KbdInteractiveAuthentication yes' 'PidFile none' >/etc/ssh/test/${port%:*}
             /usr/sbin/sshd -f /etc/ssh/test/${port%:*}
         done
         printf '%s\\n' 'Host known' "HostName 127.0.0.1" 'Port 23' 'StrictHostKeyChecking accept-new' '' 'Host pam' \\
             'HostName 127.0.0.1' 'Port 24' 'StrictHostKeyChecking accept-new' '' 'Host unknown' 'HostName 127.0.0.1' \\
-            'Port 23' 'UserKnownHostsFile /root/.ssh/known2' 'StrictHostKeyChecking ask' >/root/.ssh/config
+            'Port 23' 'UserKnownHostsFile /root/.ssh/known2' 'StrictHostKeyChecking ask' '' 'Host bastion' \\
+            'HostName 127.0.0.2' 'Port 23' 'StrictHostKeyChecking accept-new' >/root/.ssh/config
         """
     try await withThrowawayMachine(configuration) { machine in
         var options = MartletOptions()

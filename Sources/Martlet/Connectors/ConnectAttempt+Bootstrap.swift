@@ -106,7 +106,10 @@ extension ConnectAttempt {
         let child = state.withLock { $0.child }
         for line in lines {
             if let phase = connector.phase(after: line) { enter(phase) }
-            if connector.isNoise(line) { continue }
+            if connector.isNoise(line) {
+                state.withLock { if $0.chatter.count < 100 { $0.chatter.append(String(line.prefix(1000))) } }
+                continue
+            }
             state.withLock { if $0.asking.usesPipes { $0.dialogue.line(line) } }
             if let child {
                 runtime.childWrote(line, child)

@@ -53,9 +53,9 @@ extension ConnectAttempt {
             }
             if let former { runtime.reactor.cancel(former) }
         case .ask(let text, let lines, let isMarked):
-            let isHidden = state.withLock { $0.terminal.map { !$0.echoes } ?? true }
+            let (isHidden, chatter) = state.withLock { ($0.terminal.map { !$0.echoes } ?? true, $0.chatter) }
             var prompt = Prompt(text: text, lines: lines, kind: .other, isHidden: isHidden, route: route)
-            prompt.kind = connector.kind(of: prompt, isMarked: isMarked)
+            prompt.kind = connector.kind(of: prompt, isMarked: isMarked, behind: chatter)
             ask(prompt)
         case .rejected(let text):
             fail(
@@ -85,7 +85,12 @@ extension ConnectAttempt {
             let result: Result<Secret?, any Error>
             do { result = .success(try await ask(prompt)) } catch { result = .failure(error) }
             runtime.reactor.cancel(limit)
-            state.withLock { $0.deadline -= Self.answerLimit - min(Self.answerLimit, Reactor.now - asked) }
+            let former = state.withLock { state in
+                state.deadline -= Self.answerLimit - min(Self.answerLimit, Reactor.now - asked)
+                return state.timer
+            }
+            // It may stand at the time that nobody took.
+            if let former, runtime.reactor.cancel(former) { deadlinePassed() }
             switch result {
             case .success(let secret?): answer(secret)
             case .success(nil):

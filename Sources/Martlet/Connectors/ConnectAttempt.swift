@@ -52,6 +52,8 @@ final class ConnectAttempt: EventHandler {
         var errors: ByteSource?
         var errorLines = LineSplitter()
         var errorTail: [String] = []
+        /// What the program in front has said of itself: the first lines.
+        var chatter: [String] = []
         var dialogue = PromptDialogue(mark: nil)
         var asking = Launch.Asking.nothing
         var terminal: PseudoTerminal?
@@ -175,7 +177,7 @@ final class ConnectAttempt: EventHandler {
         state.withLock { state in
             state.asking = asking
             state.terminal = terminal
-            state.dialogue = PromptDialogue(mark: asking.mark)
+            state.dialogue = PromptDialogue(mark: asking.mark, hasResponder: ask != nil)
         }
         let process = try ChildProcess.spawn(
             SpawnRequest(

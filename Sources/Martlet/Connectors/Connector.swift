@@ -31,8 +31,10 @@ public protocol Connector: Codable, Sendable {
 
     /// What a question of the command's is about. Default: a guess by the words.
     ///
-    /// - Parameter isMarked: it holds the mark of ``Launch/Asking``.
-    func kind(of prompt: Prompt, isMarked: Bool) -> Prompt.Kind
+    /// - Parameters:
+    ///   - isMarked: it holds the mark of ``Launch/Asking``.
+    ///   - chatter: what the command has said of itself so far, as ``isNoise(_:)`` has it; the first hundred lines.
+    func kind(of prompt: Prompt, isMarked: Bool, behind chatter: [String]) -> Prompt.Kind
 
     /// What a line that the command wrote to standard error tells about how far the connect has come; `nil`: nothing.
     func phase(after line: String) -> ConnectPhase?
@@ -104,7 +106,8 @@ public struct Launch: Sendable {
         public static let nothing = Asking()
         /// On its terminal, as ssh and doas do.
         public static let onTerminal = Asking(hasTerminal: true)
-        /// On standard error, with the answer on standard input, as su and `sudo -S` do.
+        /// On standard error, with the answer on standard input, as su and `sudo -S` do. What a login shell prints there looks
+        /// the same: so without the mark only the first text is taken for a question, or, with one, what somebody may answer.
         ///
         /// - Parameters:
         ///   - mark: a text that the command was told to put in its question for a password.
@@ -191,7 +194,9 @@ extension Connector {
     /// None.
     public var password: Secret? { nil }
     /// A guess by the words.
-    public func kind(of prompt: Prompt, isMarked: Bool) -> Prompt.Kind { isMarked ? .password : .guess(prompt.text) }
+    public func kind(of prompt: Prompt, isMarked: Bool, behind chatter: [String]) -> Prompt.Kind {
+        isMarked ? .password : .guess(prompt.text)
+    }
     /// Nothing.
     public func phase(after line: String) -> ConnectPhase? { nil }
     /// Nothing is.

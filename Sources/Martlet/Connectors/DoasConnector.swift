@@ -26,7 +26,7 @@ public struct DoasConnector: Connector {
     }
 
     /// What doas asks before the shell starts is the password, in whatever language.
-    public func kind(of prompt: Prompt, isMarked: Bool) -> Prompt.Kind {
+    public func kind(of prompt: Prompt, isMarked: Bool, behind chatter: [String]) -> Prompt.Kind {
         let guess = Prompt.Kind.guess(prompt.text)
         return guess == .other ? .password : guess
     }

@@ -63,11 +63,21 @@ public struct SSHConnector: Connector {
         // A forwarding that is configured for people at a terminal must not keep a program out, and an escape
         // character must not eat data.
         arguments += ["-o", "ClearAllForwardings=yes", "-e", "none", "--", host, bootstrap.line]
-        guard bootstrap.mayAsk else { return .shell(arguments) }
-        // It must ask on the terminal that we hold, and not by a program of the user's.
+        // It must ask on the terminal that we hold, and not by a program of the user's; nor may the ssh of a jump host, which
+        // has none of these options.
         var local = LocalOptions()
-        local.environment = ["SSH_ASKPASS": nil, "SSH_ASKPASS_REQUIRE": nil]
-        return .shell(arguments, options: local, asking: .onTerminal)
+        local.environment = ["SSH_ASKPASS": nil, "SSH_ASKPASS_REQUIRE": "never"]
+        return .shell(arguments, options: local, asking: bootstrap.mayAsk ? .onTerminal : .nothing)
+    }
+
+    /// A password is this host's only where its name stands in front, if there is a jump host that may ask on the same terminal:
+    /// ssh itself writes that. Only ssh asks for a passphrase, in words of its own.
+    public func kind(of prompt: Prompt, isMarked: Bool, behind chatter: [String]) -> Prompt.Kind {
+        switch Prompt.Kind.guess(prompt.text) {
+        case .passphrase: prompt.text.hasPrefix("Enter passphrase for ") ? .passphrase : .other
+        case .password: SSHAsker(prompt.text).isTarget(host, behind: chatter) ? .password : .other
+        case let kind: kind
+        }
     }
 
     /// What `ssh -v` tells about how far it has come.

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// A context as another user of the same machine, by su, which asks for that user's password; not if root asks.
 public struct SuConnector: Connector {
     /// Whose rights the context has.
@@ -27,11 +33,11 @@ public struct SuConnector: Connector {
         var arguments = [program]
         if isLogin { arguments.append("-") }
         if let shell { arguments += ["-s", shell] }
-        return .shell(arguments + [user, "-c", bootstrap.line], asking: .onPipes())
+        return .shell(arguments + [user, "-c", bootstrap.line], asking: geteuid() == 0 ? .nothing : .onPipes())
     }
 
     /// What su asks without a mark before the shell starts is the password, in whatever language.
-    public func kind(of prompt: Prompt, isMarked: Bool) -> Prompt.Kind {
+    public func kind(of prompt: Prompt, isMarked: Bool, behind chatter: [String]) -> Prompt.Kind {
         let guess = Prompt.Kind.guess(prompt.text)
         return guess == .other ? .password : guess
     }

@@ -44,7 +44,10 @@ public struct SudoConnector: Connector {
         if !keptVariables.isEmpty { arguments.append("--preserve-env=" + keptVariables.joined(separator: ",")) }
         if isLogin { arguments.append("-i") }
         arguments += options + ["--", "sh", "-c", isLogin ? bootstrap.plainScript : bootstrap.script]
-        return .shell(arguments, asking: .onPipes(mark: mark, hasTerminal: needsTerminal))
+        return .shell(
+            arguments,
+            asking: bootstrap.mayAsk
+                ? .onPipes(mark: mark, hasTerminal: needsTerminal) : needsTerminal ? .onTerminal : .nothing)
     }
 
     /// With a terminal, where sudo insists on one.

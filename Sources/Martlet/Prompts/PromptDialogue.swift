@@ -5,7 +5,7 @@
 ///
 /// A question is what stands on a line of its own without an end while nothing more comes: at once where it carries the
 /// mark that the program was told to use, soon where the terminal hides what is typed or it ends as questions do, later
-/// otherwise.
+/// otherwise. Where there is no terminal, only what holds the mark is one for sure.
 struct PromptDialogue {
     enum Step: Equatable {
         case nothing
@@ -28,12 +28,14 @@ struct PromptDialogue {
 
     /// Something that only the program's own question holds.
     let mark: String?
+    /// Whether somebody may answer what does not hold it.
+    let hasResponder: Bool
     private var lines: [String] = []
     private var asked: Set<String> = []
     private var isAsking = false
     private(set) var isOver = false
 
-    init(mark: String?) { self.mark = mark }
+    init(mark: String?, hasResponder: Bool = false) { (self.mark, self.hasResponder) = (mark, hasResponder) }
 
     /// Whether a question was answered.
     var hasAnswered: Bool { !asked.isEmpty }
@@ -52,6 +54,7 @@ struct PromptDialogue {
         let text = pending.trimmingBlanks()
         guard !isOver, !isAsking, !text.isEmpty else { return .nothing }
         let isMarked = mark.map { text.mentions($0) } ?? false
+        guard isMarked || isHidden != nil || mayBeQuestion(text) else { return .nothing }
         let pause =
             isMarked
             ? 0 : isHidden == true ? Self.hiddenPause : Self.isQuestion(text) ? Self.questionPause : Self.longPause
@@ -65,6 +68,14 @@ struct PromptDialogue {
     }
 
     mutating func answered() { isAsking = false }
+
+    /// On pipes a login shell writes where the program asks, and reads what is typed there: what was answered once is not
+    /// answered for it.
+    private func mayBeQuestion(_ text: String) -> Bool {
+        if asked.contains(text) { return true }
+        guard mark != nil else { return asked.isEmpty }
+        return asked.isEmpty ? hasResponder || Prompt.Kind.guess(text) == .password : hasResponder
+    }
 
     /// A shell runs what we sent: what comes now is no question of the program in front.
     mutating func end() {

@@ -112,8 +112,30 @@ struct PrivilegeTests {
         }
     }
 
+    @Test func `What a login shell writes is no question: no password goes to it`() async throws {
+        try await withAccountMachine { root, machine in
+            let profile = "printf 'Loading modules: ' >&2; sleep 3; echo done >&2"
+            for account in ["joe", "ann"] {
+                _ = try await machine.run("echo \"\(profile)\" >/home/\(account)/.profile")
+            }
+            var login = SuConnector("joe", password: Secret("pw joe"))
+            login.isLogin = true
+            let ann = try await root.connect(local("ann"))
+            // Asked, and not asked.
+            for from in [ann, root] {
+                let joe = try await from.connect(login)
+                #expect(try await joe.run("id -un; pwd").lines == ["joe", "/home/joe"])
+            }
+            var sudo = SudoConnector(user: "ann", password: Secret("pw nop"))
+            sudo.isLogin = true
+            let nop = try await root.connect(local("nop"))
+            #expect(try await nop.connect(sudo).run("id -un; pwd").lines == ["ann", "/home/ann"])
+        }
+    }
+
     @Test func `A question in another language is one`() async throws {
         try await withAccountMachine { root, machine in
+            let ann = try await root.connect(local("ann"))
             // sudo's own text comes from a module that speaks French.
             _ = try await machine.run(
                 """
@@ -123,7 +145,7 @@ struct PrivilegeTests {
                 """)
             var connector = SuConnector(password: Secret("pw root"))
             connector.program = "/usr/local/bin/su"
-            #expect(try await name(root.connect(connector)) == "root\n")
+            #expect(try await name(ann.connect(connector)) == "ann\n")
         }
     }
 
@@ -188,6 +210,21 @@ struct PrivilegeTests {
             }
             #expect(refused.message.contains("“joe@127.0.0.1's password:”"))
             try await nothingShows(machine, "pw joe", "pass joe", "open sesame")
+        }
+    }
+
+    @Test func `A jump host does not get the password of the host behind it`() async throws {
+        try await withAccountMachine { root, machine in
+            for host in ["known", "pam"] {
+                let target = SSHConnector.ssh(
+                    host, user: "joe", options: ["PubkeyAuthentication=no", "ProxyJump=ann@bastion"],
+                    password: Secret("pw joe"))
+                let error = try await expectError(.promptRefused) { try await root.connect(target) }
+                #expect(error.message.contains("ann@127.0.0.2"), "\(error)")
+                let responder = RecordingResponder { $0.text.contains("ann@127.0.0.2") ? Secret("pw ann") : nil }
+                #expect(try await name(root.connect(target, prompts: responder)) == "joe\n")
+                #expect(responder.prompts.map(\.kind) == [.other])
+            }
         }
     }
 }

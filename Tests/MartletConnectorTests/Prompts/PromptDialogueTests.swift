@@ -32,6 +32,66 @@ import Testing
         }
     }
 
+    @Test func `What a shell writes on pipes once the question was answered is none`() {
+        var su = PromptDialogue(mark: nil)
+        #expect(su.look("Password:", quiet: long, isHidden: nil) != .nothing)
+        su.answered()
+        #expect(su.look("Loading modules:", quiet: long, isHidden: nil) == .nothing)
+        #expect(su.look("Password cache:", quiet: long, isHidden: nil) == .nothing)
+        #expect(su.look("Password:", quiet: long, isHidden: nil) == .rejected(text: "Password:"))
+        for hasResponder in [false, true] {
+            var sudo = PromptDialogue(mark: "m-17", hasResponder: hasResponder)
+            #expect((sudo.look("Loading modules:", quiet: long, isHidden: nil) != .nothing) == hasResponder)
+            sudo.answered()
+            #expect(sudo.look("m-17 password:", quiet: long, isHidden: nil) != .nothing)
+            sudo.answered()
+            #expect((sudo.look("Password cache:", quiet: long, isHidden: nil) != .nothing) == hasResponder)
+        }
+        // Not all modules heed the mark.
+        var other = PromptDialogue(mark: "m-17")
+        #expect(other.look("Password for joe@EXAMPLE:", quiet: long, isHidden: nil) != .nothing)
+    }
+
+    @Test(
+        arguments: [
+            ("joe@web1's password: ", true), ("(joe@web1) Password: ", true), ("a@b@web1's password:", true),
+            ("joe@db1's password:", true), ("joe@bastion's password:", false), ("(joe@bastion) Password:", false),
+            ("Password:", false), ("(joe@bastion) joe@web1's password:", false), ("@", false), ("('s", false),
+        ])
+    func `With a jump host in between, a password is given to the target alone`(text: String, isGiven: Bool) {
+        let start = "debug1: Executing proxy command: exec "
+        let connector = SSHConnector("db1", password: Secret("x"))
+        func kind(_ chatter: String...) -> Prompt.Kind {
+            let prompt = Prompt(text: text, lines: [], kind: .other, isHidden: true, route: Route())
+            return connector.kind(of: prompt, isMarked: false, behind: ["debug1: Reading configuration"] + chatter)
+        }
+        let jumps = [
+            "ssh -F x -v -W '[web1]:22' bastion", "ssh -J a -W '[web1]:2222' bastion",
+            "/usr/bin/ssh -W web1:22 bastion",
+        ]
+        for jump in jumps {
+            // What comes behind may be of the host that is on the way.
+            let forged = start + "ssh -W '[bastion]:22' web1"
+            #expect((kind(start + jump, forged) == .password) == isGiven, "\(jump)")
+        }
+        #expect((kind(start + "ssh bastion nc web1 22") == .password) == text.contains("joe@db1"))
+        if text.contains("assword") {
+            #expect(kind(start + "nc web1 22") == .password)
+            #expect(kind() == .password)
+        }
+    }
+
+    @Test func `Only ssh itself asks for a passphrase`() {
+        let connector = SSHConnector("web1")
+        for (text, kind) in [
+            ("Enter passphrase for key '/root/.ssh/id':", .passphrase),
+            ("(joe@web1) Enter passphrase for key '/root/.ssh/id':", .other), ("Your passphrase:", .other),
+        ] as [(String, Prompt.Kind)] {
+            let prompt = Prompt(text: text, lines: [], kind: .other, isHidden: true, route: Route())
+            #expect(connector.kind(of: prompt, isMarked: false, behind: []) == kind, "\(text)")
+        }
+    }
+
     @Test func `Blank text, or a question that is being answered, or the far side's own, is none`() {
         var dialogue = PromptDialogue(mark: nil)
         #expect(dialogue.look(" \r ", quiet: long, isHidden: true) == .nothing)
@@ -51,7 +111,7 @@ import Testing
         #expect(dialogue.look("Password:", quiet: long, isHidden: true) == .rejected(text: "Password:"))
         var steps: [PromptDialogue.Step] = []
         for number in 1...30 {
-            steps.append(dialogue.look("\(number)?", quiet: long, isHidden: nil))
+            steps.append(dialogue.look("\(number)?", quiet: long, isHidden: false))
             dialogue.answered()
         }
         #expect(steps.last == .tooMany)
