@@ -100,6 +100,92 @@ import Testing
         }
     }
 
+    @Test func `What is left of earlier tries goes, but for what somebody is at`() async throws {
+        try await withFolderAndContext { folder, context async throws in
+            let (large, there) = ("\(folder)/large", "\(folder)/there")
+            let busy = ".there.martlet-partial-0123456789abcdef"
+            let other = ".there2.martlet-partial-0123456789abcdef"
+            var options = TransferOptions()
+            options.resumes = true
+            func breakOff(_ time: Int) async -> [String] {
+                Trees.write(large, pattern(32 << 20), modified: time)
+                let transfer = Task { [options] in
+                    try await context.put(large, to: there, options: options) { progress in
+                        if progress.byteCount > 8 << 20 { withUnsafeCurrentTask { $0?.cancel() } }
+                    }
+                }
+                _ = try? await transfer.value
+                return leftovers(folder)
+            }
+            let first = await breakOff(1000)
+            let second = await breakOff(2000)
+            #expect(first.count == 1 && second.count == 1 && first != second)
+            for name in [busy, other] { Trees.write("\(folder)/\(name)", [1], mode: 0o600) }
+            let descriptor = open("\(folder)/\(busy)", O_RDONLY | O_CLOEXEC)
+            #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+            Trees.touch(large, 3000)
+            try await context.put(large, to: there, options: options)
+            #expect(leftovers(folder) == [busy, other])
+            try await context.put(large, to: there)
+            #expect(leftovers(folder) == [busy, other])
+            close(descriptor)
+            #expect(await breakOff(4000).count == 2)
+            try await context.put(large, to: there)
+            #expect(leftovers(folder) == [other])
+        }
+    }
+
+    @Test func `Behind one link what broke off goes on, together where all have the same, else one behind the other`()
+        async throws
+    {
+        try await TestFolder.with { scratch async throws in
+            try await withLocalContext { martlet, bastion async throws in
+                let folder = scratch.path
+                let (size, step) = (32 << 20, 4 << 20)
+                Trees.write("\(folder)/large", pattern(size), modified: 1000)
+                var options = TransferOptions()
+                options.resumes = true
+                let source = try DeliverySource("\(folder)/large", options)
+                var targets: [SyncTarget] = []
+                for number in 0..<3 {
+                    targets.append(SyncTarget(try await bastion.connect(.local), "\(folder)/t\(number)"))
+                }
+                // What is there of each when it goes on, and what the link may then carry at most.
+                for (parts, limit) in [
+                    ([3 * step, 3 * step, 3 * step + 5], 5 * step), ([3 * step, 6 * step, 3 * step], 7 * step),
+                    ([0, 0, 6 * step], 10 * step),
+                ] {
+                    try await source.put(
+                        to: targets,
+                        onProgress: { _, progress in
+                            if progress.byteCount > 28 << 20 { withUnsafeCurrentTask { $0?.cancel() } }
+                        }, onFinish: { _, _ in })
+                    #expect(leftovers(folder).count == 3)
+                    for (number, name) in leftovers(folder).enumerated() {
+                        let descriptor = open("\(folder)/\(name)", O_RDWR | O_CLOEXEC)
+                        await eventually { flock(descriptor, LOCK_EX | LOCK_NB) == 0 }
+                        #expect(Trees.status("\(folder)/\(name)")!.st_size > 6 * step)
+                        ftruncate(descriptor, off_t(parts[number]))
+                        close(descriptor)
+                    }
+                    let before = bastion.linkTraffic.sent
+                    let failures = Mutex<[any Error]>([])
+                    try await source.put(to: targets, onProgress: nil) { _, result in
+                        if case .failure(let error) = result { failures.withLock { $0.append(error) } }
+                    }
+                    #expect(failures.withLock { $0.isEmpty }, "\(failures.withLock { $0 })")
+                    let sent = Int(bastion.linkTraffic.sent - before)
+                    #expect(sent < limit + (1 << 20), "\(sent) for \(parts)")
+                    for number in 0..<3 {
+                        #expect(Trees.bytes("\(folder)/t\(number)") == pattern(size))
+                        unlink("\(folder)/t\(number)")
+                    }
+                    #expect(leftovers(folder) == [])
+                }
+            }
+        }
+    }
+
     @Test(.enabled("needs root and namespaces") { await ThrowawayMachine.obstacle() == nil })
     func `A disk that is full is told with what to do, and leaves nothing`() async throws {
         try await TestFolder.with { folder async throws in

@@ -81,6 +81,35 @@ import Testing
     }
 }
 
+extension PartsTests {
+    @Test func `A mode has twelve bits, whatever is given`() throws {
+        var options = TransferOptions()
+        options.mode = .max
+        var packed = PackedBytes()
+        options.wire.pack(into: &packed)
+        #expect(try packed.bytes.unpacked { reader throws(MartletError) in try FileOptions(&reader) }.mode == 0o7777)
+    }
+
+    @Test func `Only who has the same parts of what both want goes on together`() {
+        func wanted(_ indices: [Int], _ parts: [Int: Int]) -> WantedFiles {
+            var files = WantedFiles()
+            for index in indices { files[index] = true }
+            files.parts = parts.mapValues { WantedFiles.Part(count: $0, checksum: 7) }
+            return files
+        }
+        var files = wanted([1, 2], [1: 5])
+        for other in [wanted([1, 2], [:]), wanted([1], [1: 4]), wanted([1, 2], [1: 5, 2: 1])] {
+            #expect(!files.agrees(with: other) && !other.agrees(with: files))
+        }
+        for other in [wanted([2], [:]), wanted([1, 3], [1: 5, 3: 9])] {
+            #expect(files.agrees(with: other) && other.agrees(with: files))
+            files.formUnion(other)
+        }
+        #expect((0...4).map { files[$0] } == [false, true, true, true, false])
+        #expect(files.parts == wanted([], [1: 5, 3: 9]).parts)
+    }
+}
+
 /// What a hostile far side may send.
 @Suite struct HostileTreeTests {
     private func withTarget(_ options: FileOptions = FileOptions(), _ body: (TreeTarget, String) throws -> Void) throws
@@ -175,6 +204,76 @@ import Testing
             #expect(Trees.bytes("\(folder)/precious") == [1])
             #expect(target.report.fileCount == 0 && target.report.failures.count >= 2, "\(target.report.failures)")
             #expect(Trees.names(folder) == ["precious", "target"])
+        }
+    }
+
+    /// A folder with files of one byte, named from `b` on, and what is sent of them.
+    private func take(
+        _ files: Int, _ records: [[UInt8]], _ flags: FileOptions.Flags = [], _ prepare: (String) -> Void = { _ in },
+        _ body: (TreeTarget, String, MartletError?) throws -> Void
+    ) throws {
+        var options = FileOptions()
+        options.flags = flags.union(.isExact)
+        try withTarget(options) { target, folder throws in
+            prepare("\(folder)/target")
+            let names = (0..<files).map { FileEntry(kind: .file, name: [98 + UInt8($0)], mode: 0o600, size: 1) }
+            try target.add(
+                piece: try piece(
+                    [FileEntry(kind: .folder, name: [97], mode: 0o755)] + names + [FileEntry(kind: .leave)]))
+            try target.endPlan()
+            var failure: MartletError?
+            do throws(MartletError) { try target.work.take(contents(records), from: 1) } catch { failure = error }
+            try body(target, "\(folder)/target", failure)
+        }
+    }
+
+    private func end(_ bytes: [UInt8]) -> [UInt8] {
+        var checksum = FileChecksum()
+        bytes.withUnsafeBytes { checksum.add($0) }
+        var end = PackedBytes(bytes: [ContentRecord.end])
+        end.add(fixed: checksum.value)
+        return end.bytes
+    }
+
+    private func failed(_ index: Int) -> [UInt8] {
+        var failed = PackedBytes(bytes: [ContentRecord.failed])
+        failed.add(index)
+        failed.add("it has vanished")
+        return failed.bytes
+    }
+
+    @Test func `Nothing is over while a file is open or has not come`() throws {
+        let file: (UInt8) -> [[UInt8]] = { [[ContentRecord.file, $0, 0], self.data([9])] }
+        let done = [[ContentRecord.done]]
+        for records in [file(1) + done, done, file(1) + file(2) + [end([9])] + done, file(1) + [failed(2)] + done] {
+            try take(2, records) { target, folder, failure in
+                #expect(failure?.code == .protocolViolation && !target.work.isDone, "\(records)")
+                #expect(Trees.names(folder) == [] && target.report.fileCount == 0)
+            }
+        }
+        try take(2, file(1) + [end([9])] + done) { target, _, failure in
+            #expect(failure?.code == .protocolViolation && !target.work.isDone)
+        }
+        try take(3, file(1) + [end([9])] + file(2) + [failed(2), failed(3)] + done) { target, folder, failure in
+            #expect(failure == nil && target.work.isDone && Trees.names(folder) == ["b"])
+            #expect(target.report.failures.map(\.description) == ["c: it has vanished", "d: it has vanished"])
+        }
+    }
+
+    @Test func `A folder stays until the file that replaces it is whole`() throws {
+        func prepare(_ folder: String) {
+            Trees.makeFolder("\(folder)/b")
+            Trees.write("\(folder)/b/x", [1])
+        }
+        let begin: [[UInt8]] = [[ContentRecord.file, 1, 0], data([9])]
+        for records in [begin, begin + [failed(1), [ContentRecord.done]], begin + [end([8]), [ContentRecord.done]]] {
+            try take(1, records, [.isSync, .deletes], prepare) { target, folder, failure in
+                #expect(failure == nil && Trees.bytes("\(folder)/b/x") == [1], "\(records)")
+                #expect(target.report.fileCount == 0)
+            }
+        }
+        try take(1, begin + [end([9]), [ContentRecord.done]], [.isSync, .deletes], prepare) { target, folder, failure in
+            #expect(failure == nil && target.report.failures == [] && Trees.bytes("\(folder)/b") == [9])
         }
     }
 

@@ -197,6 +197,102 @@ import Testing
         }
     }
 
+    @Test(.enabled(if: getuid() == 0, "needs root"))
+    func `Where others may write no stranger's link is followed, and no stranger's file keeps its owner`() async throws
+    {
+        try await withFolderAndContext { folder, context async throws in
+            let (secret, theirs, shared) = ("\(folder)/app.conf", "\(folder)/theirs", "\(folder)/shared")
+            let place = "\(shared)/app.conf"
+            Trees.write(secret, [7], mode: 0o600)
+            Trees.write(theirs, [1], mode: 0o666)
+            chown(theirs, 4321, 4321)
+            Trees.makeFolder(shared)
+            func link(_ owner: UInt32) {
+                unlink(place)
+                symlink(theirs, place)
+                lchown(place, owner, owner)
+            }
+            func isOurs() -> Bool {
+                let status = Trees.status(place)
+                return status?.st_mode == S_IFREG | 0o600 && status?.st_uid == 0 && status?.st_gid == 0
+                    && Trees.bytes(place) == [7] && Trees.bytes(theirs) == [1]
+            }
+            for mode: UInt32 in [0o1777, 0o777, 0o1775] {
+                chmod(shared, mode)
+                link(4321)
+                try await context.put(secret, to: "\(shared)/")
+                #expect(isOurs())
+                link(4321)
+                let file = try FileTarget(Array(place.utf8))
+                try file.write([7])
+                try file.commit(mode: 0o600)
+                #expect(isOurs())
+                for destination in [shared, place] {
+                    Trees.write(place, [2], mode: 0o666)
+                    chown(place, 4321, 4321)
+                    try await context.put(secret, to: destination)
+                    #expect(isOurs())
+                }
+                chmod(place, 0o666)
+                chown(place, 4321, 4321)
+                try await context.put(bytes: [7], to: place)
+                #expect(isOurs())
+            }
+            // Ours, and the folder's owner's, who could do as much without it.
+            chmod(shared, 0o1777)
+            chown(shared, 4322, 4322)
+            for owner: UInt32 in [0, 4322] {
+                link(owner)
+                try await context.put(bytes: [UInt8(owner & 0xff)], to: place)
+                #expect(
+                    Trees.status(place)!.st_mode & S_IFMT == S_IFLNK && Trees.bytes(theirs) == [UInt8(owner & 0xff)])
+                #expect(Trees.status(theirs)?.st_uid == 4321)
+            }
+            // Where only its owner may write, it is for that one to say.
+            chmod(shared, 0o755)
+            link(4321)
+            try await context.put(secret, to: "\(shared)/")
+            #expect(Trees.bytes(theirs) == [7] && Trees.status(theirs)?.st_uid == 4321)
+        }
+    }
+
+    @Test(.enabled(if: getuid() == 0, "needs root and another user"))
+    func `Nobody may read what replaces a file who might not read that`() async throws {
+        try await TestFolder.with(permissions: 0o777) { folder async throws in
+            chmod(folder.path, 0o777)
+            try await withLocalContext { martlet, context async throws in
+                let nobody = try await context.connect(.sudo(user: "nobody"))
+                let (here, there) = (folder.file("db.conf"), folder.file("www/db.conf"))
+                Trees.makeFolder(folder.file("www"))
+                chown(folder.file("www"), 65534, 2345)
+                chmod(folder.file("www"), 0o2775)
+                // New files have the folder's group there.
+                Trees.write(here, [1], mode: 0o640)
+                Trees.write(there, [2], mode: 0o640)
+                chown(there, 0, 0)
+                try await context.put(here, to: there)
+                #expect(Trees.status(there)?.st_gid == 0 && Trees.mode(there) == 0o640)
+                // The group is not ours to give.
+                for (old, new, wanted): (UInt32, UInt32, UInt32) in [
+                    (0o640, 0o644, 0o604), (0o644, 0o664, 0o644), (0o666, 0o660, 0o660),
+                ] {
+                    chmod(here, new)
+                    Trees.write(there, [2], mode: old)
+                    chown(there, 65534, 3456)
+                    try await nobody.put(here, to: there)
+                    #expect(Trees.bytes(there) == [1] && Trees.status(there)?.st_gid == 2345)
+                    #expect(Trees.mode(there) == wanted)
+                }
+                // Only the user was given: the group stays.
+                var options = TransferOptions()
+                options.owner = FileOwner(user: "7")
+                chown(there, 65534, 3456)
+                try await context.put(here, to: there, options: options)
+                #expect(Trees.status(there)?.st_uid == 7 && Trees.status(there)?.st_gid == 3456)
+            }
+        }
+    }
+
     @Test func `Progress can be looped over, and ends with the transfer`() async throws {
         try await withFolderAndContext { folder, context async throws in
             Trees.write("\(folder)/here", pattern(2_000_000))

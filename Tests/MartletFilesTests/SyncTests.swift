@@ -156,6 +156,77 @@ import Testing
         }
     }
 
+    @Test func `What is excluded is in nobody's way, and nothing beside it goes`() async throws {
+        try await withFolderAndContext { folder, context async throws in
+            let (tree, there) = ("\(folder)/tree", "\(folder)/there")
+            for path in [tree, "\(tree)/d", there] + ["a", "b", "c", "c/sub"].map({ "\(there)/\($0)" }) {
+                Trees.makeFolder(path)
+            }
+            for name in ["a", "c", "d/x", "e"] { Trees.write("\(tree)/\(name)", [1]) }
+            symlink("e", "\(tree)/b")
+            for name in ["a/x", "a/y.keep", "b/y.keep", "c/sub/x"] { Trees.write("\(there)/\(name)", [2]) }
+            symlink("nowhere", "\(there)/d")
+            mkfifo("\(there)/e", 0o600)
+            var options = SyncOptions()
+            options.deletes = true
+            options.filters = [.exclude("*.keep")]
+            let wanted = ["a: a/y.keep is in the way, and excluded", "b: b/y.keep is in the way, and excluded"]
+            options.isDryRun = true
+            let dry = try await context.sync(tree, to: there, options: options)
+            #expect(dry.failures.map(\.description) == wanted)
+            options.isDryRun = false
+            let outcome = try await context.sync(tree, to: there, options: options)
+            #expect(outcome.failures.map(\.description) == wanted && outcome.changes == dry.changes)
+            #expect(Trees.names("\(there)/a") == ["x", "y.keep"] && Trees.names("\(there)/b") == ["y.keep"])
+            for name in ["c", "d/x", "e"] { #expect(Trees.bytes("\(there)/\(name)") == [1]) }
+            options.filters = []
+            #expect(try await context.sync(tree, to: there, options: options).succeeded)
+            #expect(Trees.all(there) == Trees.all(tree))
+        }
+    }
+
+    @Test(.enabled(if: getuid() == 0, "needs root and another user"))
+    func `What is ours and may not be read is set right and deleted all the same, what is not ours is told`()
+        async throws
+    {
+        try await TestFolder.with(permissions: 0o777) { folder async throws in
+            chmod(folder.path, 0o777)
+            try await withLocalContext { martlet, context async throws in
+                let nobody = try await context.connect(.sudo(user: "nobody"))
+                let (tree, there) = (folder.file("tree"), folder.file("there"))
+                Trees.makeFolder(tree)
+                Trees.write("\(tree)/file", [1])
+                #expect(try await nobody.sync(tree, to: there).succeeded)
+                for mode: UInt32 in [0o200, 0] {
+                    chmod("\(there)/file", mode)
+                    let outcome = try await nobody.sync(tree, to: there)
+                    #expect(outcome.succeeded && outcome.fileCount == 0, "\(outcome.failures)")
+                    #expect(Trees.mode("\(there)/file") == 0o644)
+                }
+                for (name, mode): (String, UInt32) in [("closed", 0), ("blind", 0o300), ("foreign", 0o700)] {
+                    Trees.makeFolder("\(there)/\(name)")
+                    Trees.write("\(there)/\(name)/x", [1])
+                    if name != "foreign" { chown("\(there)/\(name)", 65534, 65534) }
+                    chmod("\(there)/\(name)", mode)
+                }
+                var options = SyncOptions()
+                options.deletes = true
+                let outcome = try await nobody.sync(tree, to: there, options: options)
+                #expect(outcome.failures.map(\.description) == ["foreign: Permission denied"])
+                #expect(Trees.names(there) == ["file", "foreign"])
+                // What stays for what is excluded stays as it is.
+                Trees.makeFolder("\(there)/closed")
+                Trees.write("\(there)/closed/x", [1])
+                Trees.write("\(there)/closed/y.keep", [1])
+                chown("\(there)/closed", 65534, 65534)
+                chmod("\(there)/closed", 0)
+                options.filters = [.exclude("*.keep"), .exclude("foreign")]
+                #expect(try await nobody.sync(tree, to: there, options: options).succeeded)
+                #expect(Trees.names("\(there)/closed") == ["y.keep"] && Trees.mode("\(there)/closed") == 0)
+            }
+        }
+    }
+
     @Test func `Many targets get each what it lacks, and one that fails stops no other`() async throws {
         try await TestFolder.with { folder async throws in
             try await withMartlet(OutputLog().options) { martlet async throws in

@@ -15,7 +15,7 @@ extension Context {
     ///     try await web.put("site/", to: "/srv/www")  // what is in site; makes /srv/www if it is not there
     ///
     /// If the destination is a folder, or ends in a slash, the file goes into it under its own name. If it is a link, what
-    /// that stands for is replaced. In a tree links are copied as links; files that are there and not in the source stay.
+    /// that stands for is replaced; one that a stranger has left where others may write, as in `/tmp`, is itself. In a tree links are copied as links; files that are there and not in the source stay.
     ///
     /// - Parameter onProgress: told now and then, and at the end; see also ``TransferProgress/makeStream()``.
     /// - Throws: ``MartletError`` `fileFailed` with the path, the reason and, if it is the far side's, the route; `fileExists`;

@@ -44,7 +44,24 @@ package final class FileTarget {
 
     /// What there is of a file that is to be continued has this name beside it.
     static func partialName(for name: [UInt8], _ part: [UInt8]) -> [UInt8] {
-        [UInt8(ascii: ".")] + name.prefix(200) + Array(".martlet-partial-".utf8) + part
+        [UInt8(ascii: ".")] + name.prefix(partialNameLimit) + partialMark + part
+    }
+
+    /// Of longer names, in bytes, not all is in the name of what there is of a file.
+    static let partialNameLimit = 200
+    private static let partialMark = Array(".martlet-partial-".utf8)
+
+    /// Whether a name may be such a one: it ends in 16 digits of what it is a part of.
+    static func isPartialName(_ name: [UInt8]) -> Bool {
+        name.first == UInt8(ascii: ".") && name.dropLast(16).suffix(partialMark.count).elementsEqual(partialMark)
+    }
+
+    /// Whether what there is of a file is ours, and nobody else is at it: until it is closed nobody is.
+    static func mayTakePartial(_ descriptor: Int32) -> Bool {
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { return false }
+        // It may have lost its name until it was locked.
+        let status = descriptorStatus(descriptor)
+        return status.kind == UInt32(MARTLET_FILE) && status.links == 1 && status.user == geteuid()
     }
 
     /// - Parameters:
@@ -63,12 +80,8 @@ package final class FileTarget {
             let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
             descriptor = withPath(file) { openat(directory, $0, flags, mode_t(mode)) }
             if descriptor >= 0 {
-                let status = descriptorStatus(descriptor)
-                // Somebody else's, or somebody else is at it: not to be touched.
-                if status.kind == UInt32(MARTLET_FILE), status.links == 1, status.user == geteuid(),
-                    flock(descriptor, LOCK_EX | LOCK_NB) == 0
-                {
-                    (temporary, isPartial, count) = (file, true, Int(status.size))
+                if Self.mayTakePartial(descriptor) {
+                    (temporary, isPartial, count) = (file, true, Int(descriptorStatus(descriptor).size))
                     return
                 }
                 closeDescriptor(descriptor)
@@ -88,17 +101,20 @@ package final class FileTarget {
         }
     }
 
-    /// For a file by its path. A link stays a link.
+    /// For a file by its path. A link stays a link, but for one that a stranger has left.
     package convenience init(_ path: [UInt8]) throws(FileError) {
-        let real = realPath(path) ?? path
-        let (folder, name) = real.splitPath
-        let (file, number) = fileStatus(real, follows: true)
-        if number == 0, file.kind == UInt32(MARTLET_DIRECTORY) {
-            throw FileError("write", path, EISDIR)
+        let (folder, name) = path.splitPath
+        var place = FilePlace(folder, name)
+        guard place.folder >= 0 else { throw FileError("write", path, errno) }
+        do throws(FileError) {
+            try place.followLinks(path)
+            let (file, number) = fileStatus(place.folder, place.name, follows: false)
+            guard number != 0 || file.kind != UInt32(MARTLET_DIRECTORY) else { throw FileError("write", path, EISDIR) }
+        } catch {
+            closeDescriptor(place.folder)
+            throw error
         }
-        let directory = openFolder(AT_FDCWD, folder, follows: true)
-        guard directory >= 0 else { throw FileError("write", path, errno) }
-        try self.init(in: directory, name, path, expecting: 0, ownsDirectory: true)
+        try self.init(in: place.folder, place.name, path, expecting: 0, ownsDirectory: true)
     }
 
     deinit {
@@ -156,6 +172,7 @@ package final class FileTarget {
     /// - Parameters:
     ///   - mode: `nil`: it stays as it was made.
     ///   - owner: user and group; -1 for one that stays.
+    ///   - old: the file that is replaced: whose it was stays, where nobody said so and that is ours to say.
     ///   - isDurable: content and name are on the disk when this returns.
     ///   - replaces: takes the name from what has it; else that is an error, `EEXIST`.
     func commit(
@@ -163,12 +180,13 @@ package final class FileTarget {
         modified: (Int64, UInt32)? = nil, isDurable: Bool, replaces: Bool = true
     ) throws(FileError) {
         if endsInHole, ftruncate(descriptor, off_t(count)) != 0 { throw FileError("write", path, errno) }
-        if let owner {
-            guard fchown(descriptor, owner.0, owner.1) == 0 else { throw FileError("write", path, errno) }
-        } else if let old, old.user != geteuid() || old.group != getegid() {
-            // Whose it was stays, where that is ours to say.
-            if fchown(descriptor, old.user, old.group) != 0 { _ = fchown(descriptor, .max, old.group) }
+        var mode = mode
+        if let old, owner.map({ $0.0 == .max || $0.1 == .max }) ?? true {
+            let hasGroup = takeOwner(of: old)
+            // Another group may not do what only the one that it had might do.
+            if !hasGroup, owner?.1 ?? .max == .max { mode = mode.map { $0 & (~0o070 | (old.mode & 0o007) << 3) } }
         }
+        if let owner, fchown(descriptor, owner.0, owner.1) != 0 { throw FileError("write", path, errno) }
         if let mode, fchmod(descriptor, mode_t(mode)) != 0 { throw FileError("write", path, errno) }
         if let modified {
             let number = martlet_set_modified(descriptor, nil, modified.0, modified.1)
@@ -179,6 +197,15 @@ package final class FileTarget {
         guard number == 0 else { throw FileError("write", path, number) }
         // Some file systems cannot.
         if isDurable { _ = fsync(directory) }
+    }
+
+    /// - Returns: whether its group is the old one's.
+    private func takeOwner(of old: martlet_file) -> Bool {
+        // The group of a new file may be the folder's.
+        let new = descriptorStatus(descriptor)
+        if (new.user, new.group) == (old.user, old.group) { return true }
+        if fchown(descriptor, old.user, old.group) == 0 { return true }
+        return new.group == old.group || fchown(descriptor, .max, old.group) == 0
     }
 
     package func commit(mode: UInt32) throws(FileError) { try commit(mode: mode, isDurable: true) }

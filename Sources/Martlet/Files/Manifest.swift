@@ -165,10 +165,16 @@ struct ManifestCursor {
 
 /// Which files' contents a receiver wants.
 struct WantedFiles {
+    /// What is there of a file.
+    struct Part: Equatable {
+        var count: Int
+        var checksum: UInt64
+    }
+
     /// By the entries' numbers.
     private(set) var bits: [UInt8] = []
-    /// What is there of some, and the checksum of that.
-    var parts: [Int: (count: Int, checksum: UInt64)] = [:]
+    /// What is there of some.
+    var parts: [Int: Part] = [:]
 
     subscript(_ index: Int) -> Bool {
         get { index >> 3 < bits.count && bits[index >> 3] & 1 << UInt8(index & 7) != 0 }
@@ -182,11 +188,17 @@ struct WantedFiles {
         }
     }
 
-    /// All of both. Parts are nobody's then.
+    /// Whether both can get the same: of a file that both want, both have the same part, or none.
+    func agrees(with other: WantedFiles) -> Bool {
+        parts.allSatisfy { !other[$0] || other.parts[$0] == $1 }
+            && other.parts.allSatisfy { !self[$0] || parts[$0] == $1 }
+    }
+
+    /// All of both, which agree.
     mutating func formUnion(_ other: WantedFiles) {
         while bits.count < other.bits.count { bits.append(0) }
         for index in other.bits.indices { bits[index] |= other.bits[index] }
-        parts = [:]
+        parts.merge(other.parts) { part, _ in part }
     }
 
     var packed: [UInt8] {
@@ -210,7 +222,7 @@ struct WantedFiles {
             do throws(MartletError) {
                 for _ in 0..<(try reader.count()) {
                     let index = try reader.count()
-                    parts[index] = (try reader.count(), try reader.fixed())
+                    parts[index] = Part(count: try reader.count(), checksum: try reader.fixed())
                 }
                 bits = try reader.string()
             } catch { failure = error }

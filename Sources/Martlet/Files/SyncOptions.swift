@@ -1,7 +1,8 @@
 /// How folders are made alike.
 public struct SyncOptions: Sendable {
     /// Deletes what the source does not have, and replaces what is of another kind. What ``filters`` exclude stays; and so
-    /// does what is in a folder of which the source could not read all. Default: no.
+    /// does what is in a folder of which the source could not read all. A folder with something excluded is not replaced, which
+    /// is told. Default: no.
     public var deletes = false
     /// Compares size and content. Default: size and time of the last change.
     public var comparesContent = false

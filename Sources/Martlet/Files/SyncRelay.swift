@@ -73,7 +73,8 @@ struct SyncLeg: Sendable {
 }
 
 /// The part of a context that hands a tree on to others below it, and keeps nothing but the manifest. It goes at the pace of
-/// the slowest; one that fails is left out, and so is one that is much slower than the others (``RelayPace``).
+/// the slowest; one that fails is left out, and so is one that is much slower than the others (``RelayPace``), or that has other
+/// parts of what is resumed.
 struct SyncRelay {
     /// What is said of a target that the others did not wait for: it has to be sent to alone.
     static let behind = MartletError(MartletError.Code(rawValue: "behind"), "the others did not wait for it")
@@ -162,7 +163,17 @@ struct SyncRelay {
             try await Self.unlessCancelled { try await TreeExchange.offer(manifest, ends[number]) }
         }
         var union = WantedFiles()
-        for files in wanted.values { union.formUnion(files) }
+        // Who has most of what is resumed goes on first; who has other parts of it gets it later, so as to keep them.
+        let parts = wanted.mapValues { $0.parts.values.reduce(0) { $0 &+ $1.count } }
+        for number in wanted.keys.sorted(by: { (parts[$1]!, $0) < (parts[$0]!, $1) }) {
+            if union.agrees(with: wanted[number]!) {
+                union.formUnion(wanted[number]!)
+            } else {
+                wanted[number] = nil
+                behind.insert(number)
+                ends[number].close()
+            }
+        }
         try await upstream.send(union.packed)
         var current: Int?
         while true {

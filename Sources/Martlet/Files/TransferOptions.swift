@@ -15,7 +15,7 @@ public struct TransferOptions: Sendable {
     /// there, else what the umask leaves of 0o666. Folders have those of the source; one that is there keeps its own.
     public var mode: UInt32?
     /// Whose the files are to be. `nil`: those that are there keep theirs, as far as the writer may say so; new ones are the
-    /// writer's.
+    /// writer's. A file that a stranger has left where others may write, as in `/tmp`, counts as none.
     public var owner: FileOwner?
     /// User and group of the source, by their numbers, with setuid and setgid. Default: no.
     public var preservesOwner = false
@@ -26,7 +26,8 @@ public struct TransferOptions: Sendable {
     /// Makes the folders that lead to the destination. Default: no; then it is an error if they are not there.
     public var createsParents = false
     /// What was written before a transfer broke off stays beside the name, and the next goes on from there, if its source is
-    /// the same by name, size and time, and its beginning by checksum. Default: nothing stays.
+    /// the same by name, size and time, and its beginning by checksum; if it is another, that goes. Of several targets behind
+    /// one link those that have the same go on together, the others behind them. Default: nothing stays.
     public var resumes = false
     /// In trees, copies what links stand for. Default: links are copied as links.
     public var followsLinks = false
@@ -54,7 +55,7 @@ public struct TransferOptions: Sendable {
             case .ifNewer: .ifNewer
             case .ifDifferent: .byContent
             }
-        (options.mode, options.owner, options.filters) = (mode, owner, filters)
+        (options.mode, options.owner, options.filters) = (mode.map { $0 & 0o7777 }, owner, filters)
         return options
     }
 }

@@ -51,6 +51,7 @@ final class TreeTarget {
     private(set) var rootKind = FileEntry.Kind.file
     private(set) var owner: (UInt32, UInt32)?
     var work: TreeWork!
+    var removal: TreeRemoval { TreeRemoval(filters: options.filters, root: report.path) }
 
     init(_ destination: [UInt8], _ options: FileOptions, isHere: Bool) throws(MartletError) {
         guard !destination.isEmpty, !destination.contains(0) else {
@@ -167,7 +168,13 @@ final class TreeTarget {
             throw alreadyThere
         }
         guard isOfKind else {
-            if options.contains(.deletes), !path.isEmpty { return .replace }
+            if options.contains(.deletes), !path.isEmpty {
+                do throws(FileError) { try removal.check(folder, name, path) } catch {
+                    try fail(path, error)
+                    return .skip
+                }
+                return .replace
+            }
             let reason =
                 switch kind {
                 case MARTLET_DIRECTORY: "a folder is there"
@@ -255,7 +262,11 @@ final class TreeTarget {
                 planned.isSkipped = true
             } else if options.contains(.deletes) {
                 let (names, number) = namesInFolder(planned.descriptor)
-                if number == 0 { planned.extras = Set(names) }
+                if number == 0 {
+                    planned.extras = Set(names)
+                } else {
+                    try fail(path, FileError("read", shown(path), number))
+                }
             }
         }
         folders.append(planned)
@@ -300,10 +311,16 @@ final class TreeTarget {
         guard let source = try? FileSource(folder, file, follows: false, file), source.status.user == geteuid() else {
             return
         }
+        var count = min(entry.size, Int(source.status.size))
+        if count > Self.partStep { count -= count % Self.partStep }
         var checksum = FileChecksum()
-        guard checksum.add(contentOf: source.descriptor, limit: entry.size) == 0, checksum.count > 0 else { return }
-        wanted.parts[entry.index] = (checksum.count, checksum.value)
+        guard checksum.add(contentOf: source.descriptor, limit: count) == 0, checksum.count > 0 else { return }
+        wanted.parts[entry.index] = WantedFiles.Part(count: checksum.count, checksum: checksum.value)
     }
+
+    /// In bytes. Several that a relay fed have rarely the same to the byte when it breaks off; in such steps they have it, and
+    /// go on together.
+    private static let partStep = 4 << 20
 
     // MARK: The root
 
@@ -340,18 +357,14 @@ final class TreeTarget {
         } else {
             try checkName()
         }
-        // A link that a transfer may have left in a folder of ours leads nowhere.
-        if entry.kind == .file, !(isHere && goesIntoFolder), let real = realPath(folder.appending(path: name)) {
-            (folder, name) = real.splitPath
-        }
         rootName = name
-        parent = openFolder(AT_FDCWD, folder, follows: true)
-        if parent < 0, errno == ENOENT, options.contains(.createsParents) {
+        var place = FilePlace(folder, name)
+        if place.folder < 0, errno == ENOENT, options.contains(.createsParents) {
             if options.contains(.isDryRun) { return }
             try makeFolders(folder)
-            parent = openFolder(AT_FDCWD, folder, follows: true)
+            place = FilePlace(folder, name)
         }
-        guard parent >= 0 else {
+        guard place.folder >= 0 else {
             let number = errno
             var error = FileError("write", destination, number).error(isHere: isHere)
             if number == ENOENT {
@@ -360,8 +373,12 @@ final class TreeTarget {
             }
             throw error
         }
-        let real = realPath(folder) ?? folder
-        report.path = name == [UInt8(ascii: ".")] ? real : real.appending(path: name)
+        defer { parent = place.folder }
+        // A link that a transfer may have left in a folder of ours leads nowhere.
+        if entry.kind == .file, !(isHere && goesIntoFolder) { try place.followLinks(destination) }
+        rootName = place.name
+        let real = realPath(place.path) ?? place.path
+        report.path = rootName == [UInt8(ascii: ".")] ? real : real.appending(path: rootName)
     }
 
     private func makeFolders(_ path: [UInt8]) throws(FileError) {

@@ -19,6 +19,7 @@ final class TreeWork {
         var failure: FileError?
         /// Its status before anything was done.
         var old: martlet_file?
+        var parts = PartialFiles()
     }
 
     private enum Current {
@@ -32,6 +33,10 @@ final class TreeWork {
     private var cursor = ManifestCursor()
     private var folders: [Folder] = []
     private var current = Current.none
+    /// How many of the files that are wanted were begun, or said to have failed.
+    private var answered = 0
+    /// Of a single file.
+    private var parts = PartialFiles()
     private(set) var isDone = false
     private(set) var progress = (files: 0, bytes: 0, path: [UInt8]())
 
@@ -96,10 +101,20 @@ final class TreeWork {
             let reason = try reader.text()
             try failed(index, reason)
         case ContentRecord.done:
+            try leaveFile()
             try advance(to: nil)
+            guard options.contains(.isDryRun) || answered == target.report.wantedFiles else {
+                throw PackedReader.damaged
+            }
             isDone = true
         default: throw PackedReader.damaged
         }
+    }
+
+    /// Whatever comes behind a file: it has ended, or this is its failure. Else it goes before its folder is left.
+    private func leaveFile(failed index: Int? = nil) throws(MartletError) {
+        defer { current = .none }
+        if case .file(_, let entry, _, _) = current, entry.index != index { throw PackedReader.damaged }
     }
 
     private func check(_ number: Int32, _ path: [UInt8]) throws {
@@ -109,18 +124,13 @@ final class TreeWork {
     }
 
     private func begin(_ index: Int, _ start: Int) throws {
-        guard target.wanted[index] else {
-            current = .skipped
-            return
-        }
-        // One that was not ended goes before its folder is left.
-        current = .none
+        try leaveFile()
+        current = .skipped
+        guard target.wanted[index] else { return }
         let entry = try advance(to: index)
         let path = path(entry)
-        current = .skipped
         do throws(FileError) {
             let (folder, name) = try place(entry)
-            if target.step(index) == .replace { try remove(folder, name, path) }
             let part = target.partName(entry)
             // What is there may be more private than what the umask leaves.
             let isOpen = target.step(index) == .create && mayBeRead(entry)
@@ -134,6 +144,7 @@ final class TreeWork {
                 }
                 checksum = there
             }
+            if let part { removeParts(of: entry, but: part) }
             progress = (progress.files, progress.bytes &+ start, path)
             current = .file(file, entry, path, checksum)
         } catch { try target.fail(path, error) }
@@ -151,9 +162,10 @@ final class TreeWork {
                 throw FileError("write", target.shown(path), 0, "it did not arrive as it was sent")
             }
             let (folder, name) = try place(entry)
-            let isNew = target.step(entry.index) == .create
-            let (old, number) = isNew ? (martlet_file(), ENOENT) : fileStatus(folder, name, follows: false)
-            let isThere = number == 0 && old.kind == UInt32(MARTLET_FILE)
+            let step = target.step(entry.index)
+            let (old, number) = step == .create ? (martlet_file(), ENOENT) : fileStatus(folder, name, follows: false)
+            let isThere = number == 0 && old.kind == UInt32(MARTLET_FILE) && !isStrangers(old, in: folder)
+            if step == .replace { try target.removal.makeRoom(folder, name, path) }
             try file.commit(
                 mode: target.mode(entry, isThere ? old : nil), owner: target.owner(entry), keeping: isThere ? old : nil,
                 modified: options.contains(.preservesTimes) ? (entry.seconds, entry.nanoseconds) : nil,
@@ -162,14 +174,25 @@ final class TreeWork {
             target.report.checksum = checksum.value
             target.report.fileCount += 1
             target.report.byteCount &+= checksum.count
+            if checksum.count >= PartialFiles.soughtFrom, !options.contains(.resumes) { removeParts(of: entry) }
         } catch  where error.number == EEXIST && options.comparison == .never {
             // It has come meanwhile.
             if target.isSingle { throw target.alreadyThere }
         } catch { try target.fail(path, error) }
     }
 
+    /// - Parameter part: stays.
+    private func removeParts(of entry: FileEntry, but part: [UInt8]? = nil) {
+        if entry.index == 0 {
+            parts.remove(of: target.rootName, but: part, in: target.parent)
+        } else {
+            let level = folders.count - 1
+            folders[level].parts.remove(of: entry.name, but: part, in: folders[level].descriptor)
+        }
+    }
+
     private func failed(_ index: Int, _ reason: String) throws {
-        current = .none
+        try leaveFile(failed: index)
         guard target.wanted[index] else { return }
         let entry = try advance(to: index)
         let path = path(entry)
@@ -189,6 +212,7 @@ final class TreeWork {
         while let entry = try cursor.next(target.manifest) {
             if entry.kind == .file, entry.index == index {
                 last = entry
+                answered += 1
                 return entry
             }
             guard !options.contains(.isDryRun) else { continue }
@@ -207,10 +231,7 @@ final class TreeWork {
             let path = path(entry)
             do throws(FileError) {
                 let (folder, name) = try place(entry)
-                let descriptor = withPath(name) { openat(folder, $0, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) }
-                guard descriptor >= 0 else { throw FileError("write", target.shown(path), errno) }
-                defer { closeDescriptor(descriptor) }
-                try setMetadata(descriptor, entry, descriptorStatus(descriptor), path)
+                try setMetadata(folder, name, entry, path)
             } catch { try target.fail(path, error) }
         case .link:
             let step = target.step(entry.index)
@@ -222,7 +243,6 @@ final class TreeWork {
 
     private func link(_ entry: FileEntry, _ path: [UInt8], _ step: TreeTarget.Step) throws(FileError) {
         let (folder, name) = try place(entry)
-        if step == .replace { try remove(folder, name, path) }
         func make(_ name: [UInt8]) -> Int32 {
             withPath(target.linkTarget(entry)) { to in withPath(name) { symlinkat(to, folder, $0) } } == 0 ? 0 : errno
         }
@@ -244,10 +264,14 @@ final class TreeWork {
         let number = make(temporary)
         guard number == 0 else { throw FileError("write", target.shown(path), number) }
         settle(temporary)
-        guard withPath(temporary, { from in withPath(name) { renameat(folder, from, folder, $0) } }) == 0 else {
-            let number = errno
+        do throws(FileError) {
+            if step == .replace { try target.removal.makeRoom(folder, name, path) }
+            guard withPath(temporary, { from in withPath(name) { renameat(folder, from, folder, $0) } }) == 0 else {
+                throw FileError("write", target.shown(path), errno)
+            }
+        } catch {
             _ = withPath(temporary) { unlinkat(folder, $0, 0) }
-            throw FileError("write", target.shown(path), number)
+            throw error
         }
     }
 
@@ -263,7 +287,9 @@ final class TreeWork {
             let folder = try folder()
             for name in deletions {
                 let path = path.appending(path: name)
-                do throws(FileError) { try remove(folder, name, path) } catch { try target.fail(path, error) }
+                do throws(FileError) { try target.removal.remove(folder, name, path) } catch {
+                    try target.fail(path, error)
+                }
             }
         } catch {
             if path.isEmpty { throw error }
@@ -285,6 +311,35 @@ final class TreeWork {
         if folders.isEmpty, options.contains(.isDurable) {
             let number = martlet_sync_system(folder.descriptor)
             guard number == 0 else { throw FileError("write", target.shown([]), number) }
+        }
+    }
+
+    /// Sets what is said of a file that stays.
+    private func setMetadata(
+        _ folder: Int32, _ name: [UInt8], _ entry: FileEntry, _ path: [UInt8]
+    ) throws(FileError) {
+        func open() -> Int32 {
+            withPath(name) { openat(folder, $0, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) }
+        }
+        var descriptor = open()
+        var number = errno
+        var old: martlet_file?
+        // One that we may not read, and yet is ours, may be read for as long as this takes.
+        if descriptor < 0, number == EACCES {
+            let file = fileStatus(folder, name, follows: false).file
+            if file.kind == UInt32(MARTLET_FILE), file.user == geteuid(),
+                withPath(name, { fchmodat(folder, $0, mode_t(file.mode | 0o400), AT_SYMLINK_NOFOLLOW) }) == 0
+            {
+                descriptor = open()
+                number = errno
+                old = file
+            }
+        }
+        guard descriptor >= 0 else { throw FileError("write", target.shown(path), number) }
+        defer { closeDescriptor(descriptor) }
+        do throws(FileError) { try setMetadata(descriptor, entry, old ?? descriptorStatus(descriptor), path) } catch {
+            if let old { _ = fchmod(descriptor, mode_t(old.mode)) }
+            throw error
         }
     }
 
@@ -330,7 +385,10 @@ final class TreeWork {
     private func open(_ level: Int) throws(FileError) {
         let above = level == 0 ? target.parent : folders[level - 1].descriptor
         let (name, path, step) = (folders[level].name, folders[level].path, folders[level].step)
-        if step == .replace { try remove(above, name, path) }
+        // What is there is no folder.
+        if step == .replace, withPath(name, { unlinkat(above, $0, 0) }) != 0, errno != ENOENT {
+            throw FileError("write", target.shown(path), errno)
+        }
         if step == .create || step == .replace {
             guard withPath(name, { mkdirat(above, $0, 0o700) }) == 0 || errno == EEXIST else {
                 throw FileError("write", target.shown(path), errno)
@@ -344,31 +402,5 @@ final class TreeWork {
         folders[level].old = status
         // A tree of folders that may only be read is copied all the same.
         if status.mode & 0o300 != 0o300, geteuid() != 0 { _ = fchmod(descriptor, mode_t(status.mode | 0o700)) }
-    }
-
-    /// Removes a file, or a folder with all that is in it and is meant by the filters.
-    private func remove(_ folder: Int32, _ name: [UInt8], _ path: [UInt8]) throws(FileError) {
-        if withPath(name, { unlinkat(folder, $0, 0) }) == 0 || errno == ENOENT { return }
-        let number = errno
-        let inner = openFolder(folder, name)
-        guard inner >= 0 else { throw FileError("write", target.shown(path), number) }
-        defer { closeDescriptor(inner) }
-        let mode = descriptorStatus(inner).mode
-        if mode & 0o300 != 0o300, geteuid() != 0 { _ = fchmod(inner, mode_t(mode | 0o700)) }
-        var isEmpty = true
-        for name in namesInFolder(inner).names {
-            let path = path.appending(path: name)
-            let isFolder = fileStatus(inner, name, follows: false).file.kind == UInt32(MARTLET_DIRECTORY)
-            if FileFilter.includes(path, isFolder: isFolder, options.filters) {
-                try remove(inner, name, path)
-            } else {
-                isEmpty = false
-            }
-        }
-        guard isEmpty else { return }
-        guard withPath(name, { unlinkat(folder, $0, AT_REMOVEDIR) }) == 0 || errno == ENOENT || errno == ENOTEMPTY
-        else {
-            throw FileError("write", target.shown(path), errno)
-        }
     }
 }

@@ -101,6 +101,23 @@ struct TransferArguments: ParsableArguments {
         return options
     }
 
+    /// What goes into the same folder under the same name would overwrite what has just been copied.
+    ///
+    /// - Throws: `ValidationError`.
+    static func refuseTwins(_ sources: some Sequence<String>) throws {
+        var seen: [String: String] = [:]
+        for source in sources {
+            let name = source.split(separator: "/", omittingEmptySubsequences: false).last.map(String.init) ?? ""
+            // Of a folder by such a path goes what is in it.
+            guard !["", ".", ".."].contains(name) else { continue }
+            if let twin = seen.updateValue(source, forKey: name) {
+                throw ValidationError(
+                    "\(source) would overwrite \(twin): both would be \"\(name)\" in one folder; copy them to two places"
+                )
+            }
+        }
+    }
+
     /// - Throws: `ValidationError`.
     static func owner(_ text: String) throws -> FileOwner {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)

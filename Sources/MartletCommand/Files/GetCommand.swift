@@ -29,6 +29,7 @@ struct GetCommand: AsyncParsableCommand {
         guard paths.count >= 2, !paths.contains("") else {
             throw ValidationError("name what is to be copied, and where: martlet get -H web1 /etc/app.conf .")
         }
+        try TransferArguments.refuseTwins(paths.dropLast())
     }
 
     func run() async throws {

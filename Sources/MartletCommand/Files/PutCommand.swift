@@ -9,7 +9,7 @@ struct PutCommand: AsyncParsableCommand {
         usage: "martlet put -H HOST[,HOST...] [options] LOCAL... REMOTE",
         discussion: """
             If REMOTE is a folder or ends in a slash, what is copied goes into it under its own name; of a LOCAL that ends in \
-            a slash only what is in it. A file is checked and on the disk before it takes its name: nobody sees a part of it. \
+            a slash only what is in it. Two of the same name cannot go into one folder. A file is checked and on the disk before it takes its name: nobody sees a part of it. \
             Remote paths may begin with ~/ ('~/' in quotes). With --sudo it is done as root. What goes to hosts behind one \
             gateway, or --via, crosses the way to it once.
 
@@ -32,6 +32,7 @@ struct PutCommand: AsyncParsableCommand {
         guard paths.count >= 2, !paths.contains("") else {
             throw ValidationError("name what is to be copied, and where: martlet put -H web1 app.conf /etc/app/")
         }
+        try TransferArguments.refuseTwins(paths.dropLast())
     }
 
     func run() async throws {

@@ -104,6 +104,29 @@ import Testing
         }
     }
 
+    @Test func `Two of one name do not go into one folder, but what is in two folders does`() async throws {
+        try await withFolder { folder async throws in
+            for command in ["put", "get"] {
+                let twins = try await MartletProgram.run([
+                    command, "-H", "local", "--parents", "\(folder)/tree/a", "\(folder)/tree/sub/c",
+                    "\(folder)/other/a",
+                    "\(folder)/far/",
+                ])
+                #expect(twins.exitCode == 64 && text("\(folder)/far/a") == nil, "\(twins.errors)")
+                #expect(
+                    twins.errors.contains(
+                        "\(folder)/other/a would overwrite \(folder)/tree/a: both would be \"a\" in one folder"),
+                    "\(twins.errors)")
+                let contents = try await MartletProgram.run([
+                    command, "-H", "local", "--parents", "\(folder)/tree/sub/", "\(folder)/./tree/sub/.",
+                    "\(folder)/far/",
+                ])
+                #expect(contents.exitCode == 0 && text("\(folder)/far/c") == "c", "\(contents.errors)")
+                try FileManager.default.removeItem(atPath: "\(folder)/far")
+            }
+        }
+    }
+
     @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/script"), "needs util-linux's script"))
     func `A terminal shows a bar, and nothing of it stays`() async throws {
         try await withFolder { folder async throws in
