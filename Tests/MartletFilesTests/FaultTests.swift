@@ -141,7 +141,7 @@ import Testing
         try await TestFolder.with { scratch async throws in
             try await withLocalContext { martlet, bastion async throws in
                 let folder = scratch.path
-                let (size, step) = (32 << 20, 4 << 20)
+                let (size, step) = (64 << 20, 4 << 20)
                 Trees.write("\(folder)/large", pattern(size), modified: 1000)
                 var options = TransferOptions()
                 options.resumes = true
@@ -152,19 +152,19 @@ import Testing
                 }
                 // What is there of each when it goes on, and what the link may then carry at most.
                 for (parts, limit) in [
-                    ([3 * step, 3 * step, 3 * step + 5], 5 * step), ([3 * step, 6 * step, 3 * step], 7 * step),
-                    ([0, 0, 6 * step], 10 * step),
+                    ([8 * step, 8 * step, 8 * step + 5], 8 * step), ([8 * step, 9 * step, 8 * step], 15 * step),
+                    ([0, 0, 9 * step], 23 * step),
                 ] {
                     try await source.put(
                         to: targets,
                         onProgress: { _, progress in
-                            if progress.byteCount > 28 << 20 { withUnsafeCurrentTask { $0?.cancel() } }
+                            if progress.byteCount > 52 << 20 { withUnsafeCurrentTask { $0?.cancel() } }
                         }, onFinish: { _, _ in })
                     #expect(leftovers(folder).count == 3)
                     for (number, name) in leftovers(folder).enumerated() {
                         let descriptor = open("\(folder)/\(name)", O_RDWR | O_CLOEXEC)
                         await eventually { flock(descriptor, LOCK_EX | LOCK_NB) == 0 }
-                        #expect(Trees.status("\(folder)/\(name)")!.st_size > 6 * step)
+                        #expect(Trees.status("\(folder)/\(name)")!.st_size > 9 * step)
                         ftruncate(descriptor, off_t(parts[number]))
                         close(descriptor)
                     }
