@@ -15,9 +15,10 @@ extension FrameHeader.Kind {
         return self != .open || flags.contains(.fromOpener) && !(flags.contains(.more) && flags.contains(.last))
     }
 
-    /// Frames that cost no credit are kept as small as their meaning allows.
+    /// Frames that cost no credit are kept as small as their meaning allows, and who opens says what.
     fileprivate func allows(payloadCount count: Int) -> Bool {
         switch self {
+        case .open: 1...FrameHeader.maximumPayload ~= count
         case .credit: count == 4
         case .reset: count <= ResetReason.maximumByteCount
         default: count <= FrameHeader.maximumPayload

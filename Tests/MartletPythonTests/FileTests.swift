@@ -1,6 +1,7 @@
 import Foundation
 import Martlet
 import MartletTestKit
+import MartletTestSupport
 import Synchronization
 import Testing
 
@@ -150,6 +151,32 @@ import Testing
                 #expect(error.code == .contextLost)
                 #expect(bytes("\(folder)/old") == [1])
                 #expect(names(folder) == ["large", "old"])
+            }
+        }
+    }
+
+    @Test(arguments: Interpreters.all, [false, true])
+    func `A context that is closed, or whose parent is killed, in the middle of a put leaves nothing of it`(
+        interpreter: String, isKilled: Bool
+    ) async throws {
+        try await withFolder { folder async throws in
+            try await withMartlet(OutputLog().options) { martlet async throws in
+                let parent = try await martlet.connect(.local)
+                let py = try await parent.python(.python(interpreter))
+                try await py.put(bytes: [1], to: "\(folder)/old")
+                let (near, far) = py.makeChannel(of: [UInt8].self)
+                let path = PythonValue.bytes(Array("\(folder)/old".utf8))
+                let put = Task { try await py.call("!put", far, path, PythonValue.none) }
+                try await near.send([2, 3])
+                // It has written what has come, and waits for more.
+                await eventually { names(folder).contains { bytes("\(folder)/\($0)") == [2, 3] } }
+                #expect(names(folder).count == 2)
+                if isKilled { kill(parent.facts.processID, SIGKILL) } else { await py.close() }
+                await #expect(throws: (any Error).self) { try await put.value }
+                await eventually(within: .seconds(20)) {
+                    ProcessTable.entry(of: py.facts.processID)?.isZombie != false
+                }
+                #expect(names(folder) == ["old"] && bytes("\(folder)/old") == [1])
             }
         }
     }

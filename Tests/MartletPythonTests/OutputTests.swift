@@ -33,6 +33,29 @@ import Testing
         #expect(log.texts().last == "no end of line")
     }
 
+    @Test(arguments: Interpreters.all)
+    func `A line comes whole however long it is, in pieces that each fill a message`(interpreter: String) async throws {
+        let log = OutputLog()
+        try await withPython(interpreter, log.options) { py in
+            let fragment = py.exec(
+                """
+                import os
+                for letter, count in (b"a", 65216), (b"b", 65217), (b"c", 200000):
+                    data = letter * count + b"\\n"
+                    while data:
+                        data = data[os.write(1, data):]
+                """)
+            try await fragment.finished()
+            await eventually { log.texts().reduce(0) { $0 + $1.utf8.count } >= 330_433 }
+        }
+        let pieces = log.texts().map { "\($0.utf8.count)\(Set($0))" }
+        #expect(
+            pieces == [
+                #"65216["a"]"#, #"65216["b"]"#, #"1["b"]"#,
+                #"65216["c"]"#, #"65216["c"]"#, #"65216["c"]"#, #"4352["c"]"#,
+            ])
+    }
+
     @Test func `A flood of output stalls no call, and all of it comes, in order`() async throws {
         let log = OutputLog()
         try await withPython(Interpreters.usual, log.options) { py in

@@ -18,6 +18,7 @@ import Testing
         let payload =
             switch kind {
             case .credit: 4
+            case .open: Int.random(in: 1...FrameHeader.maximumPayload, using: &random)
             case .reset: Int.random(in: 0...ResetReason.maximumByteCount, using: &random)
             default: Int.random(in: 0...FrameHeader.maximumPayload, using: &random)
             }
@@ -124,7 +125,7 @@ import Testing
 
     @Test func `A flag where it means nothing is an error`() {
         for kind in Self.kinds {
-            let payload = kind == .credit ? 4 : 0
+            let payload = kind == .credit ? 4 : kind == .open ? 1 : 0
             let needed: FrameHeader.Flags = kind == .open ? .fromOpener : []
             for raw in UInt8.min ... .max {
                 let flags = FrameHeader.Flags(rawValue: raw)
@@ -142,6 +143,12 @@ import Testing
         for count in [0, 3, 5, 65_280] { #expect(Self.isMalformed(FrameHeader(.credit, payloadCount: count).bytes)) }
         #expect(Self.isMalformed(FrameHeader(.reset, payloadCount: ResetReason.maximumByteCount + 1).bytes))
         #expect(!Self.isMalformed(FrameHeader(.reset, payloadCount: ResetReason.maximumByteCount).bytes))
+    }
+
+    @Test func `Who opens a stream says of which kind, or says nothing`() {
+        #expect(Self.isMalformed(FrameHeader(.open, flags: .fromOpener).bytes))
+        #expect(!Self.isMalformed(FrameHeader(.open, flags: .fromOpener, payloadCount: 1).bytes))
+        for kind in [.data, .end] as [FrameHeader.Kind] { #expect(!Self.isMalformed(FrameHeader(kind).bytes)) }
     }
 
     @Test func `A link's own frames carry no addresses`() throws {

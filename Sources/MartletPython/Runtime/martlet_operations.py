@@ -519,6 +519,7 @@ def put_file(channel, path, mode):
         folder, name = os.path.split(path)
         name = b"." + name[:200] + b".martlet-" + binascii.hexlify(os.urandom(6))
         temporary = os.path.join(folder, name)
+        unfinished.add(temporary)
         fd = close_on_exec(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         try:
             while True:
@@ -548,6 +549,7 @@ def put_file(channel, path, mode):
         finally:
             os.close(fd)
         os.rename(temporary, path)
+        unfinished.discard(temporary)
         temporary = None
         fd = os.open(folder, os.O_RDONLY)
         try:
@@ -562,10 +564,7 @@ def put_file(channel, path, mode):
     finally:
         channel.close()
         if temporary:
-            try:
-                os.unlink(temporary)
-            except OSError:
-                pass
+            discard(temporary)
 
 
 def get_file(channel, path):

@@ -15,6 +15,8 @@ import errno, fcntl, os, pwd, struct, sys
 builtins = sys.modules[type(1).__module__]
 text = type(u"")
 integers = (int, type(1 << 70))
+# Python 2's makes a list, as long as another context likes.
+range = getattr(builtins, "xrange", range)
 pack = struct.pack
 
 # ---- Values
@@ -138,10 +140,11 @@ def decode(data, at, claim=None):
         return -1 - n, at
     if major == 7:
         return {20: False, 21: True}.get(n), at
+    if major < 6 and n > len(data) - at:
+        # Each item of an array has a byte at least.
+        raise ValueError("no CBOR")
     if major < 4:
         value = bytes(data[at:at + n])
-        if len(value) < n:
-            raise ValueError("no CBOR")
         return (value if major == 2 else value.decode("utf-8")), at + n
     if major == 4:
         value = []
@@ -436,7 +439,7 @@ class Stream(object):
             self.credit += struct.unpack(">I", payload)[0]
         elif kind == RESET:
             self.remove()
-            self.lost = (bytearray(payload)[0], payload[1:].decode("utf-8", "replace"))
+            self.lost = (bytearray(payload or b"\0")[0], payload[1:].decode("utf-8", "replace"))
             self.was_lost()
         else:
             if kind == DATA:
@@ -736,6 +739,9 @@ class ChannelStream(Stream):
     error = None
 
 
+TOO_LARGE = "an item of more than 64 MiB"
+
+
 class Channel(object):
     RemoteError, TimeoutError = RemoteError, TimeoutError
 
@@ -753,7 +759,7 @@ class Channel(object):
     def send(self, item):
         item = encoded(item)
         if len(item) > MAXIMUM_VALUE:
-            raise ValueError("an item of more than 64 MiB")
+            raise ValueError(TOO_LARGE)
         with self.sending:
             if not self.stream.send(pack(">I", len(item)) + item, False, BULK):
                 raise IOError("cannot send to %r: it is closed" % self)
@@ -772,6 +778,12 @@ class Channel(object):
                     size = struct.unpack(">I", bytes(self.bytes[self.at:self.at + 4]))[0]
                     if size == 0xffffffff:
                         self.is_finished = True
+                    elif size > MAXIMUM_VALUE:
+                        # No honest writer says so: it could make us hold whatever it likes.
+                        self.is_finished = True
+                        self.bytes, self.at = bytearray(), 0
+                        stream.reset(6, TOO_LARGE)
+                        raise ValueError(TOO_LARGE)
                     elif len(self.bytes) - self.at >= size + 4:
                         break
                 if self.is_finished:
@@ -791,8 +803,10 @@ class Channel(object):
                     if left is not False and left <= 0:
                         raise TimeoutError("no item after %r seconds" % timeout)
                     stream.changed.wait(*([left] if timeout is not None else []))
-            item, self.at = decode(self.bytes, self.at + 4, claim)
-            return item
+            begin, self.at = self.at + 4, self.at + 4 + size
+            item = self.bytes[begin:self.at]
+        # Without the lock: a large one takes long.
+        return decode(item, 0, claim)[0]
 
     def raise_error(self):
         error, self.stream.error = self.stream.error, None
@@ -930,10 +944,15 @@ def claim(data):
 # ---- What is printed and logged
 
 
+# The longest line that goes as one.
+LINE = FRAME - 64
+
+
 class Output(Stream):
     def print_line(self, line):
-        address = State.me
-        self.send(pack(">BB", 1, len(address)) + address + line[:FRAME - 64], False, BULK)
+        head = pack(">BB", 1, len(State.me)) + State.me
+        for at in range(0, len(line) or 1, LINE):
+            self.send(head + line[at:at + LINE], False, BULK)
 
 
 def forward_output(stream):
@@ -947,9 +966,11 @@ def forward_output(stream):
             part = b""
         lines = (rest + part).split(b"\n")
         rest = lines.pop()
-        if rest and (not part or len(rest) >= FRAME - 64):
-            lines.append(rest)
-            rest = b""
+        # Of a line that goes on, what fills pieces.
+        ready = (len(rest) - 1) // LINE * LINE if part else len(rest)
+        if ready > 0:
+            lines.append(rest[:ready])
+            rest = rest[ready:]
         for line in lines:
             if not stream.number:
                 stream.opening(4, b"")
@@ -1097,14 +1118,16 @@ def receive(kind, flags, number, to, source, payload):
         if stream:
             stream.take(kind, payload, flags)
         elif kind == OPEN:
-            opened(bytearray(payload)[0], flags, number, source, payload[1:])
+            opened(bytearray(payload or b"\0")[0], flags, number, source, payload[1:])
 
 
 def opened(kind, flags, number, source, payload):
     isAbove = State.me.startswith(source)
     stream = handlers.get(kind, Stream)(source, number, 0)
     stream.begin()
-    if not isAbove or State.ending:
+    if kind == 0:
+        stream.reset(7, "a stream of no kind")
+    elif not isAbove or State.ending:
         stream.reset(*((8, "the context is shutting down") if isAbove else (5, "only a context above may ask")))
     elif kind in handlers:
         stream.got_last = bool(flags & LAST)
@@ -1205,16 +1228,21 @@ def end():
     for stream in list(streams.values()):
         if not stream.ours:
             stream.reset(8, "the context is shutting down")
+        elif isinstance(stream, ChannelStream):
+            # Nothing comes any more: who waits for it wakes up. What was sent before still goes.
+            with LOCK:
+                stream.lost = 8, "the context is shutting down"
+                stream.changed.notify_all()
     guard.write(framed(GOODBYE, b""))
     try:
         start(last_words)
     except Exception:
-        os._exit(1)
+        leave(1)
     for _ in range(400):
         time.sleep(0.01)
         link.flush()
         guard.flush()
-    os._exit(0)
+    leave()
 
 
 def last_words():
@@ -1237,7 +1265,25 @@ def last_words():
     output_is_done.wait(2.5)
     frame(GOODBYE, b"")
     link.drain(1)
-    os._exit(0)
+    leave()
+
+
+# Files that are being written, under names that nobody wants.
+unfinished = set()
+
+
+def discard(path):
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+    unfinished.discard(path)
+
+
+def leave(status=0):
+    for path in list(unfinished):
+        discard(path)
+    os._exit(status)
 
 
 def start_guard():
