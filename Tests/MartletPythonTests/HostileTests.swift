@@ -19,11 +19,11 @@ import Testing
                 runtime = channel.stream.frame.__func__.__globals__
                 runtime["frame"](1, b"", 1, 999, bytes(channel.receive()), runtime["State"].me)
                 channel.receive()
-                """)
+                """, deadline: .seconds(30))
             try await offence.send(to)
             let error = try await #require(throws: MartletError.self) { try await offence.finished() }
             #expect(error.code == .contextLost && error.message.contains("broke the protocol"), "\(error)")
-            #expect(try await victim.call("len", "abc") == 3)
+            #expect(try await victim.call("len", "abc", deadline: .seconds(30)) == 3)
         }
     }
 
