@@ -139,6 +139,42 @@ import Testing
         }
     }
 
+    @Test(.enabled(if: getuid() == 0, "needs root"), arguments: Interpreters.all)
+    func `No stranger gets what is put where others may write, nor a group what it might not read`(
+        interpreter: String
+    ) async throws {
+        try await withFolder { folder async throws in
+            try await withPython(interpreter) { py async throws in
+                let (theirs, place) = ("\(folder)/theirs", "\(folder)/shared/app.conf")
+                try FileManager.default.createDirectory(atPath: "\(folder)/shared", withIntermediateDirectories: true)
+                chmod("\(folder)/shared", 0o1777)
+                try write([1], theirs)
+                chown(theirs, 4321, 4321)
+                symlink(theirs, place)
+                lchown(place, 4321, 4321)
+                func isOurs() -> Bool {
+                    var status = stat()
+                    return lstat(place, &status) == 0 && status.st_mode == S_IFREG | 0o640 && status.st_uid == 0
+                        && status.st_gid == 0 && bytes(place) == [7] && bytes(theirs) == [1]
+                }
+                try await py.put(bytes: [7], to: place, mode: 0o640)
+                #expect(isOurs())
+                chown(place, 4321, 4321)
+                try await py.put(bytes: [7], to: place, mode: 0o640)
+                #expect(isOurs())
+                // New files have the folder's group there.
+                chown("\(folder)/shared", 0, 2345)
+                chmod("\(folder)/shared", 0o2755)
+                try await py.put(bytes: [7], to: place)
+                #expect(isOurs())
+                unlink(place)
+                symlink("../theirs", place)
+                try await py.put(bytes: [1], to: place)
+                #expect(try FileManager.default.destinationOfSymbolicLink(atPath: place) == "../theirs")
+            }
+        }
+    }
+
     @Test func `What is killed in the middle of a transfer leaves the old file`() async throws {
         try await withFolder { folder async throws in
             try await withPython { py async throws in

@@ -12,20 +12,31 @@ final class OutputForwarder: Sendable {
         }
     }
 
+    /// What one message carries of a line, in bytes. A longer one goes in pieces.
+    static let pieceLimit = FrameHeader.maximumPayload - 64
+
     /// - Parameter mayDrop: if not, whoever wrote the line waits for ``hasRoom(orTell:)``.
     func send(
         _ pipe: OutputLine.Pipe, _ address: ContextAddress, _ line: [UInt8], mayDrop: Bool, isLast: Bool = false
     ) {
-        stream.send(Self.message(pipe, address, line), mayDrop: mayDrop, isLast: isLast)
+        var start = 0
+        repeat {
+            let piece = line[start..<min(start + Self.pieceLimit, line.count)]
+            start = piece.endIndex
+            let isLast = isLast && start == line.count
+            stream.send(Self.message(pipe, address, piece), mayDrop: mayDrop, isLast: isLast)
+        } while start < line.count
     }
 
     /// As ``ForwardingStream/hasRoom(orTell:)``.
     func hasRoom(orTell waiter: @escaping @Sendable () -> Void) -> Bool { stream.hasRoom(orTell: waiter) }
 
-    static func message(_ pipe: OutputLine.Pipe, _ address: ContextAddress, _ line: [UInt8]) -> [UInt8] {
+    static func message(
+        _ pipe: OutputLine.Pipe, _ address: ContextAddress, _ line: some Collection<UInt8>
+    ) -> [UInt8] {
         var bytes: [UInt8] = [pipe == .output ? 1 : 2, UInt8(address.byteCount)]
         bytes.append(addingCapacity: address.byteCount) { address.write(to: $0) }
-        return bytes + line.prefix(FrameHeader.maximumPayload - 64)
+        return bytes + line.prefix(pieceLimit)
     }
 
     static func parse(_ bytes: [UInt8]) -> (OutputLine.Pipe, ContextAddress, [UInt8])? {

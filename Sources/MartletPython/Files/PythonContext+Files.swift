@@ -2,7 +2,8 @@ public import Martlet
 
 /// Files there and back. Whatever is written, there or here, is written beside its name, checked by size and SHA-256, made
 /// durable and then renamed: whoever looks at the name sees the old content or the new one, never a part. Where the name is a
-/// symbolic link, its target is replaced. Memory stays bounded, whatever the size.
+/// symbolic link, its target is replaced; but not where a stranger has left it in a folder that others may write in. Memory
+/// stays bounded, whatever the size.
 extension PythonContext {
     /// Copies a file from this machine to the context's.
     ///

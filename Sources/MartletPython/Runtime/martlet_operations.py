@@ -498,25 +498,59 @@ def serve(control, answers, ended, data):
 # ---- In the context: files
 
 
+def strangers(status, folder):
+    # Whether something was left by a stranger in a folder where others may write, as in /tmp: see isStrangers in Martlet.
+    if status.st_uid == os.geteuid():
+        return False
+    there = os.stat(folder or b".")
+    shared = there.st_mode & 0o002 or there.st_mode & 0o1020 == 0o1020
+    return bool(shared) and status.st_uid != there.st_uid
+
+
+def behind_links(path):
+    # A link stays a link, but for a stranger's.
+    for _ in range(40):
+        folder = os.path.dirname(path)
+        if not os.path.islink(path) or strangers(os.lstat(path), folder):
+            return path
+        path = os.path.join(folder, os.readlink(path))
+    raise OSError(errno.ELOOP, "")
+
+
+def take_owner(fd, before):
+    # Returns whether the group is the one that was there.
+    there = os.fstat(fd)
+    if (there.st_uid, there.st_gid) == (before.st_uid, before.st_gid):
+        return True
+    for user in before.st_uid, -1:
+        try:
+            os.fchown(fd, user, before.st_gid)
+            return True
+        except OSError:
+            pass
+    return there.st_gid == before.st_gid
+
+
 def put_file(channel, path, mode):
     # Writes what comes beside the path, and takes its name when it is whole. Returns None, or an error's number and text.
     import hashlib
     digest, size = hashlib.sha256(), 0
-    # A link stays a link.
-    path = os.path.realpath(raw(path))
     temporary = None
     try:
+        path = behind_links(raw(path).rstrip(b"/") or b"/")
+        folder, name = os.path.split(path)
         before = None
         try:
-            before = os.stat(path)
+            before = os.lstat(path)
             if stat.S_ISDIR(before.st_mode):
                 raise OSError(errno.EISDIR, "")
-            if not stat.S_ISREG(before.st_mode):
+            if stat.S_ISLNK(before.st_mode) or stat.S_ISREG(before.st_mode) and strangers(before, folder):
+                before = None
+            elif not stat.S_ISREG(before.st_mode):
                 return [0, "it is no regular file"]
         except OSError as error:
             if error.errno != errno.ENOENT:
                 raise
-        folder, name = os.path.split(path)
         name = b"." + name[:200] + b".martlet-" + binascii.hexlify(os.urandom(6))
         temporary = os.path.join(folder, name)
         unfinished.add(temporary)
@@ -537,13 +571,11 @@ def put_file(channel, path, mode):
                     part = part[os.write(fd, part):]
             if part != pack(">Q", size) + digest.digest():
                 return [0, "it did not arrive as it was sent"]
-            if before:
-                try:
-                    os.fchown(fd, before.st_uid, before.st_gid)
-                except OSError:
-                    pass
             if mode is None:
                 mode = before.st_mode & 0o7777 if before else 0o666 & ~MASK
+            # Another group may not do what only the one that it had might do.
+            if before and not take_owner(fd, before):
+                mode &= ~0o070 | (before.st_mode & 0o007) << 3
             os.fchmod(fd, mode)
             os.fsync(fd)
         finally:
@@ -551,7 +583,7 @@ def put_file(channel, path, mode):
         os.rename(temporary, path)
         unfinished.discard(temporary)
         temporary = None
-        fd = os.open(folder, os.O_RDONLY)
+        fd = os.open(folder or b".", os.O_RDONLY)
         try:
             os.fsync(fd)
         except OSError:

@@ -43,6 +43,20 @@ import Testing
         await eventually { log.line(with: "no end out") != nil && log.line(with: "no end err") != nil }
     }
 
+    @Test(arguments: Say.Way.allCases)
+    func `A line comes whole however long it is, in pieces`(way: Say.Way) async throws {
+        let log = OutputLog()
+        let texts = [("a", 65_216), ("b", 65_217), ("c", 65_536), ("d", 200_000)]
+        try await withLocalContext(log.options) { _, context in
+            for (letter, count) in texts {
+                try await context.call(Say(way: way, text: String(repeating: letter, count: count)))
+            }
+            await context.close()
+        }
+        let all = log.texts().joined()
+        for (letter, count) in texts { #expect(all.count { String($0) == letter } == count) }
+    }
+
     @Test func `A flood of output stalls no call`() async throws {
         let log = OutputLog()
         try await withLocalContext(log.options) { _, context in
