@@ -89,13 +89,16 @@ extension ConnectAttempt {
         // the sink drops what it gets.
         Task(executorPreference: runtime.reactor) { [self] in
             do {
-                let bytes = try await image.content(of: platform, indexes, encoding)
+                let packed = try await image.content(of: platform, indexes, encoding)
                 state.withLock { state in
                     state.timings.wasCached = false
-                    state.timings.bytesSent += bytes.count
+                    state.timings.bytesSent += packed.bytes.count
                 }
-                send(Array(SecondStage.dataLine(encoding: encoding, byteCount: bytes.count).utf8))
-                send(bytes)
+                send(Array(SecondStage.dataLine(encoding: packed.encoding, byteCount: packed.bytes.count).utf8))
+                send(packed.bytes)
+            } catch var error as MartletError {
+                (error.route, error.phase) = (route, .boot)
+                fail(error)
             } catch {
                 fail(MartletError(.imageUnusable, "the image cannot be read: \(error)", route: route, phase: .boot))
             }

@@ -35,7 +35,13 @@ final class ImageStore: Sendable {
                 var encoding: PartEncoding
             }
 
-            let contents = Mutex<[Content: Task<[UInt8], any Error>]>([:])
+            let contents = Mutex<[Content: Task<Packed, any Error>]>([:])
+        }
+
+        /// What is sent of parts.
+        struct Packed: Sendable {
+            var encoding: PartEncoding
+            var bytes: [UInt8]
         }
 
         /// Which of the images is for a machine; `nil` if none is.
@@ -62,23 +68,35 @@ final class ImageStore: Sendable {
             }
         }
 
-        /// The bytes of parts, one behind the other, in an encoding. Many connects at once read and compress them once.
-        func content(of platform: Int, _ indexes: [Int], _ encoding: PartEncoding) async throws -> [UInt8] {
+        /// The bytes of parts, one behind the other, in an encoding; uncompressed if the compressor fails. Many connects
+        /// at once read and compress them once.
+        func content(of platform: Int, _ indexes: [Int], _ encoding: PartEncoding) async throws -> Packed {
             let files = files[platform]
+            let key = Sent.Content(platform: platform, indexes: indexes, encoding: encoding)
             let work = sent.contents.withLock { contents in
-                let key = Sent.Content(platform: platform, indexes: indexes, encoding: encoding)
                 if let work = contents[key] { return work }
                 // Unstructured, since it belongs to all connects that want it and not to the first one.
                 let work = Task(executorPreference: Reactor.shared) {
                     var bytes: [UInt8] = []
-                    for index in indexes { bytes += try files[index].content() }
-                    return encoding == .raw ? bytes : try await Compressor.compress(bytes, encoding)
+                    for index in indexes {
+                        let content = try files[index].content()
+                        if bytes.isEmpty { bytes = content } else { bytes += content }
+                    }
+                    guard encoding != .raw, let packed = try? await Compressor.compress(bytes, encoding) else {
+                        return Packed(encoding: .raw, bytes: bytes)
+                    }
+                    return Packed(encoding: encoding, bytes: packed)
                 }
                 // Uncompressed it is as quickly read again as kept.
                 if encoding != .raw { contents[key] = work }
                 return work
             }
-            return try await work.value
+            let result = await work.result
+            // What has failed is tried again by the next connect.
+            if (try? result.get())?.encoding != encoding {
+                sent.contents.withLock { if $0[key] == work { $0[key] = nil } }
+            }
+            return try result.get()
         }
     }
 
