@@ -14,12 +14,16 @@ package final class ByteSource: EventHandler {
     private let isShared: Bool
     private let isSocket: Bool
     private let maximumRead: Int
-    private let onBytes: @Sendable (UnsafeRawBufferPointer) -> Bool
-    private let onEnd: @Sendable () -> Void
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+
+    private struct Consumer {
+        var onBytes: @Sendable (UnsafeRawBufferPointer) -> Bool
+        var onEnd: @Sendable () -> Void
+    }
 
     private struct State {
-        var isOver = false
+        /// `nil` when it is over: who may hold this source is not held by it then.
+        var consumer: Consumer?
         /// Counts the calls of `resume`, so that one that comes while `onBytes` runs is not undone by its `false`.
         var resumptions = 0
     }
@@ -45,8 +49,7 @@ package final class ByteSource: EventHandler {
         var status = stat()
         isSocket = isShared && fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
         self.maximumRead = maximumRead
-        self.onBytes = onBytes
-        self.onEnd = onEnd
+        state = Mutex(State(consumer: Consumer(onBytes: onBytes, onEnd: onEnd)))
     }
 
     /// Begins to read, or goes on. What cannot be polled, as a regular file, is over at once.
@@ -64,12 +67,12 @@ package final class ByteSource: EventHandler {
     package func pause() { state.withLock { _ in try? source.watch(for: [], self) } }
 
     package func ready(_ readiness: Readiness) {
-        let (isOver, resumptions) = state.withLock { ($0.isOver, $0.resumptions) }
-        guard !isOver else { return }
+        let (consumer, resumptions) = state.withLock { ($0.consumer, $0.resumptions) }
+        guard let consumer else { return }
         withUnsafeTemporaryAllocation(byteCount: maximumRead, alignment: 16) { buffer in
             let count = receive(buffer)
             if count > 0 {
-                guard !onBytes(UnsafeRawBufferPointer(rebasing: buffer[0..<count])) else { return }
+                guard !consumer.onBytes(UnsafeRawBufferPointer(rebasing: buffer[0..<count])) else { return }
                 state.withLock { state in
                     if state.resumptions == resumptions { try? source.watch(for: [], self) }
                 }
@@ -89,36 +92,40 @@ package final class ByteSource: EventHandler {
     }
 
     private func finish() {
-        let isFirst = state.withLock { state in
-            defer { state.isOver = true }
-            return !state.isOver
-        }
+        let consumer = end()
         source.close()
-        if isFirst { onEnd() }
+        consumer?.onEnd()
+    }
+
+    private func end() -> Consumer? {
+        state.withLock { state in
+            defer { state.consumer = nil }
+            return state.consumer
+        }
     }
 
     /// Whether nothing waits to be read.
     package var isEmpty: Bool {
         var waiting = pollfd(fd: source.descriptor, events: Int16(POLLIN), revents: 0)
-        return state.withLock { $0.isOver } || poll(&waiting, 1, 0) == 0
+        return state.withLock { $0.consumer == nil } || poll(&waiting, 1, 0) == 0
     }
 
     /// Stops reading from a socket for good, so that who writes there is told; `onEnd` is not called.
     ///
     /// - Returns: `false` if it was over.
     package func hangUp() -> Bool {
-        let isFirst = state.withLock { state in
-            defer { state.isOver = true }
-            if !state.isOver { shutdown(source.descriptor, Int32(SHUT_RD)) }
-            return !state.isOver
+        let consumer = state.withLock { state in
+            defer { state.consumer = nil }
+            if state.consumer != nil { shutdown(source.descriptor, Int32(SHUT_RD)) }
+            return state.consumer
         }
         source.close()
-        return isFirst
+        return consumer != nil
     }
 
     /// Stops reading for good; `onEnd` is not called. One call of `onBytes` may be under way on the polling thread.
     package func close() {
-        state.withLock { $0.isOver = true }
+        _ = end()
         source.close()
     }
 }

@@ -66,12 +66,17 @@ package final class ChildProcess: EventHandler {
     package let pid: Int32
     private let reactor: Reactor
     private let endsSession: Bool
-    private let onExit: @Sendable (ExitStatus) -> Void
     private let state: Mutex<State>
+
+    private typealias OnExit = @Sendable (ExitStatus) -> Void
+    private typealias WhenGone = @Sendable () -> Void
 
     private struct State {
         var source: EventSource?
         var guardSlot: Int32
+        /// Who waits for its end is let go with it.
+        var onExit: OnExit?
+        var whenGone: [WhenGone] = []
         var status: ExitStatus?
         /// The group has outlived its leader.
         var groupLingers = false
@@ -153,8 +158,7 @@ package final class ChildProcess: EventHandler {
         self.pid = pid
         self.reactor = reactor
         self.endsSession = endsSession
-        self.onExit = onExit
-        state = Mutex(State(source: nil, guardSlot: guardSlot))
+        state = Mutex(State(source: nil, guardSlot: guardSlot, onExit: onExit))
     }
 
     private func begin(pidfd: Int32) {
@@ -186,20 +190,15 @@ package final class ChildProcess: EventHandler {
         let signal = raw & 0x7f
         let status: ExitStatus =
             result < 0 ? .exited(255) : signal == 0 ? .exited((raw >> 8) & 0xff) : .signalled(signal)
-        let (isFirst, lingers, source) = state.withLock { state -> (Bool, Bool, EventSource?) in
-            guard state.status == nil else { return (false, false, nil) }
+        let (onExit, source, gone) = state.withLock { state -> (OnExit?, EventSource?, [WhenGone]?) in
+            guard state.status == nil else { return (nil, nil, nil) }
             state.status = status
-            // What a session's leader has left goes on, unless it is being ended.
-            state.groupLingers = !state.isReleased && groupIsAlive(wholeSession: state.killTime != .max)
-            reapGroup()
-            if !state.groupLingers { forget(&state) }
-            defer { state.source = nil }
-            return (true, state.groupLingers, state.source)
+            defer { (state.source, state.onExit) = (nil, nil) }
+            return (state.onExit, state.source, lookAtGroup(&state))
         }
-        guard isFirst else { return true }
         source?.close()
-        if lingers { watchGroup() }
-        onExit(status)
+        if let gone { for body in gone { body() } } else if onExit != nil { watchGroup() }
+        onExit?(status)
         return true
     }
 
@@ -207,15 +206,17 @@ package final class ChildProcess: EventHandler {
     /// it. At first at once, for those that were ended with their leader and are reaped just now.
     private func watchGroup(after interval: UInt64 = 1_000_000) {
         reactor.schedule(at: Reactor.now + interval) { [self] in
-            let lingers = state.withLock { state -> Bool in
-                guard state.groupLingers else { return false }
-                state.groupLingers = groupIsAlive(wholeSession: state.killTime != .max)
-                reapGroup()
-                if !state.groupLingers { forget(&state) }
-                return state.groupLingers
-            }
-            if lingers { watchGroup(after: min(interval * 2, 1_000_000_000)) }
+            let gone = state.withLock { $0.groupLingers ? lookAtGroup(&$0) : [] }
+            if let gone { for body in gone { body() } } else { watchGroup(after: min(interval * 2, 1_000_000_000)) }
         }
+    }
+
+    /// - Returns: who wants to know that the group has gone; `nil` if it has not.
+    private func lookAtGroup(_ state: inout State) -> [WhenGone]? {
+        // What a session's leader has left goes on, unless it is being ended.
+        state.groupLingers = !state.isReleased && groupIsAlive(wholeSession: state.killTime != .max)
+        reapGroup()
+        return state.groupLingers ? nil : forget(&state)
     }
 
     private func groupIsAlive(wholeSession: Bool) -> Bool {
@@ -229,23 +230,37 @@ package final class ChildProcess: EventHandler {
         while waitpid(-pid, nil, WNOHANG) > 0 {}
     }
 
-    private func forget(_ state: inout State) {
+    /// - Returns: who wants to know; they are called without the lock.
+    private func forget(_ state: inout State) -> [WhenGone] {
         martlet_guard_remove(state.guardSlot)
         state.guardSlot = -1
         if let timer = state.killTimer { reactor.cancel(timer) }
         state.killTimer = nil
+        defer { state.whenGone = [] }
+        return state.whenGone
     }
 
     /// Whether the program, or one that it started in its group, is still there.
     package var isAlive: Bool { state.withLock { $0.isOurs } }
 
+    /// Has `body` called when it is not alive any more, or was released: maybe at once, before its exit is told, and on
+    /// any thread. It must not block.
+    package func whenGone(_ body: @escaping @Sendable () -> Void) {
+        let isGone = state.withLock { state in
+            if state.isOurs { state.whenGone.append(body) }
+            return !state.isOurs
+        }
+        if isGone { body() }
+    }
+
     /// Leaves the program and its group to themselves: neither we nor the guard end them any more.
     package func release() {
-        state.withLock { state in
+        let whenGone = state.withLock { state in
             state.isReleased = true
             state.groupLingers = false
-            forget(&state)
+            return forget(&state)
         }
+        for body in whenGone { body() }
     }
 
     /// Sends a signal to the program's whole group.

@@ -173,11 +173,7 @@ final class IncomingCommand: AcceptedStreamOwner {
     // MARK: End
 
     func exited(_ status: ExitStatus) {
-        let process = state.withLock { state in
-            state.status = status
-            return state.process
-        }
-        if let process { runtime.ended(process) }
+        state.withLock { $0.status = status }
         finishIfDone()
         if state.withLock({ !$0.isOver }) { drain() }
     }

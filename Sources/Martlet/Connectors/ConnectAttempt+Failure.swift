@@ -4,12 +4,11 @@ import Synchronization
 /// How an attempt ends without a context, and what is left then: nothing.
 extension ConnectAttempt {
     func exited(_ status: ExitStatus) {
-        let (child, process) = state.withLock { state in
+        let (child, terminal) = state.withLock { state in
             state.exit = status
-            return (state.child, state.process)
+            return (state.child, state.terminal)
         }
-        if let process { runtime.ended(process) }
-        state.withLock { $0.terminal }?.close()
+        terminal?.close()
         if let child {
             child.processEnded()
             // Nothing can come any more; what came is read first.

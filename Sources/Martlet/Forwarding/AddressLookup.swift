@@ -50,9 +50,7 @@ final class AddressLookup: Sendable {
                     path: path, arguments: ["getent", "ahosts", name], environment: environment.strings,
                     descriptors: (0, output.writeEnd, 2)),
                 reactor: runtime.reactor
-            ) { [self] _ in
-                if let process = state.withLock({ $0.process }) { runtime.ended(process) }
-            }
+            ) { _ in }
         } catch {
             output.close()
             throw error

@@ -238,22 +238,17 @@ package final class ContextRuntime: ContextScope {
     }
 
     package func add(_ program: ChildProcess) {
-        state.withLock { state in
-            // Programs whose last process has gone need nobody's care.
-            if state.programs.count % 64 == 63 { state.programs = state.programs.filter { $0.value.isAlive } }
-            state.programs[ObjectIdentifier(program)] = program
-        }
+        let id = ObjectIdentifier(program)
+        state.withLock { $0.programs[id] = program }
+        // It needs nobody's care once its last process has gone.
+        program.whenGone { [weak self] in _ = self?.state.withLock { $0.programs.removeValue(forKey: id) } }
         host?.expectOrphans()
     }
 
-    func add(connector: ChildProcess) { state.withLock { $0.connectors[ObjectIdentifier(connector)] = connector } }
-
-    package func ended(_ program: ChildProcess) {
-        guard !program.isAlive else { return }
-        state.withLock { state in
-            state.programs[ObjectIdentifier(program)] = nil
-            state.connectors[ObjectIdentifier(program)] = nil
-        }
+    func add(connector: ChildProcess) {
+        let id = ObjectIdentifier(connector)
+        state.withLock { $0.connectors[id] = connector }
+        connector.whenGone { [weak self] in _ = self?.state.withLock { $0.connectors.removeValue(forKey: id) } }
     }
 
     /// A line that this context's own code printed.
@@ -364,7 +359,6 @@ package final class ContextRuntime: ContextScope {
             return false
         }
         program.release()
-        state.withLock { $0.connectors[ObjectIdentifier(program)] = nil }
         child.processEnded()
         return true
     }

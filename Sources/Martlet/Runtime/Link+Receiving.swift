@@ -74,7 +74,7 @@ extension Link {
         switch header.kind {
         case .ping: send(FrameHeader(.pong), UnsafeRawBufferPointer(start: nil, count: 0))
         case .pong: break
-        default: onFrame(self, header, payload)
+        default: tell(header, payload)
         }
     }
 }

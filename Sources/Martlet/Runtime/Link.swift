@@ -24,8 +24,8 @@ final class Link: EventHandler, Flushable {
     let reactor: Reactor
     let input: EventSource
     let output: EventSource
-    let onFrame: @Sendable (Link, FrameHeader, UnsafeRawBufferPointer) -> Void
-    let onEnd: @Sendable (Link, LinkEnd) -> Void
+    /// `nil` when it is over: who holds this link is not held by it then.
+    private let owner: Mutex<Owner?>
     let outgoing = Mutex(Outgoing())
     let hearing: Mutex<Hearing>
     /// Written under the lock of `beatTimer`.
@@ -37,6 +37,11 @@ final class Link: EventHandler, Flushable {
     nonisolated(unsafe) var incoming = Incoming()
     /// Takes the frames of streams, once the handshake is over. Touched as `incoming`.
     nonisolated(unsafe) var node: ContextNode?
+
+    private struct Owner {
+        var onFrame: @Sendable (Link, FrameHeader, UnsafeRawBufferPointer) -> Void
+        var onEnd: @Sendable (Link, LinkEnd) -> Void
+    }
 
     struct Outgoing {
         var committed: [UInt8] = []
@@ -84,8 +89,7 @@ final class Link: EventHandler, Flushable {
         self.input = input
         self.output = output
         self.reactor = reactor
-        self.onFrame = onFrame
-        self.onEnd = onEnd
+        owner = Mutex(Owner(onFrame: onFrame, onEnd: onEnd))
         hearing = Mutex(Hearing(heartbeat: Heartbeat(limit: heartbeatLimit, now: Reactor.now)))
     }
 
@@ -171,6 +175,15 @@ final class Link: EventHandler, Flushable {
         }
         input.close()
         output.close()
-        onEnd(self, reason)
+        let owner = owner.withLock { owner in
+            defer { owner = nil }
+            return owner
+        }
+        owner?.onEnd(self, reason)
+    }
+
+    /// Hands a frame that is no stream's to the owner.
+    func tell(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
+        owner.withLock { $0 }?.onFrame(self, header, payload)
     }
 }

@@ -141,7 +141,6 @@ final class LocalTool: Sendable {
     }
 
     private func exited(_ status: ExitStatus) {
-        if let process = state.withLock({ $0.process }) { runtime.ended(process) }
         change { $0.status = status }
         drain()
     }

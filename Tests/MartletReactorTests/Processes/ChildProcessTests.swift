@@ -115,4 +115,46 @@ struct ChildProcessTests {
             await eventually { !child.isAlive }
         }
     }
+
+    private final class Mark: Sendable {}
+    private final class Weak: @unchecked Sendable {
+        private(set) weak var mark: Mark?
+        init(_ mark: Mark) { self.mark = mark }
+    }
+
+    @Test func `Who waits for its end is let go with it, who waits for its group with that`() async throws {
+        try await withReactor { reactor in
+            func begin(_ ended: Flag) throws -> (ChildProcess, Weak) {
+                let mark = Mark()
+                let child = try start("trap '' TERM; (echo; exec sleep 1000) & exit 0", on: reactor) { _ in
+                    withExtendedLifetime(mark) { ended.set() }
+                }
+                return (child, Weak(mark))
+            }
+            let ended = Flag()
+            let gone = Flag()
+            let later = Flag()
+            let (child, held) = try begin(ended)
+            child.whenGone { gone.set() }
+            await eventually { ended.isSet && held.mark == nil }
+            #expect(!gone.isSet)
+            child.end(grace: 10_000_000)
+            await eventually { gone.isSet }
+            child.whenGone { later.set() }
+            #expect(later.isSet)
+        }
+    }
+
+    @Test func `Who waits for its group is told when it is left to itself`() async throws {
+        try await withReactor { reactor in
+            let ended = Flag()
+            let gone = Flag()
+            let child = try start("echo; exec sleep 1000", on: reactor) { _ in ended.set() }
+            child.whenGone { gone.set() }
+            child.release()
+            #expect(gone.isSet && !ended.isSet)
+            ProcessTable.entry(of: child.pid)?.send()
+            await eventually { ended.isSet }
+        }
+    }
 }
