@@ -6,6 +6,8 @@ import Synchronization
 enum CompilerProcess {
     /// How much of what is printed is kept, in bytes.
     private static let outputLimit = 1024 * 1024
+    /// What it leaves running may hold its pipe: so long that is still read, in nanoseconds.
+    private static let drainLimit: UInt64 = 1_000_000_000
 
     private struct State {
         var output: [UInt8] = []
@@ -37,7 +39,10 @@ enum CompilerProcess {
                         path: path, arguments: [path] + arguments, environment: ProcessEnvironment.current.strings,
                         directory: directory, descriptors: (nothing.readEnd, output.writeEnd, output.writeEnd)),
                     reactor: .shared
-                ) { [self] status in settle { $0.status = status } }
+                ) { [self] status in
+                    settle { $0.status = status }
+                    Reactor.shared.schedule(at: Reactor.now + drainLimit) { [self] in settle { $0.outputEnded = true } }
+                }
                 process.withLock { $0 = child }
             } catch {
                 source.close()
@@ -47,7 +52,7 @@ enum CompilerProcess {
             return source
         }
 
-        /// Waits until it has ended and all that it printed was read.
+        /// Waits until it has ended and what it printed was read.
         func end() async -> (ExitStatus?, [UInt8], isLate: Bool) {
             await withUnsafeContinuation { continuation in settle { $0.continuation = continuation } }
             return state.withLock { ($0.status, $0.output, $0.isLate) }

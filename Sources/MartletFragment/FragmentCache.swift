@@ -30,23 +30,20 @@ struct FragmentCache: Sendable {
     let folder: String
 
     /// - Throws: ``MartletError`` `imageUnusable` if it cannot be made, or others can write there.
-    init(_ given: String? = nil) throws(MartletError) {
-        let environment = ProcessEnvironment.current
-        let home = environment["HOME"].map { "\($0)/.cache" }
-        let base = environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? home
+    init(
+        _ given: String? = nil, environment: ProcessEnvironment = .current
+    ) throws(MartletError) {
+        let named = environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
+        let base = named ?? environment["HOME"].map { "\($0)/.cache" }
         guard let folder = given ?? base.map({ "\($0)/martlet/fragments" }), folder.hasPrefix("/") else {
             throw MartletError(
                 .imageUnusable, "there is no folder for compiled fragments: neither XDG_CACHE_HOME nor HOME is set")
         }
-        var information = stat()
-        // Under sudo with the caller's home, what root makes there would lock its owner out.
-        if given == nil, environment["XDG_CACHE_HOME"] == nil, let owned = environment["HOME"],
-            stat(owned, &information) == 0, information.st_uid != geteuid()
-        {
-            throw MartletError(
-                .imageUnusable, "\(owned) belongs to somebody else, so that compiled fragments are not kept there",
-                advice: "name a folder of your own in XDG_CACHE_HOME")
+        if given == nil, let base {
+            if named == nil, let home = environment["HOME"] { try Self.expectOurs(home) }
+            try Self.expectOurs(base)
         }
+        var information = stat()
         var path = ""
         for part in folder.split(separator: "/") {
             path += "/\(part)"
@@ -65,6 +62,25 @@ struct FragmentCache: Sendable {
                 .imageUnusable, "\(folder) is not a folder that only we may write to",
                 advice: "remove it; it only holds what can be compiled again")
         }
+    }
+
+    /// With the caller's home or cache, as under sudo, what root makes there would lock its owner out, who could exchange
+    /// it, too.
+    ///
+    /// - Throws: ``MartletError`` `imageUnusable` if the path, or what is there of it, belongs to somebody else.
+    private static func expectOurs(_ path: String) throws(MartletError) {
+        var information = stat()
+        var existing = path[...]
+        while stat(existing.isEmpty ? "/" : String(existing), &information) != 0,
+            let slash = existing.lastIndex(of: "/")
+        {
+            existing = existing[..<slash]
+        }
+        guard information.st_uid != geteuid() else { return }
+        throw MartletError(
+            .imageUnusable,
+            "\(existing.isEmpty ? "/" : existing) belongs to somebody else, so that compiled fragments are not kept there",
+            advice: "name a folder of your own in XDG_CACHE_HOME")
     }
 
     private static func error(_ what: String) -> MartletError {
@@ -114,17 +130,26 @@ struct FragmentCache: Sendable {
     // MARK: What is made
 
     /// Waits for a turn. There are few files for that, which stay.
-    func lock(_ key: String) async throws -> Lock {
+    ///
+    /// - Throws: ``MartletError`` `deadlineExceeded` if others take longer than `limit`; `imageUnusable`;
+    ///   `CancellationError`.
+    func lock(_ key: String, within limit: Duration) async throws -> Lock {
         let path = "\(folder)/lock-\(key == "runtime" ? "runtime" : String(key.prefix(1)))"
         let descriptor = openFile(path, O_RDWR | O_CREAT)
         guard descriptor >= 0 else { throw Self.error("open \(path)") }
+        let deadline = Reactor.now + limit.clampedNanoseconds
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             let error = errno
             do {
                 guard error == EWOULDBLOCK || error == EINTR else {
                     throw MartletError(.imageUnusable, "\(SystemError(error, "lock \(path)"))")
                 }
-                // Who holds it has a deadline.
+                // Who holds it has a deadline too, unless it was stopped.
+                guard Reactor.now < deadline else {
+                    throw MartletError(
+                        .deadlineExceeded, "another compile has held \(path) for longer than \(limit)",
+                        advice: "end who holds it, or raise SwiftCompiler.deadline")
+                }
                 try await Task.sleep(for: .milliseconds(20))
             } catch {
                 closeDescriptor(descriptor)

@@ -20,8 +20,8 @@ public struct SwiftCompiler: Sendable {
     /// Where what it makes is kept: a folder that nobody else may write to. Default:
     /// `${XDG_CACHE_HOME:-~/.cache}/martlet/fragments`.
     public var cache: String?
-    /// How long one run of the compiler may take. A fragment takes seconds; before the first one, what all of them share takes
-    /// half a minute. Default: 5 min.
+    /// How long one run of the compiler may take, and the wait for others that compile at the same time. A fragment takes
+    /// seconds; before the first one, what all of them share takes half a minute. Default: 5 min.
     public var deadline = Duration.seconds(300)
 
     /// The defaults.
@@ -63,7 +63,7 @@ public struct SwiftCompiler: Sendable {
         let shared = FragmentCache.key(
             [version.output] + sharedOptions + Self.runtimeArguments + FarSideSources.all.flatMap { [$0.0, $0.1] })
         let key = FragmentCache.key([shared, name, source] + options + Self.fragmentArguments)
-        let lock = try await cache.lock(key)
+        let lock = try await cache.lock(key, within: deadline)
         defer { lock.release() }
         if let found = cache.open("fragment-\(key)") { return try made(found, key, file, warnings: "") }
         let runtime = try await self.runtime(shared, swiftc, sharedOptions, cache)
@@ -131,7 +131,7 @@ public struct SwiftCompiler: Sendable {
         _ key: String, _ swiftc: String, _ options: [String], _ cache: FragmentCache
     ) async throws -> String {
         let folder = "\(cache.folder)/runtime-\(key)"
-        let lock = try await cache.lock("runtime")
+        let lock = try await cache.lock("runtime", within: deadline)
         defer { lock.release() }
         if cache.has("\(folder)/runtime.o") { return folder }
         let work = try cache.makeWorkFolder()

@@ -148,4 +148,38 @@ struct PlaceTests {
             #expect(fixture.scratch.contents.contains("home/a b/c/martlet/" + fixture.agent.image.id))
         }
     }
+
+    @Test("are not made in the cache or home of somebody else, however it is named", arguments: SecondStageTests.shells)
+    func othersCache(name: String) throws {
+        for (existing, cache) in [([], "home/.cache"), (["home/.cache"], "home/.cache"), ([], "home/a/b"), ([], nil)] {
+            try BootstrapFixture().with { fixture in
+                try fixture.useAsSh(name)
+                let folders = ["home"] + existing
+                for folder in folders {
+                    let path = fixture.scratch.path + "/" + folder
+                    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+                    try FileManager.default.setAttributes([.ownerAccountID: 65534], ofItemAtPath: path)
+                }
+                var far = try fixture.farSide(.disk)
+                far.environment["XDG_CACHE_HOME"] = cache.map { fixture.scratch.path + "/" + $0 }
+                let outcome = try far.run()
+                #expect(outcome.isLinked && outcome.ready.map(\.place) == ["/dev/shm"], "\(outcome)")
+                #expect(fixture.scratch.contents == ["bin", "bin/sh"] + folders)
+            }
+        }
+    }
+
+    @Test("are made in a cache directory that is named from where the shell starts", arguments: SecondStageTests.shells)
+    func relativeCache(name: String) throws {
+        try BootstrapFixture().with { fixture in
+            try fixture.useAsSh(name)
+            for sent in [1, 0] {
+                var far = try fixture.farSide(.disk, setup: "cd \(fixture.home)")
+                far.environment["XDG_CACHE_HOME"] = "x/y"
+                let outcome = try far.run()
+                #expect(outcome.isLinked && outcome.sent.count == sent, "\(outcome)")
+            }
+            #expect(fixture.scratch.contents.contains("home/x/y/martlet/" + fixture.agent.image.id))
+        }
+    }
 }

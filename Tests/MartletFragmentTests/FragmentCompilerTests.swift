@@ -1,8 +1,9 @@
 import Foundation
 import Martlet
-import MartletFragment
 import MartletTestKit
 import Testing
+
+@testable import MartletFragment
 
 @Suite(.leakChecked) struct FragmentCompilerTests {
     @Test func `The compiler's messages have the file and the lines of the source`() async throws {
@@ -106,6 +107,59 @@ import Testing
         }
     }
 
+    /// What a compile says that fails, and must do so in time.
+    private func failure(
+        of compiler: SwiftCompiler, sourceLocation: SourceLocation = #_sourceLocation, before end: () throws -> Void
+    ) async throws -> MartletError? {
+        let done = Lines()
+        let task = Task { () -> MartletError? in
+            defer { done.add("over") }
+            do { _ = try await compiler.compile("print(1)") } catch { return error as? MartletError }
+            return nil
+        }
+        await eventually(within: .seconds(20), "the compile's end", sourceLocation: sourceLocation) {
+            !done.all.isEmpty
+        }
+        // What it would wait for is over now.
+        try end()
+        task.cancel()
+        return await task.value
+    }
+
+    @Test func `A compiler that leaves a program running with its output does not hold its caller`() async throws {
+        try await withFolderInScope { folder in
+            let marker = makeMarker()
+            var leaving = compiler
+            leaving.path = try script("setsid sleep \(marker) &\necho broken\nexit 1", folder, "swiftc")
+            leaving.cache = "\(folder)/cache"
+            let error = try await failure(of: leaving) {
+                let left = ProcessTable.carrying(marker)
+                #expect(left.count == 1)
+                for entry in left { entry.send() }
+            }
+            #expect(error?.code == .noCompiler)
+            #expect(error?.detail?.contains("broken") == true)
+        }
+    }
+
+    @Test func `A compile that never ends holds others up until their deadline`() async throws {
+        try await withFolderInScope { folder in
+            var waiting = compiler
+            waiting.path = try script("echo some version", folder, "swiftc")
+            waiting.cache = "\(folder)/cache"
+            waiting.deadline = .seconds(3)
+            try FileManager.default.createDirectory(
+                atPath: "\(folder)/cache", withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            let locks = "0123456789abcdef".map { digit in
+                open("\(folder)/cache/lock-\(digit)", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+            }
+            for lock in locks { #expect(flock(lock, LOCK_EX) == 0) }
+            let error = try await failure(of: waiting) { for lock in locks { close(lock) } }
+            #expect(error?.code == .deadlineExceeded)
+            #expect(error?.message.contains("/cache/lock-") == true, "\(String(describing: error))")
+        }
+    }
+
     @Test func `Another machine's architecture is refused before the compiler works`() async throws {
         try await withContext { context in
             var other = compiler
@@ -129,6 +183,32 @@ import Testing
             let error = try await #require(throws: MartletError.self) { _ = try await refused.compile("print(1)") }
             #expect(error.code == .imageUnusable)
             #expect(error.message.contains("only we may write"))
+        }
+    }
+
+    @Test(
+        .enabled(if: getuid() == 0, "needs root, which can be somebody else"),
+        arguments: [nil, "", "a/b", "/.cache", "/deep/er"])
+    func `No cache is made in the home or cache of somebody else, whatever names it`(cache: String?) async throws {
+        try await withFolder { folder in
+            let home = "\(folder)/joe"
+            try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+            try FileManager.default.setAttributes([.ownerAccountID: 65534], ofItemAtPath: home)
+            var environment = ProcessEnvironment.current
+            environment["HOME"] = home
+            environment["XDG_CACHE_HOME"] = cache.map { $0.hasPrefix("/") ? home + $0 : $0 }
+            for isThere in [false, true] {
+                if isThere, cache == "/.cache" {
+                    try FileManager.default.createDirectory(atPath: home + "/.cache", withIntermediateDirectories: true)
+                    try FileManager.default.setAttributes([.ownerAccountID: 65534], ofItemAtPath: home + "/.cache")
+                }
+                let before = try FileManager.default.subpathsOfDirectory(atPath: home)
+                let error = #expect(throws: MartletError.self) { _ = try FragmentCache(environment: environment) }
+                #expect(error?.code == .imageUnusable && error?.message.contains("belongs to somebody else") == true)
+                #expect(try FileManager.default.subpathsOfDirectory(atPath: home) == before)
+            }
+            environment["XDG_CACHE_HOME"] = "\(folder)/our/own"
+            #expect(try FragmentCache(environment: environment).folder.hasSuffix("/our/own/martlet/fragments"))
         }
     }
 }

@@ -73,16 +73,17 @@ package enum SecondStage {
         + #"trap '[ "$_D" ]&&rm -rf "$_D";[ "$_X" ]&&_r "failed$_R $_l:exec-failed"' 0;trap "exit 98" 1 2 13 15;"#
         + #"[ "$BASH" ]&&shopt -s execfail;"#
 
-    /// The cache is made only below what belongs to us: under sudo with the caller's HOME, a directory of root's would
-    /// lock the caller out of their own cache, and the caller could exchange it.
+    /// The cache is made only below what belongs to us (`_y`, which is there already): with the caller's HOME or
+    /// XDG_CACHE_HOME, as under sudo, a directory of root's would lock the caller out of their own cache, and the caller
+    /// could exchange it.
     private static let cacheArm =
-        #"cache)_c=${XDG_CACHE_HOME:-$HOME/.cache};_C=$_c/martlet;_d=$_C;"#
-        + #"[ "$XDG_CACHE_HOME$HOME" ]||{ _b unset;continue;};"#
-        + #"[ "$XDG_CACHE_HOME" ]||[ -d "$HOME" ]||{ _b missing;continue;};"#
-        + #"[ "$XDG_CACHE_HOME" ]||[ -O "$HOME" ]||{ _b not-ours;continue;};"#
-        + #"_x=chmod;[ -d "$_C" ]||{ _x=:;_e=$(LC_ALL=C mkdir -p -m 700 "$_C" 2>&1);}||"#
+        #"cache)_x=$XDG_CACHE_HOME;_c=${_x:-$HOME/.cache};_C=$_c/martlet;_d=$_C;_y=$_C;"#
+        + #"[ "$_x$HOME" ]||{ _b unset;continue;};[ "$_x" ]||[ -d "$HOME" ]||{ _b missing;continue;};"#
+        + #"until [ -e "$_y/" ];do case $_y in */*)_y=${_y%/*};;*)_y=.;;esac;done;"#
+        + #"{ [ "$_x" ]||[ -O "$HOME" ];}&&[ -O "$_y/" ]||{ _b not-ours;continue;};"#
+        + #"[ -d "$_C" ]||_e=$(LC_ALL=C mkdir -p -m 700 "$_C" 2>&1)||"#
         + #"{ _w "$_e" not-writable failed;_b $_q;continue;};"#
-        + #"[ -O "$_c" ]&&[ -O "$_C" ]||{ _b not-ours;continue;};$_x 700 "$_C";_k=1;;"#
+        + #"[ -O "$_c" ]||{ _b not-ours;continue;};chmod 700 "$_C";_k=1;;"#
 
     /// An interpreter must be there and run (a shim may name one that is not installed). Its program is asked for only
     /// now: `read` costs a system call a byte.

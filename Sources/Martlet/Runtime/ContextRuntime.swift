@@ -266,8 +266,8 @@ package final class ContextRuntime: ContextScope {
             outputForwarder?.send(.error, address, Array(line.utf8), mayDrop: true)
             return
         }
-        OutputForwarder.message(.error, address, Array(line.utf8)).withUnsafeBytes {
-            outputs.add($0, isData: false, nil, from: child.number, self)
+        for message in OutputForwarder.messages(.error, address, Array(line.utf8)) {
+            message.withUnsafeBytes { outputs.add($0, isData: false, nil, from: child.number, self) }
         }
     }
 

@@ -8,35 +8,31 @@ final class OutputForwarder: Sendable {
     init(_ node: ContextNode) {
         let address = node.address
         stream = ForwardingStream(node, .output) { dropped in
-            Self.message(.error, address, Array("martlet: dropped \(dropped) lines of output".utf8))
+            Self.messages(.error, address, Array("martlet: dropped \(dropped) lines of output".utf8))[0]
         }
     }
-
-    /// What one message carries of a line, in bytes. A longer one goes in pieces.
-    static let pieceLimit = FrameHeader.maximumPayload - 64
 
     /// - Parameter mayDrop: if not, whoever wrote the line waits for ``hasRoom(orTell:)``.
     func send(
         _ pipe: OutputLine.Pipe, _ address: ContextAddress, _ line: [UInt8], mayDrop: Bool, isLast: Bool = false
     ) {
-        var start = 0
-        repeat {
-            let piece = line[start..<min(start + Self.pieceLimit, line.count)]
-            start = piece.endIndex
-            let isLast = isLast && start == line.count
-            stream.send(Self.message(pipe, address, piece), mayDrop: mayDrop, isLast: isLast)
-        } while start < line.count
+        let messages = Self.messages(pipe, address, line)
+        for (index, message) in messages.enumerated() {
+            stream.send(message, mayDrop: mayDrop, isLast: isLast && index == messages.count - 1)
+        }
     }
 
     /// As ``ForwardingStream/hasRoom(orTell:)``.
     func hasRoom(orTell waiter: @escaping @Sendable () -> Void) -> Bool { stream.hasRoom(orTell: waiter) }
 
-    static func message(
-        _ pipe: OutputLine.Pipe, _ address: ContextAddress, _ line: some Collection<UInt8>
-    ) -> [UInt8] {
-        var bytes: [UInt8] = [pipe == .output ? 1 : 2, UInt8(address.byteCount)]
-        bytes.append(addingCapacity: address.byteCount) { address.write(to: $0) }
-        return bytes + line.prefix(pieceLimit)
+    /// A line that one message cannot carry goes in pieces.
+    static func messages(_ pipe: OutputLine.Pipe, _ address: ContextAddress, _ line: [UInt8]) -> [[UInt8]] {
+        let limit = FrameHeader.maximumPayload - 64
+        return stride(from: 0, to: max(1, line.count), by: limit).map { start in
+            var bytes: [UInt8] = [pipe == .output ? 1 : 2, UInt8(address.byteCount)]
+            bytes.append(addingCapacity: address.byteCount) { address.write(to: $0) }
+            return bytes + line[start..<min(start + limit, line.count)]
+        }
     }
 
     static func parse(_ bytes: [UInt8]) -> (OutputLine.Pipe, ContextAddress, [UInt8])? {
