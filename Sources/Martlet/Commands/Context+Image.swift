@@ -21,8 +21,8 @@ extension Context {
     /// A line that a program of this context printed, which was read by its caller.
     func printed(_ line: OutputLine) {
         if let outputs = runtime.outputs, let child = runtime.node.address.childNumber(towards: address) {
-            OutputForwarder.message(line.pipe, address, line.bytes).withUnsafeBytes {
-                outputs.add($0, isData: false, nil, from: child, runtime)
+            for message in OutputForwarder.messages(line.pipe, address, line.bytes) {
+                message.withUnsafeBytes { outputs.add($0, isData: false, nil, from: child, runtime) }
             }
         } else {
             runtime.outputForwarder?.send(line.pipe, address, line.bytes, mayDrop: true)
