@@ -46,9 +46,8 @@ enum AgentEnvironment {
         }
         var kept: [KeptFile] = []
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
+            let start = UnsafeRawPointer(entry) + MemoryLayout<dirent>.offset(of: \.d_name)!
+            let name = String(cString: start.assumingMemoryBound(to: CChar.self))
             guard name != ".", name != ".." else { continue }
             let descriptor = open("\(path)/\(name)", O_RDONLY | O_CLOEXEC)
             if descriptor >= 0 { kept.append(KeptFile(name: name, descriptor: descriptor)) }

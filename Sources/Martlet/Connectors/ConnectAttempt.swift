@@ -197,9 +197,10 @@ final class ConnectAttempt: EventHandler {
             state.process = process
             state.errors = errorSource
         }
+        try begin(source, sink)
+        // Only now: who answers what it asks needs the sink.
         errorSource.resume()
         terminal?.resume()
-        try begin(source, sink)
     }
 
     private func start(_ ends: StreamEnds) throws {

@@ -114,9 +114,9 @@ struct LentProgram: Sendable {
         guard let directory = opendir(parent) else { return }
         defer { closedir(directory) }
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
+            // In its place: an entry ends with its name, and a copy of all that a name may be would read beyond it.
+            let start = UnsafeRawPointer(entry) + MemoryLayout<dirent>.offset(of: \.d_name)!
+            let name = String(cString: start.assumingMemoryBound(to: CChar.self))
             guard name.hasPrefix(prefix) else { continue }
             let folder = "\(parent)/\(name)"
             var status = stat()

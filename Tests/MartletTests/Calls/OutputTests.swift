@@ -53,8 +53,9 @@ import Testing
             }
             await context.close()
         }
-        let all = log.texts().joined()
-        for (letter, count) in texts { #expect(all.count { String($0) == letter } == count) }
+        func all() -> String { (log.texts(.output) + log.texts(.error)).joined() }
+        await eventually { all().utf8.count >= texts.reduce(0) { $0 + $1.1 } }
+        for (letter, count) in texts { #expect(all().count { String($0) == letter } == count) }
     }
 
     @Test func `A flood of output stalls no call`() async throws {
