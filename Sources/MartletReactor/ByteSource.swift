@@ -24,6 +24,8 @@ package final class ByteSource: EventHandler {
     private struct State {
         /// `nil` when it is over: who may hold this source is not held by it then.
         var consumer: Consumer?
+        /// What was read is not with the consumer yet.
+        var isReading = false
         /// Counts the calls of `resume`, so that one that comes while `onBytes` runs is not undone by its `false`.
         var resumptions = 0
     }
@@ -67,7 +69,11 @@ package final class ByteSource: EventHandler {
     package func pause() { state.withLock { _ in try? source.watch(for: [], self) } }
 
     package func ready(_ readiness: Readiness) {
-        let (consumer, resumptions) = state.withLock { ($0.consumer, $0.resumptions) }
+        let (consumer, resumptions) = state.withLock { state in
+            state.isReading = true
+            return (state.consumer, state.resumptions)
+        }
+        defer { state.withLock { $0.isReading = false } }
         guard let consumer else { return }
         withUnsafeTemporaryAllocation(byteCount: maximumRead, alignment: 16) { buffer in
             let count = receive(buffer)
@@ -86,7 +92,7 @@ package final class ByteSource: EventHandler {
     private func receive(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
         if isSocket { return martlet_socket_read(source.descriptor, buffer.baseAddress!, buffer.count) }
         // Another who reads it may have been faster than we.
-        if isShared, isEmpty { return -Int(EAGAIN) }
+        if isShared, !isReadable { return -Int(EAGAIN) }
         let count = read(source.descriptor, buffer.baseAddress!, buffer.count)
         return count < 0 ? -Int(errno) : count
     }
@@ -104,10 +110,15 @@ package final class ByteSource: EventHandler {
         }
     }
 
-    /// Whether nothing waits to be read.
-    package var isEmpty: Bool {
+    private var isReadable: Bool {
         var waiting = pollfd(fd: source.descriptor, events: Int16(POLLIN), revents: 0)
-        return state.withLock { $0.consumer == nil } || poll(&waiting, 1, 0) == 0
+        return poll(&waiting, 1, 0) != 0
+    }
+
+    /// Whether nothing waits to be read, and the consumer has had all that was.
+    package var isEmpty: Bool {
+        // In this order: what is not there any more is being read.
+        state.withLock { $0.consumer == nil } || (!isReadable && state.withLock { !$0.isReading })
     }
 
     /// Stops reading from a socket for good, so that who writes there is told; `onEnd` is not called.

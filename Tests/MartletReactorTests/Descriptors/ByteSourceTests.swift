@@ -30,6 +30,29 @@ struct ByteSourceTests {
         }
     }
 
+    @Test func `Nothing waits only when the consumer has had all that was read`() async throws {
+        try await withReactor { reactor in
+            let pipe = try Pipe()
+            let (hasBegun, mayEnd) = (Flag(), Flag())
+            let source = ByteSource(pipe.readEnd, reactor: reactor) { _ in
+                hasBegun.set()
+                while !mayEnd.isSet { usleep(1000) }
+                return true
+            } onEnd: {
+            }
+            #expect(source.isEmpty)
+            #expect(write(pipe.writeEnd, [1] as [UInt8], 1) == 1)
+            #expect(!source.isEmpty)
+            source.resume()
+            await eventually { hasBegun.isSet }
+            #expect(!source.isEmpty)
+            mayEnd.set()
+            await eventually { source.isEmpty }
+            source.close()
+            closeDescriptor(pipe.writeEnd)
+        }
+    }
+
     @Test func `A consumer that says no gets nothing until it resumes`() async throws {
         try await withReactor { reactor in
             let pipe = try Pipe()
